@@ -1,0 +1,27 @@
+"""Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
+
+from lossbook import binary, divergence, multiclass, regression, segmentation
+from lossbook.backends import use
+from lossbook.backends.host import get_threads, set_threads
+from lossbook.domains import (
+    Classes,
+    Flag,
+    Fraction,
+    Label,
+    Logit,
+    NonNegative,
+    Outcome,
+    Positive,
+    Probability,
+    Real,
+    Sign,
+)
+from lossbook.errors import BackendError, DomainError, ShapeError
+from lossbook.loss import Loss, loss
+
+__version__ = "0.1.0"
+__all__ = [
+    "BackendError", "Classes", "DomainError", "Flag", "Fraction", "Label", "Logit", "Loss", "NonNegative", "Outcome",
+    "Positive", "Probability", "Real", "ShapeError", "Sign", "binary", "divergence", "get_threads", "loss",
+    "multiclass", "regression", "segmentation", "set_threads", "use",
+]  # fmt: skip

@@ -1,0 +1,450 @@
+"""CuPy: CUDA C++ in one pass over the data, compiled by NVRTC, for CuPy arrays.
+
+    print(source(plan, np.float32))      the kernel that runs, readable from top to bottom
+
+Each CUDA block writes its own partial sums and nothing is added atomically, so a result has the same bits on
+every device and in every run. The sums are few and are finished on the host.
+"""
+
+from functools import cache
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from lossbook.errors import BackendError
+from lossbook.plan import Spelling, literal
+from lossbook.words import SPELLED
+
+BLOCK = 4096  # elements whose sum one CUDA block makes
+THREADS = 256
+WIDE = 128  # from this many classes on, a whole CUDA block works on one contiguous row
+
+HEAD = Template("""\
+// $name in CUDA C++, $real. Written by lossbook from the formula: change that, not this text.
+// The words (namespace words) stand in lossbook/backends/cupy_words.cuh, which is compiled in front of this.
+
+// $comment
+__device__ __forceinline__ void element($inputs, $outputs) {
+$lines}
+
+// The sum over the threads of a block: the shuffles of each warp, then its sums in order. The first thread has it.
+__device__ double sum_of_block(double value) {
+    __shared__ double warps[32];
+    for (int lane = 16; lane > 0; lane /= 2) value += __shfl_down_sync(0xffffffffu, value, lane);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    double total = 0;
+    if (threadIdx.x == 0)
+        for (int warp = 0; warp < (int)blockDim.x / 32; ++warp) total += warps[warp];
+    return total;
+}
+
+""")
+
+SWEEP = Template("""\
+extern "C" __global__ void loops(
+    const real* predictions, const $target_type* targets, const real* weight, long long weight_classes,
+    long long ignore, int ignoring, $parameters
+    const real* slopes, real* values, real* gradient, double* sums, long long classes, long long inner, long long blocks
+) {
+    const long long block_size = $block, per_group = (inner + block_size - 1) / block_size;
+    for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
+        const long long group = block / per_group, start = block % per_group * block_size;
+        const long long item = group / classes, channel = group % classes;
+        const long long stop = start + block_size < inner ? start + block_size : inner;
+$slopes        double $zeros, broken = 0;
+        for (long long i = start + threadIdx.x; i < stop; i += blockDim.x) {
+            const long long here = group * inner + i;
+            const real $z = predictions[here];
+            real w = 1;
+            if (weight) {
+                w = weight[(item * weight_classes + channel % weight_classes) * inner + i];
+                if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+            }
+$target$checks            real $results;
+            element($call);
+$adds            if (values) values[here] = words::weighted(w, $value);
+            if (gradient) gradient[here] = words::weighted(w, $slope);
+        }
+$stores        broken = sum_of_block(broken);
+        if (threadIdx.x == 0) sums[block * $width + $columns] = broken;
+    }
+}
+""")
+
+ROWS_HEAD = Template("""\
+struct Row {  // exp(logit - largest logit) of a row, summed without the largest, and how many are largest
+    real top;
+    double others, ties;
+};
+
+__device__ __forceinline__ real odds_of(real z, const Row& row) {
+    return words::exp(z == row.top ? real(0) : z - row.top);
+}
+
+// The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
+__device__ __forceinline__ real rest_of_row(real z, const Row& row) {
+    return real(z == row.top ? row.others + (row.ties - 1) : row.others + (row.ties - odds_of(z, row)));
+}
+
+// The lead of a class over the rest.
+__device__ __forceinline__ real margin_of(real z, real rest, const Row& row) {
+    return (z == row.top ? real(0) : z - row.top) - words::log(rest);
+}
+
+// What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+__device__ __forceinline__ real pull_of(real slope, real rest) {
+    return rest == 0 || slope == 0 ? real(0) : slope / rest;
+}
+
+""")
+
+ROWS_ARGUMENTS = Template("""\
+    const real* predictions, const $target_type* targets, const real* weight, const real* class_weight,
+    long long ignore, int ignoring, $parameters
+    real scale, real* values, real* gradient, double* sums, long long classes, long long inner, long long rows
+""")
+
+# One thread per row.
+ROWS = Template("""\
+extern "C" __global__ void loops(
+$arguments) {
+    const long long blocks = (rows + blockDim.x - 1) / blockDim.x;
+    for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
+        const long long here = block * blockDim.x + threadIdx.x;
+        double value = 0, row_weight = 0, broken = 0;
+        if (here < rows) {
+            const long long first = here / inner * classes * inner + here % inner;
+            Row row = {-real(INFINITY), 0, 0};
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z > row.top) row.top = z;
+            }
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z == row.top) row.ties += 1;
+                else row.others += odds_of(z, row);
+            }
+            real w = weight ? weight[here] : real(1);
+            if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+$body            if (values) values[here] = real(value);
+        }
+        value = sum_of_block(value);
+        row_weight = sum_of_block(row_weight);
+        broken = sum_of_block(broken);
+        if (threadIdx.x == 0) {
+            sums[block * 3] = value;
+            sums[block * 3 + 1] = row_weight;
+            sums[block * 3 + 2] = broken;
+        }
+    }
+}
+""")
+
+LABEL = """\
+            long long label = targets[here];
+            if (ignoring && label == ignore) w = 0;
+            if (label < 0 || label >= classes) {
+                if (w != 0) broken += 1;
+                w = 0;
+                label = 0;
+            }
+"""
+
+HARD_BODY = Template("""\
+$label            if (class_weight) w *= class_weight[label];
+            const real z = predictions[first + label * inner];
+            const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+            real value_here, slope;
+            element($call);
+            value = words::weighted(w, value_here);
+            row_weight = w;
+            slope = words::weighted(w, slope * scale);
+            if (gradient) {
+                const real pull = pull_of(-slope, rest);
+                for (long long k = 0; k < classes; ++k)
+                    gradient[first + k * inner] = words::weighted(pull, odds_of(predictions[first + k * inner], row));
+                gradient[first + label * inner] = slope;
+            }
+""")
+
+SOFT_BODY = Template("""\
+$label            double of_top = 0, of_rest = 0, shares = 0, sum = 0;
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner], $y = $target;
+$check                const real of_class = class_weight ? class_weight[k] : real(1);
+                const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+                real value_here, slope;
+                element($call);
+                sum += words::weighted(of_class, value_here);
+                shares += of_class * $y;
+                (z == row.top ? of_top : of_rest) += pull_of(of_class * slope, rest);
+            }
+            value = words::weighted(w, real(sum));
+            row_weight = class_weight ? w * shares : w;
+            if (gradient) {
+                for (long long k = 0; k < classes; ++k) {
+                    const real z = predictions[first + k * inner], $y = $target;
+                    const real of_class = class_weight ? class_weight[k] : real(1);
+                    const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+                    real value_here, slope;
+                    element($call);
+                    slope *= of_class;
+                    const double own = pull_of(slope, rest);
+                    const real pull = real(z == row.top ? of_rest + (of_top - own) : of_top + (of_rest - own));
+                    gradient[first + k * inner] = words::weighted(w, (slope - odds_of(z, row) * pull) * scale);
+                }
+            }
+""")
+
+# One block of threads per contiguous row of many classes.
+WIDE_ROWS = Template("""\
+
+__device__ real largest_of_block(real value) {
+    __shared__ real warps[32];
+    for (int lane = 16; lane > 0; lane /= 2) {
+        const real other = __shfl_xor_sync(0xffffffffu, value, lane);
+        if (other > value) value = other;
+    }
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    real largest = warps[0];
+    for (int warp = 1; warp < (int)blockDim.x / 32; ++warp)
+        if (warps[warp] > largest) largest = warps[warp];
+    return largest;
+}
+
+// The same for contiguous rows of many classes, a block of threads for each.
+extern "C" __global__ void wide(
+$arguments) {
+    __shared__ Row row;
+    for (long long here = blockIdx.x; here < rows; here += gridDim.x) {
+        const long long first = here * classes;
+        real top = -real(INFINITY);
+        for (long long k = threadIdx.x; k < classes; k += blockDim.x)
+            if (predictions[first + k] > top) top = predictions[first + k];
+        top = largest_of_block(top);
+        Row mine = {top, 0, 0};
+        for (long long k = threadIdx.x; k < classes; k += blockDim.x) {
+            const real z = predictions[first + k];
+            if (z == top) mine.ties += 1;
+            else mine.others += odds_of(z, mine);
+        }
+        mine.others = sum_of_block(mine.others);
+        mine.ties = sum_of_block(mine.ties);
+        if (threadIdx.x == 0) row = mine;
+        __syncthreads();
+        double broken = 0;
+        real w = weight ? weight[here] : real(1);
+        if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+$label            if (class_weight) w *= class_weight[label];
+        const real z = predictions[first + label];
+        const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+        real value_here, slope;
+        element($call);
+        slope = words::weighted(w, slope * scale);
+        if (threadIdx.x == 0) {
+            if (values) values[here] = words::weighted(w, value_here);
+            sums[here * 3] = words::weighted(w, value_here);
+            sums[here * 3 + 1] = w;
+            sums[here * 3 + 2] = broken;
+        }
+        if (gradient) {
+            const real pull = pull_of(-slope, rest);
+            for (long long k = threadIdx.x; k < classes; k += blockDim.x)
+                gradient[first + k] = k == label ? slope : words::weighted(pull, odds_of(predictions[first + k], row));
+        }
+        __syncthreads();
+    }
+}
+""")
+
+
+def owns(array):
+    """CuPy works on CuPy arrays, and on them alone."""
+    return type(array).__module__.partition(".")[0] == "cupy"
+
+
+def __getattr__(name):
+    """`xp`, the array module, once it is wanted."""
+    if name == "xp":
+        import cupy
+
+        return cupy
+    raise AttributeError(name)
+
+
+def require(loss):
+    """Raise the BackendError that says what is missing: the package, or the device."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendError(
+            f"{loss}: backend 'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x), which is not installed"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        raise BackendError(f"{loss}: backend 'cupy' needs a CUDA device and driver; CUDA says: {error}") from error
+    if not count:
+        raise BackendError(f"{loss}: backend 'cupy' needs a CUDA device; none was found")
+
+
+def _indent(lines, by):
+    return "".join(f"{' ' * by}{line}\n" for line in lines)
+
+
+def source(plan, real=np.float32, integer=False):
+    """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
+    spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
+    rows = plan.shape == "rows"
+    outside = [title for title, _ in plan.slopes]
+    y = plan.arrays[1] if len(plan.arrays) > 1 else None
+    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.arrays)
+    inputs += [*plan.parameters, *outside]
+    terms = [title for title, _ in plan.terms]
+    outputs = [*terms, plan.gradient]
+    named = {*outputs}
+    lines = []
+    for title, value in (*plan.forward, *plan.terms, *plan.backward):
+        lines.append(f"{'' if title in named else 'const real '}{title} = {spell(value)};")
+    head = HEAD.substitute(
+        name=plan.name, real=np.dtype(real).name,
+        comment=f"The loss of one {'margin' if rows else 'element'} and its slope, step by step.",
+        inputs=", ".join(f"real {name}" for name in inputs), outputs=", ".join(f"real& {name}" for name in outputs),
+        lines=_indent(lines, 4),
+    )  # fmt: skip
+    target_type = "long long" if integer else "real"
+    parameters = "".join(f"real {name}, " for name in plan.parameters).rstrip()
+    if rows:
+        arguments = ROWS_ARGUMENTS.substitute(target_type=target_type, parameters=parameters)
+        passed = ["real(classes)" if name == "C" else name for name in inputs]
+        call = ", ".join([*passed, "value_here", "slope"])
+        return head + _rows(plan, arguments, call, y, integer)
+    return head + _sweep(plan, target_type, parameters, ", ".join([*inputs, *outputs]), y, integer, terms)
+
+
+def _sweep(plan, target_type, parameters, call, y, integer, terms):
+    target, width = [], len(terms) + 1
+    if integer:
+        target = [
+            "const long long index = targets[item * inner + i];",
+            "if (ignoring && index == ignore) w = 0;",
+            "if ((index < 0 || index >= classes) && w != 0) broken += 1;",
+            f"const real {y} = index == channel;",
+        ]
+    elif y is not None:
+        target = [f"const real {y} = targets[here];"]
+    checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
+    slopes = [title for title, _ in plan.slopes] or ["scale"]
+    stores = []
+    for j in range(len(terms)):
+        stores += [f"sum_{j} = sum_of_block(sum_{j});", f"if (threadIdx.x == 0) sums[block * {width} + {j}] = sum_{j};"]
+    return SWEEP.substitute(
+        target_type=target_type,
+        parameters=parameters,
+        block=BLOCK,
+        slopes=_indent([f"const real {s} = slopes[group * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 8),
+        zeros=", ".join(f"sum_{j} = 0" for j in range(len(terms))),
+        z=plan.prediction,
+        target=_indent(target, 12),
+        checks=_indent(checks, 12),
+        results=", ".join([*terms, plan.gradient]),
+        call=call,
+        adds=_indent([f"sum_{j} += words::weighted(w, {term});" for j, term in enumerate(terms)], 12),
+        value=terms[0],
+        slope=plan.gradient if plan.slopes else f"{plan.gradient} * scale",
+        stores=_indent(stores, 8),
+        width=width,
+        columns=len(terms),
+    )
+
+
+def _check(name, domain, weight="w"):
+    rule = domain.condition(name, lambda value: f"real({value!r})").replace("&", "&&").replace("|", "||")
+    return f"if (!({rule}) && {weight} != 0) broken += 1;"
+
+
+def _rows(plan, arguments, call, y, integer):
+    if plan.hard:
+        body = HARD_BODY.substitute(label=LABEL, call=call)
+        wide = WIDE_ROWS.substitute(arguments=arguments, label=LABEL.replace("            ", "        "), call=call)
+        return ROWS_HEAD.substitute() + ROWS.substitute(arguments=arguments, body=body) + wide
+    if integer:
+        target, check, label = "label == k ? real(1) : real(0)", [], LABEL
+    else:
+        target, label = "targets[first + k * inner]", ""
+        check = [_check(y, dict(plan.checks)[y])]
+    body = SOFT_BODY.substitute(label=label, y=y, target=target, check=_indent(check, 16), call=call)
+    return ROWS_HEAD.substitute() + ROWS.substitute(arguments=arguments, body=body)
+
+
+@cache
+def text(plan, real, integer):
+    """All that NVRTC compiles: the working type, the words, the kernel."""
+    is_float = real is np.float32
+    words = Path(__file__).with_name("cupy_words.cuh").read_text()
+    constants = "#ifndef INFINITY\n#define INFINITY __int_as_float(0x7f800000)\n#endif\n"
+    return (
+        f"typedef {'float' if is_float else 'double'} real;\n#define REAL_IS_FLOAT {int(is_float)}\n{constants}"
+        f"{words}\n{source(plan, real, integer)}"
+    )
+
+
+@cache
+def load(plan, real, integer, name, device):
+    """The compiled function `name` of a plan, one per device; CuPy keeps the binary on disk."""
+    import cupy
+
+    return cupy.RawModule(code=text(plan, real, integer), options=("--std=c++17",)).get_function(name)
+
+
+def run(plan, call):
+    """Values, sums and gradients of a call on the device; the sums come back as a NumPy array."""
+    import cupy
+
+    real, (outer, classes, inner) = call.real, call.layout.three
+
+    def ready(array, dtype=real):
+        """A contiguous array of the working type, or a null pointer."""
+        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=dtype)
+
+    def room(array):
+        """The output itself if a kernel can write it as it is, else a buffer for it."""
+        if array is None or (array.flags.c_contiguous and array.dtype == real):
+            return np.uint64(0) if array is None else array
+        return cupy.empty(array.shape, dtype=real)
+
+    values, gradient = room(call.values), room(call.gradient)
+    ignore = (np.int64(call.ignore or 0), np.int32(call.ignore is not None))
+    inputs = (ready(call.z), ready(call.y, np.int64 if call.integer else real), ready(call.weight))
+    sizes = (np.int64(classes), np.int64(inner))
+    device = cupy.cuda.Device().id
+    if call.rows:
+        rows = outer * inner
+        is_wide = plan.hard and inner == 1 and classes >= WIDE
+        blocks = rows if is_wide else -(-rows // THREADS)
+        kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
+        columns, count = 3, np.int64(rows)
+        middle = (ready(call.class_weight), *ignore, *call.parameters, real(call.scale), values, gradient)
+    else:
+        blocks = outer * classes * -(-inner // BLOCK)
+        kernel = load(plan, real, call.integer, "loops", device)
+        columns, count = len(plan.terms) + 1, np.int64(blocks)
+        weight_classes = np.int64(classes if call.weight is not None and call.weight.size == call.z.size else 1)
+        slopes = ready(call.slopes_or_scale(cupy))
+        middle = (weight_classes, *ignore, *call.parameters, slopes, values, gradient)
+    if not blocks:
+        return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
+    sums = cupy.empty((blocks, columns), dtype=np.float64)
+    kernel((min(blocks, 65535),), (THREADS,), (*inputs, *middle, sums, *sizes, count))
+    for array, buffer in ((call.values, values), (call.gradient, gradient)):
+        if array is not None and buffer is not array:
+            array[...] = buffer.astype(array.dtype)
+    sums = cupy.asnumpy(sums)
+    if plan.finish is None:
+        return sums.sum(axis=0)
+    return sums.reshape(outer, classes, -(-inner // BLOCK), columns).sum(axis=2)

@@ -1,0 +1,233 @@
+// The words in CUDA C++, for NVRTC: no header is included and none is needed.
+//
+// The text that includes this file first says
+//
+//     typedef float real;         or   typedef double real;
+//     #define REAL_IS_FLOAT 1     or   #define REAL_IS_FLOAT 0
+//
+// Kernels call words with their namespace: words::softplus(x). Never write `using namespace words`: exp, log
+// and their like would then be ambiguous with CUDA's own functions of the same names, in both types.
+//
+// Accuracy, where the exact value is a normal number and no function of the math library errs by more than 1 ulp:
+// 4 ulp; relative_entropy 8; power and sigmoid_power (k up to 10) 4 + abs(log(result)); power_slope only where
+// b**(k - 1) is normal too. A library that errs by 1.5 ulp, as CUDA's may, costs 1 ulp more; sigmoid_power, which
+// magnifies the error of exp, may then reach 4 + 4*abs(log(result)). --use_fast_math errs by far more: never give it.
+// No word depends on whether the compiler contracts products and sums: --fmad may be on, as it is by default, or off.
+//
+// Every word is total. NaN in gives NaN out, except that a factor or exponent that says "nothing" wins:
+// power(b, 0), sigmoid_power(x, 0), power_slope(b, 0) and weighted(0, x) do not look at their other argument.
+
+// WORDS_LIBRARY(exp) is expf or exp. A text may define it first, to prove what errors of the library cost.
+#ifndef WORDS_LIBRARY
+#if REAL_IS_FLOAT
+#define WORDS_LIBRARY(name) ::name##f
+#else
+#define WORDS_LIBRARY(name) ::name
+#endif
+#endif
+
+namespace words {
+
+#if REAL_IS_FLOAT
+constexpr real largest = 3.40282347e+38f;
+constexpr real smallest_normal = 1.17549435e-38f;
+#else
+constexpr real largest = 1.7976931348623157e+308;
+constexpr real smallest_normal = 2.2250738585072014e-308;
+#endif
+
+__device__ __forceinline__ real not_a_number() { return WORDS_LIBRARY(nan)(""); }
+
+__device__ __forceinline__ real fused(real a, real b, real c) { return WORDS_LIBRARY(fma)(a, b, c); }
+
+// --- functions of the math library, in the working type -------------------------------------------------------------
+
+__device__ __forceinline__ real exp(real x) { return WORDS_LIBRARY(exp)(x); }
+
+__device__ __forceinline__ real log(real x) { return WORDS_LIBRARY(log)(x); }
+
+__device__ __forceinline__ real log1p(real x) { return WORDS_LIBRARY(log1p)(x); }
+
+__device__ __forceinline__ real expm1(real x) { return WORDS_LIBRARY(expm1)(x); }
+
+__device__ __forceinline__ real sqrt(real x) { return WORDS_LIBRARY(sqrt)(x); }
+
+__device__ __forceinline__ real tanh(real x) { return WORDS_LIBRARY(tanh)(x); }
+
+__device__ __forceinline__ real magnitude(real x) { return WORDS_LIBRARY(fabs)(x); }
+
+// --- pieces with a kink ---------------------------------------------------------------------------------------------
+
+// fmax and fmin would drop a NaN.
+__device__ __forceinline__ real larger(real a, real b) { return a < b || b != b ? b : a; }
+
+__device__ __forceinline__ real smaller(real a, real b) { return b < a || b != b ? b : a; }
+
+__device__ __forceinline__ real below(real a, real b) { return a < b ? real(1) : real(0); }
+
+__device__ __forceinline__ real sign(real x) {
+    return x > 0 ? real(1) : x < 0 ? real(-1) : x == 0 ? real(0) : x;
+}
+
+// --- products and quotients -----------------------------------------------------------------------------------------
+
+__device__ __forceinline__ real mixture(real p, real q, real a) { return (real(1) - a) * p + a * q; }
+
+__device__ __forceinline__ real square(real x) { return x * x; }
+
+// w*x, and 0 where w is 0, however large x is.
+__device__ __forceinline__ real weighted(real w, real x) { return w == 0 ? real(0) : w * x; }
+
+__device__ __forceinline__ real xlogy(real a, real b) { return a == 0 && b == b ? real(0) : a * log(b); }
+
+__device__ __forceinline__ real xlog1py(real a, real b) { return a == 0 && b == b ? real(0) : a * log1p(b); }
+
+__device__ __forceinline__ real quotient(real a, real b) { return a == 0 && b == b ? real(0) : a / b; }
+
+__device__ __forceinline__ real reciprocal(real b) { return b == 0 ? real(0) : real(1) / b; }
+
+// a/(a + b) for a, b >= 0, and 0 where both are 0.
+__device__ __forceinline__ real share(real a, real b) {
+    const real sum = a + b;
+    if (sum == 0) return 0;
+    if (sum <= largest) return a / sum;
+    if (a > largest && b <= largest) return 1;
+    return (a / 2) / (a / 2 + b / 2);  // the sum of two finite numbers overflowed, or b is infinite, or one is NaN
+}
+
+// --- powers ---------------------------------------------------------------------------------------------------------
+
+// b**k for b >= 0.
+__device__ __forceinline__ real power(real b, real k) {
+    if (k == 0) return 1;
+    if (k != k || !(b >= 0)) return not_a_number();  // the library's pow(1, NaN) is 1, and pow(-2, 2) is 4
+    return WORDS_LIBRARY(pow)(magnitude(b), k);      // without its sign, -0 to an odd power is 0
+}
+
+// k*b**(k - 1); finite at b = 0, where a factor that vanishes follows.
+__device__ __forceinline__ real power_slope(real b, real k) {
+    if (k == 0) return 0;
+    if (!(b >= 0)) return not_a_number();
+    const real base = k < 1 && b < smallest_normal ? smallest_normal : b;
+    // From one half on, k - 1 is exact; below, its rounding would be magnified by log(b), and b**k/b is accurate.
+    const bool divide = k < real(0.5) && base <= largest;
+    const real raised = power(base, divide ? k : k - 1);
+    return weighted(divide ? raised / base : raised, k);
+}
+
+// --- the logistic family --------------------------------------------------------------------------------------------
+
+// log(1 + exp(x)).
+__device__ __forceinline__ real softplus(real x) { return (x > 0 ? x : real(0)) + log1p(exp(-magnitude(x))); }
+
+// 1/(1 + exp(-x)).
+__device__ __forceinline__ real sigmoid(real x) {
+    const real decay = exp(-magnitude(x));
+    return (x < 0 ? decay : real(1)) / (1 + decay);
+}
+
+// sigmoid(x)**k = exp(-k*softplus(-x)) for k >= 0.
+__device__ __forceinline__ real sigmoid_power(real x, real k) {
+    if (k == 0) return 1;
+    // The exponent is k*far + k*near, and an error of it is a relative error of the result: keep what rounding loses.
+    const real far = x < 0 ? -x : real(0);
+    const real near = log1p(exp(-magnitude(x)));
+    const real product = weighted(far, k);
+    const real sum = fused(k, near, product);
+    const real result = exp(-sum);
+    if (!(sum < 800)) return result;  // 0 or NaN; the lines below would subtract infinities
+    const real lost_product = fused(k, far, -product);
+    const real added = sum - product;
+    const real lost_sum = (product - (sum - added)) + fused(k, near, -added);
+    return fused(-result, lost_product + lost_sum, result);
+}
+
+// log(cosh(x)).
+__device__ __forceinline__ real log_cosh(real x) {
+    const real far = magnitude(x);
+    if (!(far <= 1)) return far + (log1p(exp(-2 * far)) - real(0.69314718055994531));
+    // x*x times a polynomial in x*x, which interpolates log(cosh(x))/x**2 at the Chebyshev nodes of x*x in [0, 1]
+    // to a tenth of an ulp. Nothing cancels, and no error of a library function is squared.
+    const real u = x * x;
+#if REAL_IS_FLOAT
+    real sum = real(-2.5617303e-05);
+    sum = fused(sum, u, real(0.00017619862));
+    sum = fused(sum, u, real(-0.0006794099));
+    sum = fused(sum, u, real(0.002161292));
+    sum = fused(sum, u, real(-0.0067397994));
+    sum = fused(sum, u, real(0.022221465));
+    sum = fused(sum, u, real(-0.0833333));
+#else
+    real sum = real(-2.2764198082727952e-09);
+    sum = fused(sum, u, real(2.4268051367700383e-08));
+    sum = fused(sum, u, real(-1.3068157325434964e-07));
+    sum = fused(sum, u, real(4.924539882543482e-07));
+    sum = fused(sum, u, real(-1.5281848212875655e-06));
+    sum = fused(sum, u, real(4.331402571628952e-06));
+    sum = fused(sum, u, real(-1.1918687623522829e-05));
+    sum = fused(sum, u, real(3.276489941653655e-05));
+    sum = fused(sum, u, real(-9.09856096555369e-05));
+    sum = fused(sum, u, real(0.00025657975920948954));
+    sum = fused(sum, u, real(-0.0007386028466072547));
+    sum = fused(sum, u, real(0.002186948843058455));
+    sum = fused(sum, u, real(-0.006746031745439467));
+    sum = fused(sum, u, real(0.022222222222204716));
+    sum = fused(sum, u, real(-0.08333333333333313));
+#endif
+    return u * fused(sum, u, real(0.5));
+}
+
+// --- relative entropy -----------------------------------------------------------------------------------------------
+
+// log(p/q), given d = p - q.
+__device__ __forceinline__ real log_ratio(real p, real q, real d) {
+    if (p != p || q != q || d != d) return not_a_number();
+    const real t = d / q;
+    if (t >= real(-0.5) && t <= largest) return log1p(t);  // for t > 1 too, where it is more accurate than log(p/q)
+    const real ratio = p / q;
+    if (ratio >= smallest_normal && ratio <= largest) return log(ratio);
+    if (p == 0 && q == 0) return 0;
+    return log(p) - log(q);
+}
+
+// p*log(p/q) - d >= 0, given d = p - q.
+__device__ __forceinline__ real relative_entropy(real p, real q, real d) {
+    if (p != p || q != q || d != d) return not_a_number();
+    const real t = d / q;
+    const real s = t / (2 + t);
+    if (s >= real(-0.5) && s <= real(0.5)) {  // p/q between 1/3 and 3
+        // q*((1 + t)*log1p(t) - t) = d/(2 + t)*(t + 2*(1 + t)*u*(1/3 + u/5 + u**2/7 + ...)), in which nothing cancels.
+        // The polynomial interpolates the series at the Chebyshev nodes of u in [0, 1/4], to a quarter of an ulp.
+        const real u = s * s;
+#if REAL_IS_FLOAT
+        real sum = real(0.15630643);
+        sum = fused(sum, u, real(0.04090613));
+        sum = fused(sum, u, real(0.097521976));
+        sum = fused(sum, u, real(0.11050801));
+        sum = fused(sum, u, real(0.14288287));
+        sum = fused(sum, u, real(0.19999959));
+        sum = fused(sum, u, real(0.33333334));
+#else
+        real sum = real(0.21102349354586028);
+        sum = fused(sum, u, real(-0.14457116520388816));
+        sum = fused(sum, u, real(0.13562462308515152));
+        sum = fused(sum, u, real(0.012274224445247523));
+        sum = fused(sum, u, real(0.054423842916572505));
+        sum = fused(sum, u, real(0.05160688662116789));
+        sum = fused(sum, u, real(0.058931093223755046));
+        sum = fused(sum, u, real(0.06665885573769934));
+        sum = fused(sum, u, real(0.07692345982339695));
+        sum = fused(sum, u, real(0.09090907880056467));
+        sum = fused(sum, u, real(0.11111111133968694));
+        sum = fused(sum, u, real(0.1428571428548979));
+        sum = fused(sum, u, real(0.20000000000000867));
+        sum = fused(sum, u, real(0.3333333333333333));
+#endif
+        return d / (2 + t) * fused(2 * (1 + t) * u, sum, t);
+    }
+    if (p == 0) return 0 - d;
+    if (magnitude(d) > largest) return magnitude(d);  // p or q is infinite
+    return fused(p, log_ratio(p, q, d), -d);
+}
+
+}  // namespace words

@@ -1,0 +1,118 @@
+"""What NumPy and Numba share: arrays cut into pieces, pieces into blocks, blocks over threads.
+
+A kernel sees C-contiguous arrays of its own type, shaped (outer, classes, inner). Whatever is laid out
+otherwise (strided, Fortran, float16, integer labels of another width) is copied piece by piece into small
+buffers, so memory stays bounded. Sums are per block and are added in the order of the blocks, so the
+number of threads does not change a bit of the result.
+"""
+
+import numbers
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossbook.call import cut
+
+PIECE = 1 << 17  # elements of a converted piece
+THREADED = 1 << 16  # elements from which a second thread pays
+
+_pool: ThreadPoolExecutor | None = None
+_pool_owner = 0
+_lock = threading.Lock()
+_threads = int(os.environ.get("LOSSBOOK_THREADS", 0)) or len(
+    os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+)
+
+
+def set_threads(count):
+    """Use this many threads in the NumPy and Numba backends (results do not depend on it)."""
+    global _threads, _pool
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
+        raise ValueError(f"lossbook.set_threads: count must be a positive integer; got {count!r}")
+    with _lock:
+        _threads, _pool = int(count), None
+
+
+def get_threads():
+    """How many threads the NumPy and Numba backends use."""
+    return _threads
+
+
+def _workers():
+    """The pool of helper threads, made on first use and again after a fork."""
+    global _pool, _pool_owner
+    with _lock:
+        if _pool is None or _pool_owner != os.getpid():
+            _pool, _pool_owner = ThreadPoolExecutor(_threads, thread_name_prefix="lossbook"), os.getpid()
+        return _pool
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A loaded kernel: `loops(arrays..., first, last)` runs a range of blocks of about `block` elements."""
+
+    loops: Callable
+    block: int
+    typed: bool = False  # absent values are an empty array, so that there is one kernel to compile, not two
+
+    def rows_in_block(self, classes):
+        """How many rows of a row loss make a block."""
+        return max(1, self.block // classes)
+
+
+def run(kernel, plan, call):
+    """Run a call: sums of shape (groups..., columns); fills call.values and call.gradient where present."""
+    columns = 3 if plan.shape == "rows" else len(plan.terms) + 1
+    if call.is_native():
+        return _run_piece(kernel, plan, call, call.whole(), columns, _threads)
+    limit = max(1, PIECE // call.classes_per_piece)
+    pieces = list(cut(call.piece_shape, limit))
+
+    def convert_and_run(piece):
+        arrays = call.piece(piece)
+        result = _run_piece(kernel, plan, call, arrays, columns, 1)
+        call.put_back(piece, arrays)
+        return result
+
+    results = (
+        _workers().map(convert_and_run, pieces) if _threads > 1 and len(pieces) > 1 else map(convert_and_run, pieces)
+    )
+    sums = np.zeros((*call.group_shape, columns))
+    for piece, part in zip(pieces, results, strict=True):
+        if plan.finish is None:
+            sums += part
+        else:  # the first axis of a loss of totals counts the images
+            sums[piece[0]] += part
+    return sums
+
+
+def _run_piece(kernel, plan, call, arrays, columns, threads):
+    """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
+    outer, classes, inner = arrays.z.shape
+    if plan.shape == "rows":
+        size = kernel.rows_in_block(classes)
+        blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
+        options = (arrays.weight, call.class_weight, call.ignore, call.parameters, call.scale)
+    else:
+        blocks = outer * classes * -(-inner // kernel.block)
+        options = (arrays.weight, call.ignore, call.parameters, arrays.slopes)
+    sums, values = np.zeros((blocks, columns)), arrays.values
+    if values is None and kernel.typed:
+        values = np.empty((0, 0) if plan.shape == "rows" else (0, 0, 0), call.real)
+    inputs = (arrays.z, arrays.y, *options, values, arrays.gradient, sums)
+    share = min(threads, blocks) if arrays.z.size >= THREADED else 1
+    if share > 1:
+        cuts = [blocks * part // share for part in range(share + 1)]
+        waiting = [_workers().submit(kernel.loops, *inputs, *cuts[part : part + 2]) for part in range(1, share)]
+        kernel.loops(*inputs, cuts[0], cuts[1])
+        for other in waiting:
+            other.result()
+    elif blocks:
+        kernel.loops(*inputs, 0, blocks)
+    if plan.finish is None:
+        return sums[0] if blocks == 1 else sums.sum(axis=0)
+    return sums.reshape(outer, classes, -(-inner // kernel.block), columns).sum(axis=2)

@@ -1,0 +1,451 @@
+"""Numba: one fused pass, compiled and vectorised, for value and gradient.
+
+    print(source(plan, np.float32))      the file that runs, readable from top to bottom
+
+A kernel holds no lock, so the threads of `host` run it on ranges of blocks. Weights and gradients that a call
+does without are None, which Numba takes for another type and compiles away.
+"""
+
+import hashlib
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from lossbook import kernels
+from lossbook.backends import host
+from lossbook.errors import BackendError
+from lossbook.plan import Spelling, literal
+from lossbook.words import SPELLED
+
+xp = np
+BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
+WIDE = 256  # from this many classes on, a contiguous row is vectorised along itself
+
+HEAD = Template('''\
+"""$name on Numba, $real. Written by lossbook from the formula: change that, not this file."""
+
+import numpy as np
+from numba import njit
+from numpy import $real as real
+
+from lossbook.backends.numba_words import $words
+
+BLOCK = $block  # each block has sums of its own, so that the number of threads cannot change the result
+
+
+# $comment
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+def element($inputs):
+$lines    return $results
+
+
+''')
+
+REST = """\
+# The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+def rest_of_row(others, ties, odds, largest):
+    return real(others + (ties - real(1)) if largest else others + (ties - odds))
+
+
+# What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+def pull_of(slope, rest):
+    return real(0) if (rest == real(0)) | (slope == real(0)) else slope / rest
+
+
+"""
+
+LOOPS = '@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})\n'
+
+# The loop over the elements of a block stands in a function of its own: there LLVM keeps its constants in registers.
+SWEEP = Template("""\
+def one_block(predictions, targets, weight, ignore, classes, channel, $passed gradient, terms):
+    broken = real(0)
+    for i in range(predictions.size):
+        $z = predictions[i]
+        w = real(1)
+        if weight is not None:
+            w = weight[i]
+            broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
+$target$checks        $results = element($call)
+$stores        if gradient is not None:
+            gradient[i] = weighted(w, $slope)
+    return broken
+
+
+$loops
+def loops(predictions, targets, weight, ignore, parameters, slopes, values, gradient, sums, first, last):
+$unpack    outer, classes, inner = predictions.shape
+    per_group = (inner + BLOCK - 1) // BLOCK
+    terms = np.empty(($columns, BLOCK), real)
+    for block in range(first, last):
+        group, start = block // per_group, block % per_group * BLOCK
+        item, channel = group // classes, group % classes
+        stop = min(start + BLOCK, inner)
+$targets_here        if weight is None:
+            weight_here = None
+        else:
+            weight_here = weight[item, channel % weight.shape[1], start:stop]
+        if gradient is None:
+            gradient_here = None
+        else:
+            gradient_here = gradient[item, channel, start:stop]
+$slopes_here        sums[block, $columns] = one_block(
+            predictions[item, channel, start:stop], targets_here, weight_here, ignore, classes, channel,
+            $passed gradient_here, terms,
+        )
+        if values.size > 0:
+            values[item, channel, start:stop] = terms[0, : stop - start]
+$sum_terms""")
+
+# Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorised.
+ROWS = Template("""\
+def loops(predictions, targets, weight, class_weight, ignore, parameters, scale, values, gradient, sums, first, last):
+$unpack    outer, classes, inner = predictions.shape
+    size = max(1, BLOCK // classes)  # rows of a tile
+    per_item = (inner + size - 1) // size
+    odds = np.empty((classes, size), real)  # exp(logit - largest logit)
+$scratch    top, ties, part = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    w, value = np.empty(size, real), np.empty(size, real)
+    others = np.empty(size)  # the sum of the odds without the largest
+    for block in range(first, last):
+        if inner == 1:
+            item, start = block * size, 0
+            n = min(size, outer - item)
+        else:
+            item, start = block // per_item, block % per_item * size
+            n = min(size, inner - start)
+        for b in range(n):
+            top[b], ties[b], others[b], w[b], value[b] = -real(np.inf), real(0), 0.0, real(1), real(0)
+        if inner == 1:
+            for b in range(n):
+                for k in range(classes):
+                    odds[k, b] = predictions[item + b, k, 0]
+        else:
+            for k in range(classes):
+                for b in range(n):
+                    odds[k, b] = predictions[item, k, start + b]
+        for k in range(classes):
+            for b in range(n):
+                top[b] = odds[k, b] if odds[k, b] > top[b] else top[b]
+        for k in range(classes):  # a loop of its own: two conditional sums in one loop become branches
+            for b in range(n):
+                ties[b] += real(1) if odds[k, b] == top[b] else real(0)
+        for some in range(0, classes, 16):  # sixteen odds at a time, then in float64
+            for b in range(n):
+                part[b] = real(0)
+            for k in range(some, min(some + 16, classes)):
+                for b in range(n):
+                    largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
+                    e = exp(real(0) if largest else odds[k, b] - top[b])
+                    odds[k, b] = e
+                    part[b] += real(0) if largest else e
+            for b in range(n):
+                others[b] += part[b]
+        broken = 0
+        if weight is not None:
+            for b in range(n):
+                w[b] = weight[item + b, 0] if inner == 1 else weight[item, start + b]
+                broken += 0 if (w[b] >= real(0)) & (w[b] < real(np.inf)) else 1
+$body        for b in range(n):
+            total += value[b]
+            if values.size > 0:
+                if inner == 1:
+                    values[item + b, 0] = value[b]
+                else:
+                    values[item, start + b] = value[b]
+        sums[block, 0] = total
+        sums[block, 1] = total_weight
+        sums[block, 2] = broken
+""")
+
+HARD_BODY = Template("""\
+        # the labelled class: its margin u over all the others
+        total, total_weight = 0.0, 0.0
+        for b in range(n):
+            k = targets[item + b, 0] if inner == 1 else targets[item, start + b]
+            if ignore is not None:
+                w[b] = real(0) if k == ignore else w[b]
+            if k < 0 or k >= classes:
+                broken += 0 if w[b] == real(0) else 1
+                w[b], k = real(0), 0
+            label[b] = k
+            if class_weight is not None:
+                w[b] *= class_weight[k]
+            total_weight += w[b]
+            z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
+            largest = z == top[b]
+            own[b] = real(0) if largest else z - top[b]
+            rest[b] = rest_of_row(others[b], ties[b], odds[k, b], largest)
+        for b in range(n):
+            u = own[b] - log(rest[b])
+            value_b, slope_b = element($call)
+            value[b] = weighted(w[b], value_b)
+            slope[b] = weighted(w[b], slope_b * scale)
+            pull[b] = -pull_of(slope[b], rest[b])
+        if gradient is not None:
+            if inner == 1:
+                for b in range(n):
+                    for k in range(classes):
+                        gradient[item + b, k, 0] = weighted(pull[b], odds[k, b])
+                    gradient[item + b, label[b], 0] = slope[b]
+            else:
+                for k in range(classes):
+                    for b in range(n):
+                        gradient[item, k, start + b] = weighted(pull[b], odds[k, b])
+                for b in range(n):
+                    gradient[item, label[b], start + b] = slope[b]
+""")
+
+SOFT_BODY = Template("""\
+        # every class: its margin u over all the others, its share y of the target
+        total, total_weight = 0.0, 0.0
+        for b in range(n):
+$classes_of_row            of_top[b], of_rest[b], row_weight[b] = real(0), real(0), real(0)
+        for k in range(classes):
+            of_class = real(1) if class_weight is None else class_weight[k]
+            for b in range(n):
+                z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
+                largest = z == top[b]
+                rest = rest_of_row(others[b], ties[b], odds[k, b], largest)
+                u = (real(0) if largest else z - top[b]) - log(rest)
+                $y = $target
+$check                value_b, slope_b = element($call)
+                value[b] += weighted(of_class, value_b)
+                row_weight[b] += of_class * $y
+                slope[k, b] = of_class * slope_b
+                pull = pull_of(slope[k, b], rest)
+                of_top[b] += pull if largest else real(0)
+                of_rest[b] += real(0) if largest else pull
+        for b in range(n):
+            value[b] = weighted(w[b], value[b])
+            total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
+        if gradient is not None:
+            for k in range(classes):
+                for b in range(n):
+                    z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
+                    largest = z == top[b]
+                    rest = rest_of_row(others[b], ties[b], odds[k, b], largest)
+                    pull = pull_of(slope[k, b], rest)
+                    pull = of_rest[b] + (of_top[b] - pull) if largest else of_top[b] + (of_rest[b] - pull)
+                    d = weighted(w[b], (slope[k, b] - odds[k, b] * pull) * scale)
+                    if inner == 1:
+                        gradient[item + b, k, 0] = d
+                    else:
+                        gradient[item, k, start + b] = d
+""")
+
+# One long row at a time, vectorised along its classes.
+WIDE_ROWS = Template("""\
+
+
+# The same for contiguous rows of many classes, one row at a time, vectorised along the classes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+def wide(predictions, targets, weight, class_weight, ignore, parameters, scale, values, gradient, sums, first, last):
+$unpack    outer, classes, _ = predictions.shape
+    logits, odds = predictions.reshape(outer, classes), np.empty(classes, real)
+    for block in range(first, last):
+        row = logits[block]
+        top = -real(np.inf)
+        for k in range(classes):
+            top = row[k] if row[k] > top else top
+        ties, others = 0, 0.0
+        for k in range(classes):  # a loop of its own: two conditional sums in one loop become branches
+            ties += 1 if row[k] == top else 0
+        for some in range(0, classes, 256):  # some odds at a time, then in float64
+            part = real(0)
+            for k in range(some, min(some + 256, classes)):
+                largest = row[k] == top  # so that infinite logits give their limit, and NaN stays NaN
+                e = exp(real(0) if largest else row[k] - top)
+                odds[k] = e
+                part += real(0) if largest else e
+            others += part
+        w, broken = real(1), 0
+        if weight is not None:
+            w = weight[block, 0]
+            broken += 0 if (w >= real(0)) & (w < real(np.inf)) else 1
+        label = targets[block, 0]
+        if ignore is not None:
+            w = real(0) if label == ignore else w
+        if label < 0 or label >= classes:
+            broken += 0 if w == real(0) else 1
+            w, label = real(0), 0
+        if class_weight is not None:
+            w *= class_weight[label]
+        largest = row[label] == top
+        rest = rest_of_row(others, real(ties), odds[label], largest)
+        u = (real(0) if largest else row[label] - top) - log(rest)
+        value, slope = element($call)
+        value, slope = weighted(w, value), weighted(w, slope * scale)
+        if values.size > 0:
+            values[block, 0] = value
+        if gradient is not None:
+            pull = -pull_of(slope, rest)
+            gradient_row = gradient.reshape(outer, classes)[block]
+            for k in range(classes):
+                gradient_row[k] = weighted(pull, odds[k])
+            gradient_row[label] = slope
+        sums[block, 0] = value
+        sums[block, 1] = w
+        sums[block, 2] = broken
+""")
+
+
+def owns(array):
+    """Numba works on NumPy arrays; it is chosen by name, never by type alone."""
+    return isinstance(array, np.ndarray)
+
+
+def _indent(lines, by):
+    return "".join(f"{' ' * by}{line}\n" for line in lines)
+
+
+def source(plan, real=np.float32, integer=False):
+    """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+    spell = Spelling(lambda number: f"real({literal(number)})", known=SPELLED)
+    spell.used |= {"weighted"}
+    rows = plan.shape == "rows"
+    outside = [title for title, _ in plan.slopes]
+    y = plan.arrays[1] if len(plan.arrays) > 1 else None
+    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.arrays)
+    inputs += [*plan.parameters, *outside]
+    terms = [title for title, _ in plan.terms]
+    results = ", ".join([*terms, plan.gradient])
+    lines = [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
+    unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
+    if rows:
+        spell.used |= {"exp", "log"}
+        call = ", ".join(inputs).replace("C", "real(classes)") if not plan.hard else ", ".join(inputs)
+        text = _rows(plan, unpack, call, y, integer)
+    else:
+        text = _sweep(plan, unpack, ", ".join(inputs), y, integer, terms, results)
+    head = HEAD.substitute(
+        name=plan.name, real=np.dtype(real).name, words=", ".join(sorted(spell.used)), block=BLOCK,
+        comment=f"The loss of one {'margin' if rows else 'element'} and its slope, step by step.",
+        inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
+    )  # fmt: skip
+    return head + (REST if rows else "") + LOOPS + text
+
+
+def _check(name, domain):
+    rule = domain.condition(name, lambda value: f"real({value!r})")
+    return f"broken += real(0) if {rule} | (w == real(0)) else real(1)"
+
+
+def _sweep(plan, unpack, call, y, integer, terms, results):
+    """The loops over blocks of elements."""
+    target = []
+    if y is not None:
+        row = "0" if integer else "channel"
+        targets_here = [f"targets_here = targets[item, {row}, start:stop]"]
+    else:
+        targets_here = ["targets_here = None"]
+    if integer:
+        target = ["index = targets[i]"]
+        target += ["if ignore is not None:", "    w = real(0) if index == ignore else w"]
+        target += ["broken += real(0) if (index >= 0) & (index < classes) | (w == real(0)) else real(1)"]
+        target += [f"{y} = real(1) if index == channel else real(0)"]
+    elif y is not None:
+        target = [f"{y} = targets[i]"]
+    checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
+    stores = [f"terms[{j}, i] = weighted(w, {term})" for j, term in enumerate(terms)]
+    if plan.slopes:  # a loss of totals first sums and checks, then differentiates
+        checks, stores = (["if gradient is None:", *(f"    {line}" for line in lines)] for lines in (checks, stores))
+    sum_terms = [
+        f"for j in range({len(terms)}):  # in float64, and apart, so that the loop above keeps its full vector width",
+        "    total = 0.0",
+        "    for i in range(stop - start):",
+        "        total += terms[j, i]",
+        "    sums[block, j] = total",
+    ]
+    if plan.slopes:
+        sum_terms = ["if gradient is None:", *(f"    {line}" for line in sum_terms)]
+    slopes = [title for title, _ in plan.slopes] or ["scale"]
+    return SWEEP.substitute(
+        unpack=unpack,
+        targets_here=_indent(targets_here, 8),
+        slopes_here=_indent([f"{s} = slopes[item, channel, {j}]" for j, s in enumerate(slopes)], 8),
+        z=plan.prediction,
+        target=_indent(target, 8),
+        checks=_indent(checks, 8),
+        results=results,
+        call=call,
+        loops=LOOPS.rstrip(),
+        passed="".join(f"{name}, " for name in (*plan.parameters, *slopes)).rstrip(),
+        stores=_indent(stores, 8),
+        sum_terms=_indent(sum_terms, 8),
+        slope=plan.gradient if plan.slopes else f"{plan.gradient} * scale",
+        columns=len(terms),
+    )
+
+
+def _rows(plan, unpack, call, y, integer):
+    """The loops over tiles of rows, and for class indices the loops over long rows."""
+    if plan.hard:
+        scratch = [
+            "own, rest = np.empty(size, real), np.empty(size, real)",
+            "slope, pull = np.empty(size, real), np.empty(size, real)",
+        ]
+        scratch += ["label = np.empty(size, np.int64)"]
+        text = ROWS.substitute(unpack=unpack, scratch=_indent(scratch, 4), body=HARD_BODY.substitute(call=call))
+        return text + WIDE_ROWS.substitute(unpack=unpack, call=call)
+    scratch = ["slope = np.empty((classes, size), real)"]
+    scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
+    if integer:
+        scratch += ["label = np.empty(size, np.int64)"]
+        of_row = [
+            "k = targets[item + b, 0] if inner == 1 else targets[item, start + b]",
+            "if ignore is not None:",
+            "    w[b] = real(0) if k == ignore else w[b]",
+            "if k < 0 or k >= classes:",
+            "    broken += 0 if w[b] == real(0) else 1",
+            "    w[b], k = real(0), 0",
+            "label[b] = k",
+        ]
+        target, check = "real(1) if label[b] == k else real(0)", []
+    else:
+        of_row, target = [], "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
+        rule = dict(plan.checks)[y].condition(y, lambda value: f"real({value!r})")
+        check = [f"broken += 0 if {rule} | (w[b] == real(0)) else 1"]
+    body = SOFT_BODY.substitute(
+        classes_of_row=_indent(of_row, 12), y=y, target=target, check=_indent(check, 16), call=call
+    )
+    return ROWS.substitute(unpack=unpack, scratch=_indent(scratch, 4), body=body)
+
+
+@cache
+def _depends():
+    """What machine code depends on beside the text: the words, Numba and LLVM."""
+    words = Path(__file__).with_name("numba_words.py").read_bytes()
+    versions = [metadata.version(package) for package in ("numba", "llvmlite", "numpy")]
+    return hashlib.sha256(words).hexdigest() + " ".join(versions)
+
+
+@cache
+def load(plan, real, integer):
+    """The compiled module of a plan."""
+    try:
+        from numba.core.serialize import dumps
+    except ImportError as error:
+        raise BackendError(f"{plan.name}: backend 'numba' needs the package numba, which is not installed") from error
+    module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
+    for function in vars(module).values():
+        keeper = getattr(function, "_cache", None)
+        if hasattr(keeper, "_cache_file"):  # Numba keeps its logic; where and how files are kept is ours
+            name = f"{function.__name__}.{sys.implementation.cache_tag}"
+            keeper._cache_file = kernels.MachineCode(Path(module.__file__).parent, name, dumps)
+    return module
+
+
+def run(plan, call):
+    """Values, sums and gradients of a call (see `host.run`)."""
+    module = load(plan, call.real, call.integer)
+    _, classes, inner = call.layout.three
+    if plan.hard and inner == 1 and classes >= WIDE:
+        return host.run(host.Kernel(module.wide, 1, typed=True), plan, call)
+    return host.run(host.Kernel(module.loops, BLOCK, typed=True), plan, call)

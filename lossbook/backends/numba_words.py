@@ -1,0 +1,524 @@
+"""The words of lossbook for Numba: scalar functions that a compiled loop inlines and vectorises.
+
+Each word takes float32 or float64 scalars, all of one type, and returns that type.  Nothing here calls the C
+mathematics library, whose scalar functions would keep the loop from being vectorised: exponentials and logarithms are
+polynomials after a range reduction, and every choice between two values is a plain selection.
+
+The words share their work, so that the compiler merges what a kernel computes twice.  All exponentials start from
+-abs(x) = n*log(2) + r with an integer n and abs(r) <= log(2)/2.  All logarithms use log(2**n * (1 + f)) =
+n*log(2) + log1p(f), where log1p(f) = 2*atanh(s) = 2*s + tail(s) = f - s*f + tail(s) with s = f/(2 + f).
+
+A value that needs more digits than its type has is carried as high + low.  That arithmetic relies on the order of the
+operations, so the words let the compiler contract products and ignore the sign of zero, and nothing else.
+Literals in comparisons may be bare; in arithmetic they are typed, as real(2), lest float32 become float64.
+"""
+
+import math
+from math import sqrt
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+__all__ = [
+    "below", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
+    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power", "sign", "smaller",
+    "softplus", "sqrt", "square", "tanh", "weighted", "xlog1py", "xlogy",
+]  # fmt: skip
+
+# All tables: name: (for float32, for float64).
+NUMBERS = {
+    # log(2) in two pieces; the first has so few digits that its product with any exponent is exact.
+    "log2_high": (0.693145751953125, 0.6931471805601177),
+    "log2_low": (1.4286068e-06, -1.7239444525614835e-13),
+    "minus_inverse_log2": (-1.442695, -1.4426950408889634),
+    # Adding this rounds to an integer n and leaves n + bias + 1 in the lowest bits of the sum.
+    "rounder": (1.5 * 2.0**23 + 128, 1.5 * 2.0**52 + 1024),
+    # exp(limit) overflows and exp(-limit) becomes zero, with exponents that still fit.
+    "limit": (89.0, 710.0),
+    "smallest_normal": (2.0**-126, 2.0**-1022),
+    # A factor that brings subnormal numbers among the normal ones, and the exponent that it adds.
+    "lift": (2.0**24, 2.0**54),
+    "lift_exponent": (24.0, 54.0),
+    # From here on 1 + x and x have the same logarithm.
+    "one_vanishes": (2.0**30, 2.0**60),
+}
+
+# Minimax coefficients, lowest power first.
+POLYNOMIALS = {
+    # (exp(r) - 1 - r)/(2*r*r) on abs(r) <= log(2)/2; relative error of the resulting exp(r): 2^-27.2 and 2^-56.5.
+    "exp": (
+        (0.25, 0.08333272, 0.020833142, 0.0041832877, 0.00069732167),
+        (0.2500000000000003, 0.08333333333333343, 0.0208333333332871, 0.00416666666665733, 0.0006944444466120251,
+         9.920634951450486e-05, 1.2400752287717436e-05, 1.377861402709202e-06, 1.3813142582777456e-07,
+         1.2557222787116182e-08),
+    ),
+    # 2*(atanh(s) - s)/s^3 in s*s on [0, 1/9]; relative error of the resulting atanh(s): 2^-27.0 and 2^-58.5.
+    "atanh": (
+        (0.6666654, 0.40015072, 0.28099933, 0.27560785),
+        (0.6666666666666657, 0.4000000000006041, 0.2857142855981709, 0.2222222324446307, 0.1818176881203037,
+         0.15386043966881116, 0.13307564746661968, 0.1205534526444843, 0.08555963468560909, 0.16628792296465977),
+    ),
+    # (cosh(x) - 1 - x*x/2)/x^4 for abs(x) <= 1.25; relative error of the resulting cosh(x) - 1: 2^-28.0 and 2^-56.9.
+    "cosh": (
+        (0.041666664, 0.0013888957, 2.47893e-05, 2.842507e-07),
+        (0.041666666666666685, 0.0013888888888886448, 2.4801587302845508e-05, 2.755731891722219e-07,
+         2.0876796919956188e-09, 1.1467893914147599e-11, 4.884748496914034e-14),
+    ),
+}  # fmt: skip
+
+MANTISSA_BITS = {32: 23, 64: 52}
+BIAS = {32: 127, 64: 1023}
+BITS_OF_SQRT_HALF = {32: 0x3F3504F3, 64: 0x3FE6A09E667F3BCD}
+
+
+@intrinsic(prefer_literal=True)
+def _number(typing_context, like, name):
+    """The entry of NUMBERS called name, in the type of like."""
+    value = NUMBERS[name.literal_value][like.bitwidth // 64]
+
+    def generate(context, builder, signature, arguments):
+        return context.get_constant(like, value)
+
+    return like(like, name), generate
+
+
+@intrinsic
+def _fused(typing_context, first, second, third):
+    """first*second + third, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return first(first, first, first), generate
+
+
+@intrinsic(prefer_literal=True)
+def _polynomial(typing_context, x, name):
+    """The entry of POLYNOMIALS called name, at x."""
+    coefficients = POLYNOMIALS[name.literal_value][x.bitwidth // 64]
+
+    def generate(context, builder, signature, arguments):
+        # Pairs low + high*x, then Horner's rule in x*x: half as many steps wait for one another.
+        terms = [context.get_constant(x, coefficient) for coefficient in coefficients]
+        pairs = [builder.fma(high, arguments[0], low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        pairs += terms[2 * len(pairs) :]
+        square = builder.fmul(arguments[0], arguments[0])
+        total = pairs.pop()
+        while pairs:
+            total = builder.fma(total, square, pairs.pop())
+        return total
+
+    return x(x, name), generate
+
+
+@intrinsic
+def _power_of_two(typing_context, marker):
+    """2**(n + 1) for marker = n + rounder, where n + 1 lies between minus the bias (giving 0) and the bias."""
+
+    def generate(context, builder, signature, arguments):
+        word = ir.IntType(marker.bitwidth)
+        bits = builder.bitcast(arguments[0], word)
+        # The lowest bits are the biased exponent; all bits above them are shifted out.
+        shifted = builder.shl(bits, ir.Constant(word, MANTISSA_BITS[marker.bitwidth]))
+        return builder.bitcast(shifted, context.get_value_type(marker))
+
+    return marker(marker), generate
+
+
+@intrinsic
+def _split(typing_context, x):
+    """(m, n, 2**-n) with x = m * 2**n and sqrt(1/2) <= m < sqrt(2), for normal x > 0; 2**-n only for n < bias."""
+    width, bias, mantissa_bits = x.bitwidth, BIAS[x.bitwidth], MANTISSA_BITS[x.bitwidth]
+
+    def generate(context, builder, signature, arguments):
+        word, real = ir.IntType(width), context.get_value_type(x)
+        bits = builder.bitcast(arguments[0], word)
+        # Counted from sqrt(1/2), the exponent field is n + bias.
+        moved = builder.add(bits, ir.Constant(word, (bias << mantissa_bits) - BITS_OF_SQRT_HALF[width]))
+        field = builder.and_(moved, ir.Constant(word, -1 << mantissa_bits))
+        m_bits = builder.add(builder.sub(bits, field), ir.Constant(word, bias << mantissa_bits))
+        inverse_bits = builder.sub(ir.Constant(word, 2 * bias << mantissa_bits), field)
+        # Not every machine converts vectors of 64-bit integers: make the field the lowest digits of 2**mantissa_bits.
+        digits = builder.lshr(moved, ir.Constant(word, mantissa_bits))
+        digits = builder.or_(digits, ir.Constant(word, bias + mantissa_bits << mantissa_bits))
+        n = builder.fsub(builder.bitcast(digits, real), context.get_constant(x, 2.0**mantissa_bits + bias))
+        parts = builder.bitcast(m_bits, real), n, builder.bitcast(inverse_bits, real)
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(x, 3)(x), generate
+
+
+@intrinsic
+def _by_sign(typing_context, x, negative, positive):
+    """negative or positive, by the sign bit of x, which saves the comparison; for results that agree at zero."""
+
+    def generate(context, builder, signature, arguments):
+        word = ir.IntType(x.bitwidth)
+        is_negative = builder.icmp_signed("<", builder.bitcast(arguments[0], word), ir.Constant(word, 0))
+        return builder.select(is_negative, arguments[1], arguments[2])
+
+    return x(x, x, x), generate
+
+
+magnitude = abs
+_word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+
+
+# --- exponentials ----------------------------------------------------------------------------------------------------
+
+
+@_word
+def _reduced(size):
+    """(n + rounder, r) with -size = n*log(2) + r, for size >= 0; sizes beyond the limit count as the limit."""
+    limit = _number(size, "limit")
+    size = limit if limit < size else size  # NaN stays
+    marker = _fused(size, _number(size, "minus_inverse_log2"), _number(size, "rounder"))
+    n = marker - _number(size, "rounder")
+    rest = _fused(n, -_number(size, "log2_high"), -size)
+    return marker, _fused(n, -_number(size, "log2_low"), rest)
+
+
+@_word
+def _half_exp(rest):
+    """exp(r)/2; the half leaves room for exponents one beyond the largest and the smallest."""
+    half = type(rest)(0.5)
+    return _fused(_polynomial(rest, "exp"), rest * rest, _fused(half, rest, half))
+
+
+@_word
+def _decay(size, low):
+    """exp(-size - low) for size >= 0 and low far smaller than 1: what softplus and sigmoid of x and -x share."""
+    marker, rest = _reduced(size)
+    return _half_exp(rest - low) * _power_of_two(marker)
+
+
+@_word
+def _signed(x):
+    """(marker, r, factor) such that exp(x) = _half_exp(r) * factor * _power_of_two(marker)."""
+    real = type(x)
+    marker, rest = _reduced(abs(x))
+    # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
+    rising = (_number(x, "rounder") * real(2) - real(2)) - marker
+    return rising if x > 0 else marker, -rest if x > 0 else rest, real(4) if x > 0 else real(1)
+
+
+@_word
+def _growth(x, low):
+    """exp(x + low), where low is far smaller than 1."""
+    marker, rest, factor = _signed(x)
+    return _half_exp(rest + low) * factor * _power_of_two(marker)
+
+
+@_word
+def _product(k, high, low, extra):
+    """k * (high + low) + extra as high + low, for an exponent: beyond the limit low is 0, as it might be NaN."""
+    product = k * high
+    error = _fused(k, high, -product) + _fused(k, low, extra)
+    return product, error if abs(product) < _number(k, "limit") else type(k)(0)
+
+
+@_word
+def exp(x):
+    """e**x."""
+    return _growth(x, type(x)(0))
+
+
+@_word
+def expm1(x):
+    """exp(x) - 1."""
+    real = type(x)
+    marker, rest, factor = _signed(x)
+    # The leading r/2 is exact, so that small results keep their relative accuracy.
+    half = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest)
+    scale, inverse_factor = _power_of_two(marker), real(0.25) if x > 0 else real(1)
+    return _fused(half, scale, _fused(real(0.5), scale, -inverse_factor)) * factor
+
+
+@_word
+def tanh(x):
+    """The hyperbolic tangent."""
+    real = type(x)
+    falling = expm1(real(-2) * abs(x))
+    size = -falling / (real(2) + falling)
+    return -size if x < 0 else size
+
+
+# --- logarithms ------------------------------------------------------------------------------------------------------
+
+
+@_word
+def _tail(s):
+    """2*(atanh(s) - s) for abs(s) <= 1/3."""
+    square = s * s
+    return s * square * _polynomial(square, "atanh")
+
+
+@_word
+def _normalised(high, low):
+    """high + low again as two numbers, where high now is the rounded sum, for abs(low) <= abs(high)."""
+    total = high + low
+    return total, low - (total - high)
+
+
+@_word
+def _with_exponent(n, high, low):
+    """n*log(2) + high + low as high + low, for an integer n and abs(low) <= abs(high) < log(2)."""
+    whole = n * _number(n, "log2_high")  # exact
+    total = whole + high
+    return _normalised(total, high - (total - whole) + _fused(n, _number(n, "log2_low"), low))
+
+
+@_word
+def _split_any(x):
+    """(m, n) as from _split, for subnormal x, too."""
+    real = type(x)
+    small = x < _number(x, "smallest_normal")
+    m, n, _ = _split(x * _number(x, "lift") if small else x)
+    return m, n - (_number(x, "lift_exponent") if small else real(0))
+
+
+@_word
+def _at_edges(x, inside):
+    """inside where x is positive and finite, else the logarithm of x."""
+    real = type(x)
+    outside = real(-math.inf) if x == 0 else (x if x > 0 else real(math.nan))
+    return inside if (x > 0) & (x < math.inf) else outside
+
+
+@_word
+def _log_parts(x):
+    """log(x) as high + low."""
+    real = type(x)
+    m, n = _split_any(x)
+    f = m - real(1)
+    s = f / (real(2) + f)
+    high, low = _with_exponent(n, f, _fused(-s, f, _tail(s)))
+    return _at_edges(x, high), low
+
+
+@_word
+def log(x):
+    """The natural logarithm."""
+    return _log_parts(x)[0]
+
+
+@_word
+def log1p(x):
+    """log(1 + x)."""
+    real = type(x)
+    m, n, inverse = _split(real(1) + x)
+    # (1 + x)/2**n - 1 from x itself, rounded once: what 1 + x rounds away is not lost.
+    f = m - real(1) if x > _number(x, "one_vanishes") else _fused(x, inverse, inverse - real(1))
+    s = f / (real(2) + f)
+    rounded, _ = _with_exponent(n, f, _fused(-s, f, _tail(s)))
+    return _at_edges(real(1) + x, rounded)
+
+
+@_word
+def power(b, k):
+    """b**k for b >= 0; 1 for k = 0 and any b."""
+    real = type(b)
+    high, low = _log_parts(b)
+    exponent, error = _product(k, high, low, real(0))
+    return real(1) if k == 0 else _growth(exponent, error)
+
+
+@_word
+def power_slope(b, k):
+    """k * b**(k - 1); 0 for k = 0; for k < 1 and b below the smallest normal number, the slope at that number."""
+    real = type(b)
+    smallest = _number(b, "smallest_normal")
+    high, low = _log_parts(smallest if (b < smallest) & (k < 1) else b)
+    less = k - real(1)
+    less_low = k - (less + real(1))
+    exponent, error = _product(less, high, low, less_low * high)
+    # A tiny power may vanish where k times it does not: take its square root, twice.
+    tiny = exponent < real(-0.5) * _number(k, "limit")
+    scale = real(0.5) if tiny else real(1)
+    root = _growth(scale * exponent, scale * error)
+    root = real(1) if (less == 0) & (b == b) else root
+    return real(0) if k == 0 else k * root * (root if tiny else real(1))
+
+
+@_word
+def log_cosh(x):
+    """log(cosh(x))."""
+    real = type(x)
+    size = abs(x)
+    # log1p(cosh(x) - 1) for small x, else size - log(2) + log1p(exp(-2*size)).
+    small = size < 1.25
+    square = x * x
+    cosh_less_one = _fused(square * square, _polynomial(square, "cosh"), real(0.5) * square)
+    f = cosh_less_one if small else _decay(real(2) * size, real(0))
+    s = f / (real(2) + f)
+    return (real(0) if small else size - real(math.log(2.0))) + (f + _fused(-s, f, _tail(s)))
+
+
+# --- the logistic family ---------------------------------------------------------------------------------------------
+
+
+@_word
+def softplus(x):
+    """log(1 + exp(x))."""
+    real = type(x)
+    e = _decay(abs(x), real(0))
+    s = e / (real(2) + e)
+    return (x if x > 0 else real(0)) + (_fused(-s, e, e) + _tail(s))
+
+
+@_word
+def sigmoid(x):
+    """1/(1 + exp(-x))."""
+    real = type(x)
+    e = _decay(abs(x), real(0))
+    # One reciprocal serves sigmoid(x) and sigmoid(-x).
+    inverse = real(1) / (real(1) + e)
+    return _by_sign(x, e * inverse, inverse)
+
+
+@_word
+def _softplus_parts(x):
+    """softplus(x) as high + low."""
+    real = type(x)
+    marker, rest = _reduced(abs(x))
+    half, scale = _half_exp(rest), _power_of_two(marker)
+    # What the rounding of exp(r)/2 = 1/2 + r/2 + ... and then that of s = e/(2 + e) left over.
+    half_low = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest - (half - real(0.5)))
+    e, e_low = half * scale, half_low * scale
+    s = e / (real(2) + e)
+    below_s = _fused(-s, real(2) + e, e) - s * (e - ((real(2) + e) - real(2))) + e_low * (real(1) - s)
+    high, low = _normalised(s + s, below_s * (real(1) - s) + _tail(s))
+    linear = x if x > 0 else real(0)
+    total = linear + high
+    return total, (linear - total) + high + low
+
+
+@_word
+def sigmoid_power(x, k):
+    """sigmoid(x)**k for k >= 0; 1 for k = 0 and any x."""
+    real = type(x)
+    high, low = _softplus_parts(-x)
+    exponent, error = _product(k, high, low, real(0))
+    return real(1) if k == 0 else _decay(exponent, error)
+
+
+# --- two distributions -----------------------------------------------------------------------------------------------
+
+
+@_word
+def share(a, b):
+    """a/(a + b) for a, b >= 0; 0 for a = b = 0."""
+    real = type(a)
+    # Halves keep the sum of large numbers finite; what a small number beside a large one loses does not matter.
+    scale = real(0.5) if (a > 1) | (b > 1) else real(1)
+    total = a * scale + b * scale
+    value = real(0) if total == 0 else a * scale / total
+    return real(1) if (a == math.inf) & (b < math.inf) else value
+
+
+@_word
+def _log_ratio_parts(p, q, d):
+    """log(p/q) as high + low, given d = p - q, unless p = q = 0."""
+    real = type(p)
+    p_m, p_n = _split_any(p)
+    q_m, q_n = _split_any(q)
+    # For p near q log1p(t), else n*log(2) + log(p_m/q_m) with s = (p_m - q_m)/(p_m + q_m).
+    near = abs(d) < real(0.5) * q  # false for infinite q
+    t = d / q if near else real(0)
+    s = (t if near else p_m - q_m) / (real(2) + t if near else p_m + q_m)
+    n = real(0) if near else p_n - q_n
+    high, low = _with_exponent(n, t if near else s + s, _fused(-s, t, _tail(s)))
+    return -_at_edges(q, -_at_edges(p, high)), low
+
+
+@_word
+def log_ratio(p, q, d):
+    """log(p/q), given d = p - q; 0 for p = q = 0."""
+    rounded, _ = _log_ratio_parts(p, q, d)
+    rounded = type(p)(0) if (p == 0) & (q == 0) else rounded
+    return rounded if d == d else d
+
+
+@_word
+def relative_entropy(p, q, d):
+    """p * log(p/q) - d, given d = p - q; -d for p = 0."""
+    real = type(p)
+    t = d / q
+    inverse = real(1) / (real(2) + t)
+    # p*(2*s + tail(s)) - d, where 2*p*s - d = d*d/(2*q + d).
+    near_value = _fused(p, _tail(t * inverse), d * inverse * t)
+    high, low = _log_ratio_parts(p, q, d)
+    far_value = _fused(p, high, -d) + p * low
+    far_value = real(math.inf) if (q == 0) | (abs(d) == math.inf) else far_value
+    value = near_value if (t >= -0.5) & (t <= 1) else far_value
+    return -d if p == 0 else value
+
+
+# --- products, quotients and comparisons -----------------------------------------------------------------------------
+
+
+@_word
+def xlogy(a, b):
+    """a * log(b); 0 for a = 0."""
+    return a * log(type(a)(1) if (a == 0) & (b == b) else b)
+
+
+@_word
+def xlog1py(a, b):
+    """a * log(1 + b); 0 for a = 0."""
+    return a * log1p(type(a)(0) if (a == 0) & (b == b) else b)
+
+
+@_word
+def quotient(a, b):
+    """a/b; 0 for a = b = 0."""
+    return a / (type(a)(1) if (a == 0) & (b == 0) else b)
+
+
+@_word
+def reciprocal(b):
+    """1/b; 0 for b = 0."""
+    return type(b)(0) if b == 0 else type(b)(1) / b
+
+
+@_word
+def square(x):
+    """x * x."""
+    return x * x
+
+
+@_word
+def weighted(w, x):
+    """w * x; 0 for w = 0, whatever x."""
+    return type(w)(0) if w == 0 else w * x
+
+
+@_word
+def mixture(p, q, a):
+    """(1 - a)*p + a*q."""
+    return (type(a)(1) - a) * p + a * q
+
+
+@_word
+def larger(a, b):
+    """The larger of two numbers, NaN if either is."""
+    return a if (a > b) | (a != a) else b
+
+
+@_word
+def smaller(a, b):
+    """The smaller of two numbers, NaN if either is."""
+    return a if (a < b) | (a != a) else b
+
+
+@_word
+def below(a, b):
+    """1 if a < b, else 0."""
+    return type(a)(1) if a < b else type(a)(0)
+
+
+@_word
+def sign(x):
+    """-1, 0 or 1; NaN stays."""
+    return type(x)(1) if x > 0 else (type(x)(-1) if x < 0 else x)

@@ -1,0 +1,258 @@
+"""NumPy: each element function printed as array expressions, run on blocks that stay in the cache.
+
+    print(source(plan))      the functions that run, readable from top to bottom
+
+The loops over blocks are the same for every loss and stand below; only `element` (and `finish`, for
+losses of totals) is generated. No temporary is larger than a block.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from lossbook import kernels
+from lossbook.backends import host
+from lossbook.plan import Spelling, literal
+from lossbook.words import SPELLED
+
+xp = np
+BLOCK = 1 << 15  # elements per block
+LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
+
+
+def owns(array):
+    """NumPy works on NumPy arrays and on what becomes one."""
+    return isinstance(array, np.ndarray)
+
+
+class _Spelling(Spelling):
+    """Logistic words of the same argument, up to its sign, share one `Logistic` object."""
+
+    def __init__(self):
+        super().__init__(literal, known=SPELLED)
+        self.shared = {}  # text of the argument -> name of its Logistic object
+
+    def function(self, expression):
+        name = expression.func.__name__
+        if name not in LOGISTIC:
+            return super().function(expression)
+        argument, *rest = expression.args
+        side = -1 if argument.could_extract_minus_sign() else 1
+        text = self.add(side * argument)
+        at = self.shared.setdefault(text, f"at_{text}" if text.isidentifier() else f"at_{len(self.shared)}")
+        self.used.add("Logistic")
+        return f"{at}.{name}({', '.join([str(side), *map(self.add, rest)])})"
+
+    def lines(self, lines, indent):
+        """Assignments, each preceded by the Logistic objects that it is the first to need."""
+        text = []
+        for name, expression in lines:
+            before = len(self.shared)
+            right = self(expression)
+            new = list(self.shared.items())[before:]
+            text += [f"{at} = Logistic({argument})" for argument, at in new]
+            text.append(f"{name} = {right}")
+        return "".join(f"{' ' * indent}{line}\n" for line in text)
+
+
+def source(plan):
+    """The generated functions of a loss, as text."""
+    spell = _Spelling()
+    inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.arrays)
+    outside = [name for name, _ in plan.slopes]
+    forward = spell.lines((*plan.forward, *plan.terms), 4)
+    backward = spell.lines(plan.backward, 4)
+    terms = ", ".join(name for name, _ in plan.terms)
+    body = (
+        f"def element({', '.join([*inputs, *plan.parameters, *outside, 'backward'])}, weighted=weighted):\n"
+        f"{forward}"
+        f"    if not backward:\n"
+        f"        return ({terms},), None\n"
+        f"{backward}"
+        f"    return ({terms},), {plan.gradient}\n"
+    )
+    if plan.finish is not None:
+        finish = _Spelling()
+        lines = finish.lines([("value", plan.finish), *plan.slopes], 4)
+        totals = [name for name, _ in plan.terms]
+        body += (
+            f"\n\ndef finish({', '.join([*totals, *plan.parameters])}):\n{lines}"
+            f"    return value, ({', '.join(outside)},)\n"
+        )
+        spell.used |= finish.used
+    imports = f"from lossbook.backends.numpy_words import {', '.join(sorted(spell.used | {'weighted'}))}\n\n\n"
+    return (
+        f'"""{plan.name} on NumPy, block by block. Written by lossbook from the formula: change that, not this."""\n\n'
+        f"{imports}{body}"
+    )
+
+
+@cache
+def functions(plan):
+    """The module of the generated functions of a plan."""
+    return kernels.load(f"{plan.name}_numpy", source(plan))
+
+
+@cache
+def load(plan):
+    """The kernel of a plan: its generated functions in the loops that go with its shape."""
+    module = functions(plan)
+    loops = _rows if plan.shape == "rows" else _sweep
+    return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK)
+
+
+def run(plan, call):
+    """Values, sums and gradients of a call (see `host.run`)."""
+    return host.run(load(plan), plan, call)
+
+
+def finish(plan):
+    """The function from totals to (value, slopes) of a loss of totals; every backend ends with this one."""
+    return functions(plan).finish
+
+
+def _broken(plan, blocks, live):
+    """How many values of a block break a rule; `live` is False where the weight is zero."""
+    count = 0
+    for name, domain in plan.checks:
+        block = blocks[name]
+        if not domain.values and domain.holds(np.minimum.reduce(block)) and domain.holds(np.maximum.reduce(block)):
+            continue
+        broken = ~domain.holds(block)
+        count += np.count_nonzero(broken if live is None else broken & live)
+    return count
+
+
+def _is_finite(*arrays):
+    """Whether the sum of each array is finite, which costs less than to look at its elements."""
+    return all(array is None or np.isfinite(np.add.reduce(array)) for array in arrays)
+
+
+def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, sums, first, last):
+    """Blocks first to last of a loss of elements or of totals."""
+    _, channels, inner = z.shape
+    per_group = -(-inner // BLOCK)
+    integer = y is not None and y.dtype.kind in "iu"
+    with np.errstate(all="ignore"):
+        for block in range(first, last):
+            group, start = divmod(block, per_group)
+            item, channel = divmod(group, channels)
+            part = slice(start * BLOCK, (start + 1) * BLOCK)
+            blocks = {plan.arrays[0]: z[item, channel, part]}
+            broken = 0
+            w = None if weight is None else weight[item, channel % weight.shape[1], part]
+            live = None if w is None else w != 0
+            if integer:
+                index = y[item, 0, part]
+                if ignore is not None:
+                    w = np.ones(index.shape, z.dtype) if w is None else w
+                    live = (w != 0) & (index != ignore)
+                wrong = (index < 0) | (index >= channels)
+                broken += np.count_nonzero(wrong if live is None else wrong & live)
+                blocks[plan.arrays[1]] = (index == channel).astype(z.dtype)
+            elif y is not None:
+                blocks[plan.arrays[1]] = y[item, channel, part]
+            outside = slopes[item, channel] if plan.finish is not None else ()
+            inputs = (*blocks.values(), *parameters, *outside, d_z is not None)
+            terms, gradient = module.element(*inputs, weighted=np.multiply)
+            if not _is_finite(*terms, gradient):  # rarely: then products are made with care for 0*infinity
+                terms, gradient = module.element(*inputs)
+            if w is not None:
+                terms = [np.where(live, term * w, 0) for term in terms]
+                broken += np.count_nonzero(~((w >= 0) & (w < np.inf)))
+            for column, term in enumerate(terms):
+                sums[block, column] = np.add.reduce(term.astype(np.float64))
+            if values is not None:
+                values[item, channel, part] = terms[0]
+            if d_z is not None:
+                if plan.finish is None:
+                    gradient = gradient * slopes[item, channel, 0]
+                d_z[item, channel, part] = gradient if w is None else np.where(live, gradient * w, 0)
+            sums[block, -1] = broken + _broken(plan, blocks, live)
+
+
+def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, values, d_z, sums, first, last):
+    """Blocks first to last of a row loss; see `plan` for the margin and for what `hard` means."""
+    _, classes, inner = z.shape
+    size = max(1, BLOCK // classes)
+    per_item = -(-inner // size)
+    with np.errstate(all="ignore"):
+        for block in range(first, last):
+            if inner == 1:
+                item, part = slice(block * size, (block + 1) * size), slice(None)
+                rows, target = z[item, :, 0].T, y[item, ..., 0].T
+                w = None if weight is None else weight[item, 0]
+            else:
+                item, start = divmod(block, per_item)
+                part = slice(start * size, (start + 1) * size)
+                rows, target = z[item, :, part], y[item, ..., part]
+                w = None if weight is None else weight[item, part]
+            integer = target.dtype.kind in "iu"
+            live = np.ones(rows.shape[1], bool) if w is None else w != 0
+            broken = 0 if w is None else np.count_nonzero(~((w >= 0) & (w < np.inf)))
+            w = np.ones(rows.shape[1], z.dtype) if w is None else w
+            if integer:
+                if ignore is not None:
+                    live = live & (target != ignore)
+                wrong = (target < 0) | (target >= classes)
+                broken += np.count_nonzero(wrong & live)
+                live = live & ~wrong
+                target = np.where(live, target, 0)
+            else:
+                broken += np.count_nonzero(~((target >= 0) & (target <= 1)) & live)
+            d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
+            row_weight = np.where(live, row_weight * w, 0)
+            value = np.where(live, value * w, 0)
+            sums[block] = np.sum(value, dtype=np.float64), np.sum(row_weight, dtype=np.float64), broken
+            if values is not None:
+                if inner == 1:
+                    values[item, 0] = value
+                else:
+                    values[item, part] = value
+            if d is not None:
+                d *= w * z.dtype.type(scale)
+                np.copyto(d, 0, where=~live)
+                if inner == 1:
+                    d_z[item, :, 0] = d.T
+                else:
+                    d_z[item, :, part] = d
+
+
+def _row_block(plan, module, z, y, class_weight, parameters, backward):
+    """(gradient, value, weight) of the columns of z, shape (classes, rows)."""
+    classes, count = z.shape
+    top = np.fmax.reduce(z, axis=0)
+    is_top = z == top
+    odds = np.exp(np.where(is_top, 0, z - top))  # exp(z - top), with the limit for infinite logits
+    ties = is_top.sum(axis=0)
+    others = np.sum(np.where(is_top, 0, odds), axis=0, dtype=np.float64)  # the sum without the largest
+    if plan.hard:
+        row = np.arange(count)
+        mine = is_top[y, row]
+        rest = np.where(mine, others + (ties - 1), others + (ties - odds[y, row])).astype(z.dtype)
+        own = z[y, row]
+        u = np.where(mine, 0, own - top) - np.log(rest)
+        (value,), slope = module.element(u, None, classes, *parameters, backward)
+        row_weight = np.ones(count, z.dtype) if class_weight is None else class_weight[y]
+        d = None
+        if backward:
+            d = odds * np.where(rest == 0, 0, -slope / rest)
+            d[y, row] = slope
+            d *= row_weight
+        return d, value * row_weight, row_weight
+    spread = (np.arange(classes)[:, None] == y).astype(z.dtype) if y.dtype.kind in "iu" else y
+    rest = np.where(is_top, others + (ties - 1), others + (ties - odds)).astype(z.dtype)
+    u = np.where(is_top, 0, z - top) - np.log(rest)
+    (value,), slope = module.element(u, spread, classes, *parameters, backward)
+    row_weight = np.ones(count, z.dtype)
+    if class_weight is not None:
+        each = class_weight[:, None]
+        row_weight = np.sum(spread * each, axis=0)
+        value = np.where(each == 0, 0, value * each)
+        slope = slope * each if backward else None
+    d = None
+    if backward:
+        pull = np.where(rest == 0, 0, slope / rest)
+        of_rest, of_top = np.where(is_top, 0, pull).sum(axis=0), np.where(is_top, pull, 0).sum(axis=0)
+        d = slope - odds * np.where(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+    return d, value.sum(axis=0), row_weight

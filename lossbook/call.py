@@ -1,0 +1,295 @@
+"""The checked arguments of one call, laid out for a kernel.
+
+Shapes are checked here, once, for every loss; values are checked inside the kernels, where they ride
+along at no cost, and only if one is found wrong does `explain` search for it.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from lossbook.errors import DomainError, ShapeError
+
+INDEX = np.dtype(np.int64)
+
+
+@dataclass
+class Arrays:
+    """A piece of a call as contiguous arrays of shape (outer, classes, inner); None where absent."""
+
+    z: Any
+    y: Any
+    weight: Any
+    values: Any
+    gradient: Any
+    slopes: Any
+
+
+class Layout:
+    """How the shape of a prediction reads as (outer, classes, inner); `axis` is the class axis, None for pointwise."""
+
+    def __init__(self, shape, axis):
+        self.shape, self.axis = shape, axis
+        if axis is None:
+            self.three, self.without_classes = (1, 1, prod(shape)), shape
+        else:
+            before, after = shape[:axis], shape[axis + 1 :]
+            self.three, self.without_classes = (prod(before), shape[axis], prod(after)), before + after
+
+
+@dataclass
+class Call:
+    """One call of a loss on NumPy or CuPy arrays; `xp` is the array module."""
+
+    loss: str
+    plan: Any
+    xp: Any
+    real: type  # the working type: float32 or float64
+    layout: Layout
+    z: Any
+    y: Any
+    integer: bool  # the target is class indices
+    weight: Any  # broadcast to the rows, elements or pixels; None for 1
+    class_weight: Any
+    ignore: int | None
+    parameters: tuple
+    values: Any = None  # output, one per element or row
+    gradient: Any = None  # output
+    scale: float = 1.0  # of the gradient
+    slopes: Any = None  # losses of totals: d loss / d total, shape (images, classes, totals)
+    given_axis: int | None = None  # where the class axis was, if it had to be moved
+
+    @property
+    def rows(self):
+        return self.plan.shape == "rows"
+
+    @property
+    def overlap(self):
+        return self.plan.shape == "overlap"
+
+    @property
+    def given_shape(self):
+        """The shape of the prediction as the user gave it."""
+        shape = list(self.layout.shape)
+        if self.given_axis is not None:
+            shape.insert(self.given_axis, shape.pop(1))
+        return tuple(shape)
+
+    def move_classes(self):
+        """Losses of totals run over the images first and the classes second."""
+        if self.layout.axis != 1 and self.z.ndim > 1:
+            self.given_axis = self.layout.axis
+            self.z = self.moved(self.z)
+            self.y = self.y if self.integer else self.moved(self.y)
+            self.layout = Layout(self.z.shape, 1)
+
+    def moved(self, array):
+        """An array of the prediction's given shape, with its class axis second."""
+        return array if self.given_axis is None else self.xp.moveaxis(array, self.given_axis, 1)
+
+    def to_host(self, array):
+        """A NumPy array of what may be on the device."""
+        return array if self.xp is np else self.xp.asnumpy(array)
+
+    def number(self, value):
+        """A result in the prediction's dtype."""
+        if abs(value) <= 65504:  # the largest float16
+            return self.z.dtype.type(value + 0.0)  # and never -0.0
+        with np.errstate(over="ignore"):
+            return self.z.dtype.type(value)
+
+    def take_item_weights(self):
+        """Losses of totals: weights given one per image leave the pixels and act on the mean. They are checked here."""
+        if self.weight is None or self.weight.ndim != 1 or len(self.layout.without_classes) == 1:
+            return None
+        items, self.weight = self.to_host(self.weight).astype(np.float64), None
+        self._report("weight", items, (items >= 0) & (items < np.inf), (slice(None),), "must be >= 0 and finite")
+        return items
+
+    def total_weight(self, backend):
+        """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
+        if self.weight is None and self.class_weight is None and self.ignore is None:
+            return float(prod(self.layout.without_classes))
+        if self.class_weight is None and self.ignore is None:
+            return float(self.weight.sum(dtype=np.float64))
+        if self.xp is not np:  # the device's kernel counts, in a pass without a gradient
+            gradient, self.gradient = self.gradient, None
+            total = backend.run(self.plan, self)[1]
+            self.gradient = gradient
+            return float(total)
+        pieces = cut(self.piece_shape, 1 << 17)
+        return float(sum(np.sum(self._row_weights(piece), dtype=np.float64) for piece in pieces))
+
+    def _row_weights(self, piece):
+        """The weight of each row of a piece: its own, times that of its class or classes."""
+        if self.integer:
+            y = self.y[piece]
+            weight = (y >= 0) & (y < self.layout.three[1])
+            if self.ignore is not None:
+                weight &= y != self.ignore
+            if self.class_weight is not None:
+                weight = np.where(weight, self.class_weight[np.where(weight, y, 0)], 0)
+        else:
+            y = np.moveaxis(self.y[self.index(piece)], self.layout.axis, -1)
+            weight = y.astype(self.real) @ self.class_weight
+        return weight if self.weight is None else np.where(self.weight[piece] != 0, weight * self.weight[piece], 0)
+
+    @property
+    def classes_per_piece(self):
+        return 1 if self.layout.axis is None else max(1, self.layout.shape[self.layout.axis])
+
+    @property
+    def piece_shape(self):
+        return self.layout.without_classes
+
+    @property
+    def group_shape(self):
+        return self.layout.three[:2] if self.overlap else ()
+
+    @property
+    def target_shape(self):
+        return self.layout.without_classes if self.integer else self.layout.shape
+
+    @property
+    def native(self):
+        """The dtype that a kernel wants of every array but class indices, which are int64."""
+        return np.dtype(self.real)
+
+    def is_native(self):
+        """Whether every array can be handed to a kernel as it is."""
+        real = self.native
+        if self.y is not None and not (self.y.flags.c_contiguous and self.y.dtype == (INDEX if self.integer else real)):
+            return False
+        for array in (self.z, self.weight, self.values, self.gradient):
+            if array is not None and not (array.flags.c_contiguous and array.dtype == real):
+                return False
+        return True
+
+    def whole(self):
+        return self._arrays(self.layout, self.z, self.y, self.weight, self.values, self.gradient, self.slopes)
+
+    def _arrays(self, layout, z, y, weight, values, gradient, slopes):
+        outer, _, inner = layout.three
+        row = (outer, inner)
+        return Arrays(
+            z=z.reshape(layout.three),
+            y=None if y is None else y.reshape((outer, 1, inner) if self.overlap else row) if self.integer
+            else y.reshape(layout.three),
+            weight=None if weight is None else weight.reshape(row if self.rows else (outer, -1, inner)),
+            values=None if values is None else values.reshape(row if self.rows else layout.three),
+            gradient=None if gradient is None else gradient.reshape(layout.three),
+            slopes=None if self.rows else self.slopes_or_scale(np, layout) if slopes is None else slopes,
+        )  # fmt: skip
+
+    def slopes_or_scale(self, xp, layout=None):
+        """The slope of the result along each total: what `finish` gave, or the scale of the gradient."""
+        if self.slopes is not None:
+            return self.slopes
+        if not self.overlap and xp is np:
+            return self.real(self.scale).reshape(1, 1, 1)
+        layout = layout or self.layout
+        return xp.full((*layout.three[:2], len(self.plan.terms)), self.scale, dtype=self.real)
+
+    def index(self, piece):
+        """The index of a piece into the prediction; pieces never cut the class axis."""
+        axis = self.layout.axis
+        return piece if axis is None else (*piece[:axis], slice(None), *piece[axis:])
+
+    def piece(self, piece):
+        """Contiguous copies of a piece in the working type, and room for its outputs."""
+        index = self.index(piece)
+
+        def take(array, at):
+            dtype = INDEX if array is self.y and self.integer else self.native
+            return None if array is None else np.ascontiguousarray(array[at], dtype)
+
+        z = take(self.z, index)
+        y = None if self.y is None else take(self.y, piece if self.integer else index)
+        by_class = self.weight is not None and self.weight.ndim == self.z.ndim and self.overlap
+        weight = take(self.weight, index if by_class else piece)
+        values = None if self.values is None else np.empty(self.values[piece].shape, self.real)
+        gradient = None if self.gradient is None else np.empty(z.shape, self.real)
+        slopes = None if self.slopes is None else self.slopes[piece[0]]
+        layout = Layout(z.shape, self.layout.axis)
+        return self._arrays(layout, z, y, weight, values, gradient, slopes)
+
+    def put_back(self, piece, arrays):
+        """Store the outputs of a converted piece."""
+        if self.values is not None:
+            self.values[piece] = arrays.values.reshape(self.values[piece].shape)
+        if self.gradient is not None:
+            target = self.gradient[self.index(piece)]
+            target[...] = arrays.gradient.reshape(target.shape)
+
+    # --- the slow path: something was out of its domain ------------------------------------------------------------
+
+    def explain(self):
+        """Raise the error that names the first value that breaks a rule."""
+        host = self.to_host
+        for piece in cut(self.piece_shape, 1 << 16):
+            index = self.index(piece)
+            live = True
+            if self.weight is not None:
+                by_class = self.overlap and self.weight.ndim == self.z.ndim
+                weight = host(self.weight[index if by_class else piece])
+                self._report("weight", weight, (weight >= 0) & (weight < np.inf), piece, "must be >= 0 and finite")
+                live = weight != 0
+            if self.integer:
+                y = host(self.y[piece])
+                if self.ignore is not None:
+                    live = live & (y != self.ignore)
+                classes = self.layout.three[1]
+                rule = f"must be a class index in 0..{classes - 1}"
+                rule += "" if self.ignore is None else f" or ignore_index={self.ignore}"
+                self._report(
+                    self.plan.arrays[1], y, (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape), piece, rule
+                )
+            for name, domain in self.plan.checks:
+                array = self.z if name == self.plan.arrays[0] else None if self.integer else self.y
+                if array is None:
+                    continue
+                value = host(array[index])
+                mask = live
+                if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
+                    mask = np.expand_dims(live, self.layout.axis)
+                self._report(
+                    name,
+                    value,
+                    domain.holds(value) | ~np.broadcast_to(mask, value.shape),
+                    index,
+                    f"must be {domain.rule}",
+                )
+        raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
+
+    def _report(self, name, value, good, at, rule):
+        if np.all(good):
+            return
+        name = self.plan.said.get(name, name)
+        where = np.argwhere(~np.atleast_1d(good))[0]
+        found = np.atleast_1d(value)[tuple(where)].item()
+        place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False)) if at else ()
+        suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
+        raise DomainError(f"{self.loss}: {name} {rule}; got {found}{suffix}")
+
+
+def check_same(loss, name, shape, wanted, of):
+    """Shapes never broadcast between prediction and target."""
+    if tuple(shape) != tuple(wanted):
+        raise ShapeError(f"{loss}: {name} must have shape {tuple(wanted)}, as {of}; got {tuple(shape)}")
+
+
+def cut(shape, limit):
+    """Index tuples that cut an array of this shape into pieces of at most `limit` elements, in order."""
+    rest = prod(shape[1:])
+    if not shape or shape[0] * rest <= limit:
+        yield (slice(None),) * len(shape)
+    elif rest >= limit:
+        for first in range(shape[0]):
+            for others in cut(shape[1:], limit):
+                yield (slice(first, first + 1), *others)
+    else:
+        step = limit // rest
+        for first in range(0, shape[0], step):
+            yield (slice(first, first + step), *(slice(None),) * (len(shape) - 1))

@@ -1,0 +1,93 @@
+"""What an argument of a loss may be.
+
+A domain is the annotation of an argument. It gives the check, the wording of the error, the row of
+the docstring, the assumption of the SymPy symbol and the range that the tests draw from, so that none
+of these can disagree.
+
+    def focal(p: Probability, y: Label, *, gamma: NonNegative = 2.0): ...
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import sympy
+
+__all__ = [
+    "Classes", "Domain", "Flag", "Fraction", "Label", "Logit", "NonNegative", "Outcome", "Positive", "Probability",
+    "Real", "Sign",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval (or a set of values), the role of the argument, and how to speak of it."""
+
+    name: str
+    role: str  # "prediction", "target", "parameter" or "flag"
+    rule: str  # completes the sentence "y must be ..."
+    describes: str  # what the argument is, with its unit
+    low: float = -inf
+    high: float = inf
+    open_low: bool = False
+    values: tuple[float, ...] = ()
+
+    @property
+    def bounded(self):
+        return self.high < inf
+
+    @property
+    def checked(self):
+        """Whether any number of the working type can break the rule."""
+        return self.low > -inf or self.high < inf
+
+    def holds(self, value):
+        """Elementwise truth of the rule; a NaN breaks the rule of a target, and passes through a prediction."""
+        if self.values:
+            result = value == self.values[0]
+            for other in self.values[1:]:
+                result = result | (value == other)
+            return result
+        result = ((value > self.low) if self.open_low else (value >= self.low)) & (value <= self.high)
+        return result | (value != value) if self.role == "prediction" else result
+
+    def condition(self, name, real):
+        """The rule as kernel text for the element `name`, without branches; `real` wraps a literal."""
+        if not self.checked:
+            return ""
+        if self.values:
+            return " | ".join(f"({name} == {real(value)})" for value in self.values)
+        bounds = [f"({name} {'>' if self.open_low else '>='} {real(self.low)})"] if self.low > -inf else []
+        bounds += [f"({name} <= {real(self.high)})"] if self.high < inf else []
+        rule = " & ".join(bounds)
+        return f"{rule} | ({name} != {name})" if self.role == "prediction" else rule
+
+    def symbol(self, name):
+        """The symbol of the argument, with the assumption that its domain grants."""
+        if self.open_low:
+            return sympy.Symbol(name, positive=True)
+        return sympy.Symbol(name, nonnegative=True) if self.low >= 0 else sympy.Symbol(name, real=True)
+
+    def __repr__(self):
+        return self.name
+
+
+Logit = Domain("Logit", "prediction", "a real number", "raw scores (logits), any real number")
+Probability = Domain("Probability", "prediction", "in [0, 1]", "predicted probabilities", 0.0, 1.0)
+Real = Domain("Real", "prediction", "a real number", "predicted values, in the unit of the target")
+
+Label = Domain("Label", "target", "in [0, 1]", "target probabilities: labels 0 and 1, or soft labels between", 0.0, 1.0)
+Sign = Domain("Sign", "target", "-1 or 1", "labels -1 and 1", -1.0, 1.0, values=(-1.0, 1.0))
+Outcome = Domain("Outcome", "target", "a real number", "observed values")
+Classes = Domain(
+    "Classes",
+    "target",
+    "in [0, 1]",
+    "class indices (integers, without the class axis), or a distribution over the classes (with it)",
+    0.0,
+    1.0,
+)
+
+Positive = Domain("Positive", "parameter", "> 0 and finite", "a positive number", 0.0, 1.7e308, open_low=True)
+NonNegative = Domain("NonNegative", "parameter", ">= 0 and finite", "a number that is not negative", 0.0, 1.7e308)
+Fraction = Domain("Fraction", "parameter", "in [0, 1]", "a number in [0, 1]", 0.0, 1.0)
+Flag = Domain("Flag", "flag", "True or False", "a switch", 0.0, 1.0)

@@ -1,0 +1,569 @@
+"""The decorator `@loss`: one formula in, a loss with values, gradients, kernels and documentation out.
+
+    @loss(source="Lin, Goyal, Girshick, He and Dollar 2017, equation 5")
+    def focal_with_logits(z: Logit, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
+        \"""Cross-entropy with the easy examples turned down.\"""
+        return ...
+
+The signature is the signature, annotations are the domains, defaults the defaults, and the body, called
+once with SymPy symbols, is the formula.
+"""
+
+import inspect
+import numbers
+import sys
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import attrgetter
+
+import numpy as np
+import sympy
+
+from lossbook import backends, words
+from lossbook.call import Call, Layout, check_same
+from lossbook.domains import Domain
+from lossbook.errors import DomainError, ShapeError
+from lossbook.plan import Form, make_plan
+from lossbook.reduce import REDUCTIONS, Partial, reduced
+
+GREEK = {"alpha", "beta", "gamma", "delta", "epsilon"}
+WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
+
+
+def loss(function=None, *, source="", properties=None):
+    """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
+
+    The function's positional arguments are the prediction and, if there is one, the target; keyword-only arguments
+    are parameters. Every argument is annotated with a domain (`lossbook.domains`) and the body returns a SymPy
+    expression in `lossbook.words`. It is called with symbols, once for each setting of its `Flag` arguments.
+    """
+    if function is None:
+        return lambda function: loss(function, source=source, properties=properties)
+    return Loss(function, source, properties or {})
+
+
+class Loss:
+    """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+
+    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
+    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
+    (its slope along the prediction), `latex`.
+    """
+
+    def __init__(self, function, reference, properties):
+        self._function = function
+        self.__module__, self.__qualname__, self.__name__ = (
+            function.__module__,
+            function.__qualname__,
+            function.__name__,
+        )
+        home = function.__module__ or "__main__"
+        self.name = (
+            f"{home.rpartition('.')[2]}.{function.__name__}" if home.startswith("lossbook.") else function.__name__
+        )
+        self.reference, self.properties = reference, dict(properties)
+        self._arguments = self._read_signature(inspect.signature(function))
+        self._forms, self._plans = {}, {}
+        self._arrays = [name for name, domain in self._arguments.items() if domain.role in ("prediction", "target")]
+        self._target = next((name for name in self._arrays if self._arguments[name].role == "target"), None)
+        self._flags = [name for name, domain in self._arguments.items() if domain.role == "flag"]
+        self._parameters = [name for name, domain in self._arguments.items() if domain.role == "parameter"]
+        self._by_class = self._target is not None and self._arguments[self._target].name == "Classes"
+        if not home.startswith("lossbook."):  # the package's own are proven by its tests
+            self._try_formula()
+        self.signature = self._public_signature()
+        self.__signature__ = self.signature
+        self.__doc__ = self._document(inspect.cleandoc(function.__doc__ or ""))
+
+    # --- declaration -----------------------------------------------------------------------------------------------
+
+    def _read_signature(self, signature):
+        """The domains of the arguments, in order; clear errors for a declaration that says too little."""
+        domains, self._defaults = {}, {}
+        for parameter in signature.parameters.values():
+            domain, keyword = parameter.annotation, parameter.kind is parameter.KEYWORD_ONLY
+            if isinstance(domain, str):
+                raise TypeError(
+                    f"{self.name}: {parameter.name} is annotated with text, {domain!r}, and text is never evaluated; "
+                    "annotate with the domain itself (and leave out `from __future__ import annotations`)"
+                )
+            if not isinstance(domain, Domain):
+                raise TypeError(f"{self.name}: {parameter.name} must be annotated with a domain such as Logit or Label")
+            if keyword != (domain.role in ("parameter", "flag")):
+                kind = "keyword-only (after *)" if not keyword else "positional"
+                raise TypeError(f"{self.name}: {parameter.name} is a {domain.role}, which must be {kind}")
+            if keyword and parameter.default is parameter.empty:
+                raise TypeError(f"{self.name}: the parameter {parameter.name} needs a default")
+            domains[parameter.name] = domain
+            if keyword:
+                self._defaults[parameter.name] = parameter.default
+        roles = [domain.role for domain in domains.values() if domain.role in ("prediction", "target")]
+        if roles not in (["prediction"], ["prediction", "target"]):
+            raise TypeError(f"{self.name}: the arrays must be a prediction and at most one target; got {roles}")
+        return domains
+
+    def _try_formula(self):
+        """Print the kernels of the formula once: one that does not hold together is an error at its declaration."""
+        flags = {name: self._defaults[name] for name in self._flags}
+        plan = make_plan(self.name, self._form(flags))
+        try:
+            for name in backends.NAMES:
+                backends.get(name).source(plan)
+        except (TypeError, RecursionError) as error:
+            raise TypeError(f"{self.name}: {error}") from error
+
+    def _form(self, flags):
+        """The formula under a setting of the flags, declared by calling the function with symbols."""
+        key = tuple(flags.get(name, self._defaults[name]) for name in self._flags)
+        form = self._forms.get(key)
+        if form is None:
+            symbols = {n: d.symbol(n) for n, d in self._arguments.items() if d.role != "flag"}
+            recorded = []
+            token = words.steps.set(recorded)
+            try:
+                expression = self._function(
+                    *(symbols[name] for name in self._arrays),
+                    **{name: symbols[name] for name in self._parameters},
+                    **dict(zip(self._flags, key, strict=True)),
+                )
+                expression = sympy.sympify(expression, strict=True)
+            except (TypeError, AttributeError, sympy.SympifyError) as error:
+                raise TypeError(f"{self.name}: the body must return a SymPy expression in words; {error}") from error
+            finally:
+                words.steps.reset(token)
+            recorded = [(symbol, _in_words(value)) for symbol, value in recorded]
+            expression = _in_words(expression)
+            known = set(symbols.values()) | {symbol for symbol, _ in recorded} | {words.classes}
+            for part in (expression, *(value for _, value in recorded)):
+                if not isinstance(part, sympy.Expr) or part.has(sympy.Piecewise):
+                    raise TypeError(f"{self.name}: the body must return an expression without Piecewise; got {part}")
+                if unknown := part.free_symbols - known:
+                    raise TypeError(f"{self.name}: the formula has symbols that are not arguments: {unknown}")
+            form = self._forms[key] = Form(
+                symbols[self._arrays[0]],
+                symbols[self._target] if self._target else None,
+                tuple(symbols[name] for name in self._parameters),
+                {symbols[name]: self._arguments[name] for name in symbols},
+                tuple(recorded),
+                expression,
+            )
+        return form
+
+    def _plan(self, flags, parameters, integer):
+        """The plan for these settings, and whether it is the variant in which only the labelled class enters."""
+        zero = frozenset(name for name in self._parameters if parameters[name] == 0) if integer else frozenset()
+        key = (tuple(flags[name] for name in self._flags), integer and self._is_hard(flags, zero))
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = make_plan(self.name, self._form(flags), hard=key[1])
+        return plan
+
+    def _is_hard(self, flags, zero):
+        """Whether, with these parameters at zero, a row needs only its labelled class."""
+        if self.shape != "rows":
+            return False
+        needed = self._form(flags).hard_when_zero()
+        return needed is not None and {symbol.name for symbol in needed} <= zero
+
+    @property
+    def shape(self):
+        """ "pointwise", "rows" or "overlap": what one loss value is about - an element, a row of classes, an image."""
+        return self._form({}).shape
+
+    # --- the formula, in several forms ------------------------------------------------------------------------------
+
+    @property
+    def formula(self):
+        """The loss of one element, row or image, as a SymPy expression in words."""
+        return self._form({}).formula
+
+    @property
+    def textbook(self):
+        """The formula in exp, log and arithmetic: the same function, not stable."""
+        return self.formula.rewrite(sympy.exp)
+
+    @property
+    def gradient(self):
+        """The slope of the formula along the prediction (of one element, pixel or class), in words."""
+        return sympy.diff(self.formula, self._form({}).prediction)
+
+    @property
+    def latex(self):
+        """The formula as LaTeX, printed from the formula that runs."""
+        return self._print_latex(self.formula)
+
+    def _print_latex(self, expression):
+        """LaTeX in which a parameter with a long name is set as a word, not as a product of letters."""
+        names = {s: rf"\mathrm{{{s.name}}}\,".replace("_", r"\_") for s in expression.free_symbols}
+        words_only = {s: text for s, text in names.items() if len(s.name) > 1 and s.name not in GREEK}
+        return sympy.latex(expression, symbol_names=words_only)
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
+        real = WORKING[np.dtype(dtype)]
+        flags, values = self._settings(parameters)
+        plan = self._plan(flags, values, integer=self.shape == "rows")
+        module = backends.get(backend)
+        return module.source(plan) if backend == "numpy" else module.source(plan, real, plan.hard)
+
+    def _settings(self, given):
+        """(flags, parameters) from keywords, checked against their domains."""
+        flags, values = {}, {}
+        for name in given:
+            if name not in self._defaults:
+                raise TypeError(
+                    f"{self.name}: unknown argument {name!r}; the parameters are "
+                    f"{', '.join(self._defaults) or 'none'}, beside {', '.join(self._options())}"
+                )
+        for name, default in self._defaults.items():
+            value, domain = given.get(name, default), self._arguments[name]
+            if domain.role == "flag":
+                if not isinstance(value, (bool, np.bool_)):
+                    raise DomainError(f"{self.name}: {name} must be True or False; got {value!r}")
+                flags[name] = bool(value)
+            else:
+                if type(value) is not float:
+                    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+                        raise DomainError(f"{self.name}: {name} must be a number {domain.rule}; got {value!r}")
+                    value = float(value)
+                if not domain.holds(value):
+                    raise DomainError(f"{self.name}: {name} must be {domain.rule}; got {value!r}")
+                values[name] = value
+        return flags, values
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def __call__(self, *arrays, **keywords):
+        """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
+        return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
+
+    def grad(self, *arrays, out=None, **keywords):
+        """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
+
+        With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
+        """
+        return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
+
+    def value_and_grad(self, *arrays, out=None, **keywords):
+        """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
+        return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
+
+    def partial(self, *arrays, **keywords):
+        """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
+        if "reduction" in keywords:
+            raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
+        return self._evaluate(arrays, keywords | {"reduction": "sum"}, value=True, gradient=False, partial=True)[0]
+
+    def _options(self):
+        """The keyword arguments beside the parameters."""
+        names = ["reduction", "weight", "backend"]
+        if self._by_class:
+            names += ["class_weight", "ignore_index", "axis"]
+        return [*names, "batch"] if self.shape == "overlap" else names
+
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+        if len(arrays) != len(self._arrays):
+            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+        reduction = keywords.pop("reduction", "mean")
+        if reduction not in REDUCTIONS:
+            raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
+        weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
+        class_weight = ignore = None
+        axis, batch = 1, False
+        if self._by_class:
+            class_weight, ignore = keywords.pop("class_weight", None), keywords.pop("ignore_index", None)
+            axis = keywords.pop("axis", 1)
+            if self.shape == "overlap":
+                batch = keywords.pop("batch", False)
+        flags, parameters = self._settings(keywords)
+
+        backend = backends.choose(self.name, name, (*arrays, weight, class_weight, out))
+        xp = backend.xp
+        z = self._prediction(arrays[0], xp)
+        real = WORKING[z.dtype.newbyteorder("=")]
+        call = self._lay_out(z, arrays[1] if len(arrays) > 1 else None, xp, real, axis)
+        call.plan = self._plan(flags, parameters, call.integer)
+        call.parameters = tuple(real(parameters[name]) for name in self._parameters)
+        if weight is not None:
+            call.weight = self._weight(weight, call, xp)
+        if class_weight is not None:
+            call.class_weight = self._class_weight(class_weight, call, xp)
+        if ignore is not None:
+            call.ignore = self._ignore(ignore, call)
+        slope = None
+        if gradient:
+            slope = self._out(out, z, call, xp)
+            call.gradient = call.moved(slope)
+        if call.overlap:
+            result = self._overlap(backend, call, reduction, batch, value, partial, flags, parameters)
+        else:
+            result = self._summed(backend, call, reduction, value, partial, parameters)
+        return result, slope
+
+    def _summed(self, backend, call, reduction, value, partial, parameters):
+        """Losses of elements and of rows: everything follows from sum(w*l) and sum(w)."""
+        count = None  # sum(w), where it is needed before the kernel runs, or where the kernel does not know it
+        if partial or (reduction == "mean" and (call.gradient is not None or not call.rows)):
+            count = call.total_weight(backend)
+        if call.gradient is not None and reduction == "mean":
+            call.scale = 1.0 / count if count else 0.0
+        if value and reduction == "none":
+            call.values = call.xp.empty(call.layout.without_classes, call.z.dtype)
+        sums = backend.run(call.plan, call)
+        if sums[-1]:
+            call.explain()
+        if call.gradient is not None and count == 0:
+            call.gradient[...] = 0  # nothing to average: even a NaN has no say
+        if partial:
+            return Partial(self.name, tuple(sorted(parameters.items())), np.array([sums[0], count]))
+        if not value:
+            return None
+        if reduction == "none":
+            return call.values
+        return call.number(reduced(sums[0], sums[1] if count is None else count, reduction))
+
+    def _overlap(self, backend, call, reduction, batch, value, partial, flags, parameters):
+        """Losses of totals: sums per image and class, then the finish, then the gradient from its slopes."""
+        gradient, call.gradient = call.gradient, None
+        items = call.take_item_weights()
+        if items is not None and batch:
+            raise ShapeError(f"{self.name}: weight must be one per pixel with batch=True; got one per image")
+        sums = backend.run(call.plan, call)
+        if np.any(sums[..., -1]):
+            call.explain()
+        totals = sums[..., :-1].sum(axis=0, keepdims=True) if batch else sums[..., :-1]
+        each = np.ones(totals.shape[:2]) if items is None else np.repeat(items[:, None], totals.shape[1], axis=1)
+        if call.class_weight is not None:
+            each = each * call.to_host(call.class_weight).astype(np.float64)
+        finish = Finish(self, tuple(flags.items()), tuple(parameters.items()), each)
+        if partial:
+            setting = tuple(sorted({**flags, **parameters, "batch": batch}.items()))
+            return Partial(self.name, setting, totals if batch else finish(totals), finish if batch else None)
+        losses, slopes = finish.losses(totals)
+        count = np.sum(each)
+        if gradient is not None:
+            scale = each if reduction != "mean" else each / count if count else 0 * each
+            slopes = slopes * scale[..., None]
+            call.gradient = gradient
+            call.slopes = call.xp.asarray(np.broadcast_to(slopes, (len(sums), *slopes.shape[1:])).astype(call.real))
+            backend.run(call.plan, call)
+        if not value:
+            return None
+        if reduction == "none":
+            return call.xp.asarray((losses[0] if batch else losses).astype(call.z.dtype))
+        return call.number(reduced(np.sum(losses), count, reduction))
+
+    # --- arguments ---------------------------------------------------------------------------------------------------
+
+    def _array(self, array, name, xp):
+        """An array of the backend's kind; what cannot be one is refused by name."""
+        if xp is np and type(array) is not np.ndarray:
+            if isinstance(array, np.ma.MaskedArray):
+                raise DomainError(
+                    f"{self.name}: {name} must be a plain array; got a masked array (fill it, and pass weight=~mask)"
+                )
+            array = np.asarray(array)
+        if array.dtype.kind not in "fiub":
+            raise DomainError(f"{self.name}: {name} must hold real numbers; got dtype {array.dtype}")
+        return array
+
+    def _prediction(self, array, xp):
+        z = self._array(array, self._arrays[0], xp)
+        if z.dtype.newbyteorder("=") not in WORKING:
+            raise DomainError(
+                f"{self.name}: {self._arrays[0]} must be float16, float32 or float64; got dtype {z.dtype}"
+            )
+        return z
+
+    def _lay_out(self, z, target, xp, real, axis):
+        """A Call with the shapes checked."""
+        layout = Layout(z.shape, None)
+        if self._by_class:
+            if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
+                raise ShapeError(
+                    f"{self.name}: {self._arrays[0]} must have a class axis {axis!r}, as in (N, C, ...); "
+                    f"got shape {z.shape}"
+                )
+            axis = int(axis) % z.ndim
+            layout = Layout(z.shape, axis)
+        call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
+        if target is None:
+            return call
+        name = self._target
+        call.y = y = self._array(target, name, xp)
+        if self._by_class and y.ndim == z.ndim - 1:
+            check_same(self.name, name, y.shape, layout.without_classes, f"{self._arrays[0]} without its class axis")
+            if y.dtype.kind == "f":
+                raise DomainError(
+                    f"{self.name}: {name} must be integers when it holds class indices; got dtype {y.dtype}"
+                )
+            call.integer = True
+        elif y.shape != z.shape:
+            of = f"{self._arrays[0]} has"
+            if self._by_class:
+                of += f" (or {layout.without_classes} for class indices)"
+            check_same(self.name, name, y.shape, z.shape, of)
+        if self.shape == "overlap":
+            call.move_classes()
+        return call
+
+    def _weight(self, weight, call, xp):
+        """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each."""
+        weight = self._array(weight, "weight", xp)
+        full = call.layout.without_classes
+        if call.overlap and weight.shape == call.given_shape and weight.ndim > 1:
+            return call.moved(weight)
+        if weight.ndim == 1 and len(full) > 1 and weight.shape == full[:1]:
+            if call.overlap:
+                return weight
+            weight = weight.reshape(-1, *(1,) * (len(full) - 1))
+        if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=True)):
+            each = "pixel" if call.overlap else "row" if call.rows else "element"
+            raise ShapeError(
+                f"{self.name}: weight must have shape {full} (one per {each}) or {full[:1]} (one per item); "
+                f"got {weight.shape}"
+            )
+        return xp.broadcast_to(weight, full) if weight.shape != full else weight
+
+    def _class_weight(self, weight, call, xp):
+        weight = self._array(weight, "class_weight", xp)
+        classes = call.layout.three[1]
+        if weight.shape != (classes,):
+            raise ShapeError(
+                f"{self.name}: class_weight must have shape ({classes},), one per class; got {weight.shape}"
+            )
+        good = (weight >= 0) & (weight < np.inf)
+        if not bool(good.all()):
+            first = int(xp.argmin(good))
+            raise DomainError(
+                f"{self.name}: class_weight must be >= 0 and finite; got {weight[first].item()} at index {first}"
+            )
+        return xp.ascontiguousarray(weight, dtype=call.real)
+
+    def _ignore(self, ignore, call):
+        if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
+            raise DomainError(f"{self.name}: ignore_index must be an integer or None; got {ignore!r}")
+        if not call.integer:
+            raise DomainError(f"{self.name}: ignore_index is for class indices; got a distribution as {self._target}")
+        return int(ignore)
+
+    def _out(self, out, z, call, xp):
+        if out is None:
+            return xp.empty_like(z)
+        if xp is np and not isinstance(out, np.ndarray):
+            raise DomainError(f"{self.name}: out must be an array; got {type(out).__name__}")
+        if out.shape != z.shape:
+            raise ShapeError(f"{self.name}: out must have shape {z.shape}, as {self._arrays[0]} has; got {out.shape}")
+        if out.dtype != z.dtype:
+            raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as {self._arrays[0]} has; got {out.dtype}")
+        if xp is np and not out.flags.writeable:
+            raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
+        for name, array in zip((*self._arrays, "weight"), (call.z, call.y, call.weight), strict=False):
+            if array is not None and xp.may_share_memory(out, array):
+                raise DomainError(
+                    f"{self.name}: out must not share memory with {name}, since inputs are never modified"
+                )
+        return out
+
+    # --- showing oneself ---------------------------------------------------------------------------------------------
+
+    def _public_signature(self):
+        """The signature that users call: arrays, parameters, options."""
+        positional = inspect.Parameter.POSITIONAL_ONLY
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        defaults = {"reduction": "mean", "axis": 1, "batch": False}
+        return inspect.Signature(
+            [inspect.Parameter(name, positional) for name in self._arrays]
+            + [inspect.Parameter(name, keyword, default=value) for name, value in self._defaults.items()]
+            + [inspect.Parameter(name, keyword, default=defaults.get(name)) for name in self._options()]
+        )
+
+    def _document(self, text):
+        """The author's words, then what the declaration knows: formula, arguments, result, errors, source."""
+        of = {"pointwise": "element", "rows": "row", "overlap": "image and class"}[self.shape]
+        shapes = {"pointwise": "any shape", "rows": "(N, C, ...)", "overlap": "(N, C, ...)"}[self.shape]
+        rows = []
+        for name, domain in self._arguments.items():
+            if domain.role == "prediction":
+                rows.append(f"{name}: {domain.describes}; float array of {shapes}.")
+            elif domain.role == "target":
+                rows.append(f"{name}: {domain.describes}; never broadcast.")
+            else:
+                rows.append(f"{name}: {domain.describes}; {self._defaults[name]!r} if left out.")
+        rows.append(f"reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per {of}.")
+        rows.append("weight: one per item or one each, >= 0; absent means 1, and 0 removes whatever stands there.")
+        if self._by_class:
+            rows.append(
+                "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes."
+            )
+        if self.shape == "overlap":
+            rows.append("batch: sum over the images before the quotient is taken.")
+        rows.append("backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.")
+        parts = [
+            text,
+            f"Formula, per {of}: {self._form({}).formula}",
+            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
+        ]
+        parts.append("Returns a number (or array) of the prediction's dtype, in nats where the formula has logarithms.")
+        parts.append("Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).")
+        if self.reference:
+            parts.append(f"Source: {self.reference}.")
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    @cached_property
+    def summary(self):
+        """The first sentence of the docstring."""
+        return self.__doc__.partition("\n")[0]
+
+    def _repr_markdown_(self):
+        """The card that a notebook shows: name, formula, gradient, source."""
+        lines = [f"**{self.name}** · {self.summary}", f"$$\n{self.latex}\n$$"]
+        lines += ["Gradient:", f"$$\n{self._print_latex(self.gradient)}\n$$"]
+        if self.reference:
+            lines.append(f"Source: {self.reference}.")
+        return "\n\n".join(lines)
+
+    def __repr__(self):
+        return f"<loss {self.name}{self.signature}>"
+
+    def __reduce__(self):
+        return _find, (self.__module__, self.__qualname__)
+
+
+def _in_words(expression):
+    """SymPy's own powers, magnitudes, signs and extremes as words, whose slopes are words again."""
+    if not isinstance(expression, sympy.Basic):
+        return expression
+    expression = expression.replace(sympy.Abs, words.magnitude).replace(sympy.sign, words.sign)
+    expression = expression.replace(sympy.Max, lambda *parts: reduce(words.larger, parts))
+    expression = expression.replace(sympy.Min, lambda *parts: reduce(words.smaller, parts))
+    powers = {e: words.power(*e.args) for e in expression.atoms(sympy.Pow) if not e.exp.is_number}
+    return expression.xreplace(powers)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The end of a loss of totals: from totals, shape (images, classes, totals), to [sum(w*l), sum(w)]."""
+
+    loss: Loss
+    flags: tuple
+    parameters: tuple
+    each: np.ndarray  # the weight of each image and class
+
+    def losses(self, totals):
+        """(weighted losses, slopes along the totals) of each image and class."""
+        from lossbook.backends.numpy import finish
+
+        plan = self.loss._plan(dict(self.flags), dict(self.parameters), integer=False)
+        with np.errstate(all="ignore"):
+            losses, slopes = finish(plan)(*np.moveaxis(totals, -1, 0), *dict(self.parameters).values())
+        return np.where(self.each == 0, 0, losses * self.each), np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+    def __call__(self, totals):
+        return np.array([np.sum(self.losses(totals)[0]), np.sum(self.each)])
+
+
+def _find(module, name):
+    """A loss by its address, so that losses pickle."""
+    __import__(module)
+    return attrgetter(name)(sys.modules[module])

@@ -1,0 +1,377 @@
+"""From a formula to the steps of a kernel: forward, totals, finish, slopes, backward. No backend in it.
+
+A plan is what every backend prints in its own language. Three shapes cover the book:
+
+- pointwise: one value per element; its sum is the only total.
+- rows: a sum over the classes of a row, `across(f(y, margin(z)))`. A kernel needs only the scalar
+  function f of one margin u and its slope in u; the rest of the row is the same for all such losses.
+- overlap: a function (`finish`) of totals over the pixels of each image and class.
+
+Gradients are reverse accumulation over the named steps: one line per step, last step first.
+Expressions are never simplified here, since rewriting turns stable forms into unstable ones.
+"""
+
+import keyword
+import re
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from string import Template
+
+import sympy
+
+from lossbook import words
+from lossbook.domains import Domain
+
+Line = tuple[str, sympy.Expr]
+
+
+class weighted(words.Word):
+    """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit, not NaN."""
+
+    nargs = 2
+
+
+class quotient(words.Word):
+    """a/b for a bounded a, and 0 where both are 0."""
+
+    nargs = 2
+
+
+@dataclass(frozen=True)
+class Form:
+    """A formula as declared: its symbols with their domains, named steps, and the expression that ends it."""
+
+    prediction: sympy.Symbol
+    target: sympy.Symbol | None
+    parameters: tuple[sympy.Symbol, ...]
+    domains: dict[sympy.Symbol, Domain]
+    steps: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
+    expression: sympy.Expr
+
+    def __hash__(self):
+        return hash((self.prediction, self.target, self.parameters, self.steps, self.expression))
+
+    @property
+    def arrays(self):
+        return (self.prediction,) if self.target is None else (self.prediction, self.target)
+
+    @cached_property
+    def shape(self):
+        found = sympy.Tuple(self.expression, *(value for _, value in self.steps))
+        return "overlap" if found.has(words.total) else "rows" if found.has(words.across) else "pointwise"
+
+    @cached_property
+    def formula(self):
+        """One expression, with the named steps put back in."""
+        expression = self.expression
+        for symbol, value in reversed(self.steps):
+            expression = expression.subs(symbol, value)
+        return expression
+
+    def hard_when_zero(self):
+        """The parameters that must be 0 for a class index to need only its own class; None if that never holds."""
+        term = self.formula.args[0] if self.formula.func is words.across else None
+        if term is None:
+            return None
+        off_target = term.subs(self.target, 0)
+        if off_target == 0:
+            return frozenset()
+        names = frozenset(p for p in self.parameters if off_target.has(p))
+        return names if off_target.subs(dict.fromkeys(names, 0)) == 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a kernel computes, in order. Names are text, expressions are SymPy."""
+
+    name: str
+    shape: str
+    arrays: tuple[str, ...]  # prediction first
+    parameters: tuple[str, ...]
+    checks: tuple[tuple[str, Domain], ...]  # arrays whose values must obey a rule
+    forward: tuple[Line, ...]
+    terms: tuple[Line, ...]  # what each element (row) adds to the totals
+    backward: tuple[Line, ...]  # the last line is the slope along `wrt`
+    wrt: str
+    finish: sympy.Expr | None = None
+    slopes: tuple[Line, ...] = ()
+    hard: bool = False  # rows: only the labelled class enters
+    said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
+
+    @property
+    def prediction(self):
+        return self.arrays[0]
+
+    @property
+    def gradient(self):
+        return f"d_{self.wrt}"
+
+
+@cache
+def reserved():
+    """The names that kernels use themselves, in any backend, and the keywords of their languages."""
+    from lossbook.backends import cupy, numba
+
+    texts = [v.template if isinstance(v, Template) else v for m in (numba, cupy) for v in vars(m).values()]
+    text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
+    text = re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)
+    numpy = {"Logistic", "backward", "element", "finish", "value", "values", "gradient", "total", "u", "C"}
+    cpp = (
+        "alignas alignof and and_eq asm auto bitand bitor bool case catch char class compl concept const "
+        "constexpr const_cast default delete do double dynamic_cast enum explicit export extern false float "
+        "friend goto inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq "
+        "private protected public register reinterpret_cast requires short signed sizeof static static_assert "
+        "static_cast struct switch template this thread_local throw true try typedef typeid typename union "
+        "unsigned using virtual void volatile wchar_t while xor xor_eq"
+    )
+    return {*re.findall(r"[A-Za-z_]\w*", text), *words.SPELLED, *keyword.kwlist, *cpp.split(), *numpy} - ORDINARY
+
+
+ORDINARY = {"x", "z", "y", "p", "q"}  # predictions and targets: kernels use these names for nothing else
+
+
+def renamed(form):
+    """The form with an underscore after every name that kernels need for themselves, and what was renamed."""
+    symbols = {*form.arrays, *form.parameters, *(symbol for symbol, _ in form.steps)}
+    taken = {s for s in symbols if s.name in reserved() or re.match(r"(d|at|sum|total)_", s.name)}
+    new = {s: s.func(s.name + "_", **s.assumptions0) for s in taken}
+    if not new:
+        return form, {}
+
+    def change(expression):
+        return expression.xreplace(new)
+
+    changed = Form(
+        change(form.prediction),
+        None if form.target is None else change(form.target),
+        tuple(map(change, form.parameters)),
+        {new.get(symbol, symbol): domain for symbol, domain in form.domains.items()},
+        tuple((change(symbol), change(value)) for symbol, value in form.steps),
+        change(form.expression),
+    )
+    return changed, {symbol.name: old.name for old, symbol in new.items()}
+
+
+def make_plan(name, form, hard=False):
+    """The plan of a form; `hard` is the variant of a row loss in which only the labelled class enters."""
+    form, said = renamed(form)
+    steps, expression, totals = form.steps, form.expression, {}
+    if form.shape == "rows":
+        u = sympy.Symbol("u", real=True)
+        if expression.func is not words.across:
+            raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
+        known = {words.margin(form.prediction): u}
+        if hard:
+            known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero(), sympy.S.Zero)
+        steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
+        expression, wrt = expression.args[0].subs(known), u
+        beside = (expression, *(value for _, value in steps))
+        if any(part.has(form.prediction) or part.has(words.across) for part in beside):
+            raise TypeError(f"{name}: inside across(...) the prediction may appear only as margin({form.prediction})")
+    else:
+        wrt = form.prediction
+    if form.shape == "overlap":
+        for symbol, value in steps:
+            if value.func is words.total:
+                totals[symbol] = value.args[0]
+        steps = tuple((symbol, value) for symbol, value in steps if symbol not in totals)
+        for index, found in enumerate(sorted(expression.atoms(words.total), key=str)):
+            symbol = sympy.Symbol(f"total_{index}", nonnegative=True)
+            totals[symbol] = found.args[0]
+            expression = expression.subs(found, symbol)
+        if expression.has(form.prediction):
+            raise TypeError(
+                f"{name}: a set loss is a function of totals; {form.prediction} must stand inside total(...)"
+            )
+        after = tuple((symbol, value) for symbol, value in steps if value.free_symbols & set(totals))
+        for symbol, value in reversed(after):
+            expression = expression.subs(symbol, value)
+        steps = tuple(step for step in steps if step not in after)
+
+    guard = Guard(form, steps, wrt)
+    forward = tuple((symbol.name, guard(value)) for symbol, value in steps)
+    if totals:
+        terms = [(symbol.name, value) for symbol, value in totals.items()]
+        slopes = tuple((f"d_{symbol.name}", sympy.diff(expression, symbol)) for symbol in totals)
+        seeds = [(value, sympy.Symbol(f"d_{symbol.name}", real=True)) for symbol, value in totals.items()]
+        finish = expression
+    else:
+        terms, slopes, finish = [("value", expression)], (), None
+        seeds = [(expression, sympy.S.One)]
+    return Plan(
+        name=name,
+        shape=form.shape,
+        arrays=tuple(symbol.name for symbol in form.arrays),
+        parameters=tuple(symbol.name for symbol in form.parameters),
+        checks=tuple((s.name, form.domains[s]) for s in form.arrays if form.domains[s].checked),
+        forward=forward,
+        terms=tuple((title, guard(value)) for title, value in terms),
+        backward=guard.lines(accumulate(steps, seeds, wrt)),
+        wrt=wrt.name,
+        finish=finish,
+        slopes=slopes,
+        hard=hard,
+        said=said,
+    )
+
+
+def accumulate(steps, seeds, wrt):
+    """Reverse accumulation: the slope of the seeds along each named step, last step first, then along `wrt`."""
+    lines, reached = [], list(seeds)  # (expression, its slope)
+    for symbol, value in reversed(steps):
+        slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
+        if slope != 0:
+            named = sympy.Symbol(f"d_{symbol.name}", real=True)
+            lines.append((named.name, slope))
+            reached.append((value, named))
+    lines.append((f"d_{wrt.name}", sum(weight * sympy.diff(expression, wrt) for expression, weight in reached)))
+    return lines
+
+
+class Guard:
+    """Turns products that could read 0*infinity into `weighted(bounded part, unbounded part)`, 0/0 into `quotient`."""
+
+    def __init__(self, form, steps, wrt):
+        self.bounded = {s for s in form.arrays if form.domains[s].bounded}
+        self.varying = {*form.arrays, wrt}
+        for symbol, value in steps:
+            self.learn(symbol, value)
+
+    def learn(self, symbol, value):
+        """Take note of a named step: does it vary with the data, and can it be infinite."""
+        if value.free_symbols & self.varying:
+            self.varying.add(symbol)
+            if self.is_bounded(value):
+                self.bounded.add(symbol)
+
+    def lines(self, lines):
+        """Guarded lines, each of which may use the ones before it."""
+        guarded = []
+        for title, value in lines:
+            guarded.append((title, self(value)))
+            self.learn(sympy.Symbol(title, real=True), value)
+        return tuple(guarded)
+
+    def is_bounded(self, expression):
+        """Whether the expression stays finite whatever the prediction is."""
+        if not expression.free_symbols & self.varying:
+            return True
+        if expression.is_Symbol:
+            return expression in self.bounded
+        if expression.is_Pow and not (expression.exp.is_Integer and expression.exp > 0):
+            return False
+        if isinstance(expression, words.Word) and expression.bounded is not None:
+            return expression.bounded
+        return not isinstance(expression, (sympy.log,)) and all(map(self.is_bounded, expression.args))
+
+    def __call__(self, expression):
+        if not expression.args:
+            return expression
+        if not expression.is_Mul:
+            return expression.func(*map(self, expression.args))
+        constant, bounded, unbounded = [], [], []
+        for factor in expression.args:
+            if factor.is_number or (factor.is_positive and not factor.free_symbols & self.varying):
+                constant.append(factor)
+            elif self.is_bounded(factor):
+                bounded.append(self(factor))
+            else:
+                unbounded.append(self(factor))
+        if bounded and len(unbounded) == 1 and unbounded[0].is_Pow and unbounded[0].exp == -1:
+            return sympy.Mul(*constant, quotient(sympy.Mul(*bounded), unbounded[0].base))
+        if bounded and unbounded:
+            return sympy.Mul(*constant, weighted(sympy.Mul(*bounded), sympy.Mul(*unbounded)))
+        return sympy.Mul(*constant, *bounded, *unbounded)
+
+
+class Spelling:
+    """Prints an expression as kernel text. `real` wraps a literal, `word` names a function of the backend."""
+
+    def __init__(self, real, word=str, known=()):
+        self.real, self.word, self.known = real, word, known
+        self.used = set()
+
+    def call(self, name, *texts):
+        if name not in self.known:
+            raise TypeError(f"the function {name} has no spelling here; the words are {', '.join(sorted(self.known))}")
+        self.used.add(name)
+        return f"{self.word(name)}({', '.join(texts)})"
+
+    def __call__(self, expression):
+        return self.add(expression)
+
+    def add(self, expression):
+        if not expression.is_Add:
+            return self.multiply(expression)
+        terms = [self.multiply(term) for term in expression.as_ordered_terms()]
+        terms.sort(key=lambda text: text.startswith("-"))  # a kernel reads better with its positive terms first
+        return terms[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in terms[1:])
+
+    def multiply(self, expression):
+        if not (expression.is_Mul or expression.is_Pow or expression.is_Rational):
+            return self.atom(expression)
+        coefficient, factors = expression.as_coeff_mul()
+        sign, coefficient = ("-", -coefficient) if coefficient.is_negative else ("", coefficient)
+        above, below = [], []
+        for factor in factors:
+            base, exponent = factor.as_base_exp()
+            if factor.is_Pow and exponent.is_Integer and exponent < 0:
+                below.append(self.raised(base, -exponent))
+            else:
+                above.append(self.atom(factor))
+        if coefficient != 1 or not above:
+            above.insert(0, self.real(coefficient))
+        text = "*".join(above)
+        if below:
+            text = (
+                f"{text}/{below[0]}"
+                if len(below) == 1 and not self.is_product(below[0])
+                else f"{text}/({'*'.join(below)})"
+            )
+        return sign + text
+
+    @staticmethod
+    def is_product(text):
+        """Whether kernel text has a product outside every bracket."""
+        depth = 0
+        for character in text:
+            depth += (character == "(") - (character == ")")
+            if character == "*" and depth == 0:
+                return True
+        return False
+
+    def raised(self, base, exponent):
+        """base**exponent for a positive integer, as squares and products."""
+        if exponent == 1:
+            return self.atom(base)
+        if exponent % 2:
+            return f"{self.atom(base)}*{self.raised(base, exponent - 1)}"
+        inner = self.add(base) if exponent == 2 else self.raised(base, exponent // 2)
+        return self.call("square", inner)
+
+    def atom(self, expression):
+        if expression.is_Symbol:
+            return expression.name
+        if expression.is_Pow and expression.func is sympy.Pow:
+            base, exponent = expression.args
+            if exponent.is_Integer and exponent > 0:
+                return self.raised(base, exponent)
+            if exponent == sympy.Rational(1, 2):
+                return self.call("sqrt", self.add(base))
+            if exponent == sympy.Rational(-1, 2):
+                return f"({self.real(sympy.S.One)}/{self.call('sqrt', self.add(base))})"
+            if not (exponent.is_Integer):
+                return self.call("power", self.add(base), self.add(exponent))
+        if expression.is_number and not expression.is_Function:
+            return self.real(expression) if not expression.is_negative else f"(-{self.real(-expression)})"
+        if expression.is_Function:
+            return self.function(expression)
+        return f"({self.add(expression)})"
+
+    def function(self, expression):
+        return self.call(expression.func.__name__, *map(self.add, expression.args))
+
+
+def literal(number):
+    """A SymPy number as the shortest text that gives it back: 1, 0.5, 0.1."""
+    return str(int(number)) if number.is_Integer else repr(float(number))

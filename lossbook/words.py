@@ -1,0 +1,482 @@
+"""The vocabulary in which losses are written.
+
+A word is a SymPy function with one exact meaning, one derivative made of words again, an exact
+rewriting into exp and log (for proofs and for print), and one stable spelling per backend
+(`backends/*_words.*`, the only hand-written numerics of the package). Formulas are sums and
+products of words; nothing in a formula should cancel.
+
+    >>> import sympy
+    >>> z = sympy.Symbol("z", real=True)
+    >>> softplus(z).diff(z)
+    sigmoid(z)
+    >>> softplus(z).rewrite(sympy.exp)
+    log(exp(z) + 1)
+
+`total`, `across` and `margin` are the words of shape: a sum over elements, a sum over the classes of
+a row, and the lead of each class over the others. `let` names a step, and the name survives in the
+generated kernel.
+"""
+
+from contextvars import ContextVar
+
+import sympy
+from sympy import exp, log
+from sympy.core.function import ArgumentIndexError
+
+__all__ = [
+    "Word", "across", "below", "classes", "exp", "larger", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
+    "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power",
+    "sign", "smaller", "softplus", "tanh", "total",
+]  # fmt: skip
+
+# What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
+SPELLED = (
+    "below", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
+    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power", "sign", "smaller",
+    "softplus", "sqrt", "square", "tanh", "weighted",
+)  # fmt: skip
+
+
+class Word(sympy.Function):
+    """A function of the vocabulary: `slopes` are its partial derivatives, `plain` its exact meaning."""
+
+    bounded: bool | None = None  # True or False, or None: as bounded as its arguments are
+    symbol = ""  # LaTeX of the function's name; empty prints the name upright
+
+    def slopes(self):
+        """The partial derivatives, one per argument, in words."""
+        raise ArgumentIndexError(self, 1)
+
+    def plain(self):
+        """The meaning in exp, log and arithmetic, exact but not stable."""
+        return self
+
+    def fdiff(self, argindex=1):
+        return self.slopes()[argindex - 1]
+
+    def _eval_rewrite(self, rule, args, **hints):
+        return self.func(*args).plain() if rule is exp else None
+
+    def _latex(self, printer, exp=None):
+        name = self.symbol or rf"\operatorname{{{self.func.__name__.replace('_', chr(92) + '_')}}}"
+        arguments = ", ".join(printer._print(argument) for argument in self.args)
+        return f"{name}{'' if exp is None else f'^{{{exp}}}'}\\left({arguments}\\right)"
+
+    def _eval_is_extended_real(self):
+        return True
+
+
+# --- the logistic family -------------------------------------------------------------------------------------------
+
+
+class softplus(Word):
+    """log(1 + exp(x)): the cost in nats of the logit x for the answer no."""
+
+    nargs = 1
+
+    def slopes(self):
+        return (sigmoid(self.args[0]),)
+
+    def plain(self):
+        return log(1 + exp(self.args[0]))
+
+
+class sigmoid(Word):
+    """1/(1 + exp(-x)): the probability whose logit is x."""
+
+    nargs = 1
+    bounded = True
+    symbol = r"\sigma"
+
+    def slopes(self):
+        (x,) = self.args
+        return (sigmoid(x) * sigmoid(-x),)
+
+    def plain(self):
+        return 1 / (1 + exp(-self.args[0]))
+
+    def _eval_power(self, exponent):
+        """sigmoid(x)**gamma stays accurate where sigmoid(x) underflows."""
+        return None if exponent.is_Number else sigmoid_power(self.args[0], exponent)
+
+
+class sigmoid_power(Word):
+    """sigmoid(x)**k, computed as exp(-k*softplus(-x))."""
+
+    nargs = 2
+    bounded = True
+
+    @classmethod
+    def eval(cls, x, k):
+        return sympy.S.One if k == 0 else sigmoid(x) if k == 1 else None
+
+    def slopes(self):
+        x, k = self.args
+        return (k * sigmoid_power(x, k) * sigmoid(-x), -sigmoid_power(x, k) * softplus(-x))
+
+    def plain(self):
+        x, k = self.args
+        return (1 + exp(-x)) ** (-k)
+
+    def _latex(self, printer, exp=None):
+        x, k = (printer._print(argument) for argument in self.args)
+        k = k if exp is None else f"{exp} {k}"
+        return rf"\sigma^{{{k}}}\left({x}\right)"
+
+
+class log1p(Word):
+    """log(1 + x), accurate where x is small."""
+
+    nargs = 1
+    bounded = False
+
+    def slopes(self):
+        return (1 / (1 + self.args[0]),)
+
+    def plain(self):
+        return log(1 + self.args[0])
+
+    def _latex(self, printer, exp=None):
+        text = rf"\log\left({printer._print(1 + self.args[0])}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class log_cosh(Word):
+    """log(cosh(x)): half the square near zero, the magnitude less log 2 far away."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x):
+        return cls(-x) if x.could_extract_minus_sign() else None
+
+    def slopes(self):
+        return (tanh(self.args[0]),)
+
+    def plain(self):
+        (x,) = self.args
+        return log((exp(x) + exp(-x)) / 2)
+
+
+class tanh(Word):
+    """The hyperbolic tangent."""
+
+    nargs = 1
+    bounded = True
+    symbol = r"\tanh"
+
+    def slopes(self):
+        (x,) = self.args
+        return (4 * sigmoid(2 * x) * sigmoid(-2 * x),)
+
+    def plain(self):
+        (x,) = self.args
+        return (exp(x) - exp(-x)) / (exp(x) + exp(-x))
+
+
+# --- powers, quotients and relative entropy ------------------------------------------------------------------------
+
+
+class power(Word):
+    """b**k for b >= 0."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, b, k):
+        return sympy.S.One if k == 0 else b if k == 1 else None
+
+    def slopes(self):
+        b, k = self.args
+        return (power_slope(b, k), power(b, k) * log(b))
+
+    def plain(self):
+        return sympy.Pow(*self.args)
+
+    def _latex(self, printer, exp=None):
+        b, k = self.args
+        base = printer.parenthesize(b, 1000, strict=True)
+        return f"{base}^{{{printer._print(k) if exp is None else exp + printer._print(k)}}}"
+
+
+class power_slope(Word):
+    """k*b**(k - 1), the slope of b**k; 0 for k = 0, and finite at b = 0, where a factor that vanishes follows."""
+
+    nargs = 2
+
+    def slopes(self):
+        b, k = self.args
+        return (k * power_slope(b, k - 1), power_slope(b, k) * log(b) + power(b, k - 1))
+
+    def plain(self):
+        b, k = self.args
+        return k * b ** (k - 1)
+
+    def _latex(self, printer, exp=None):
+        b, k = self.args
+        base, factor = printer.parenthesize(b, 1000, strict=True), printer.parenthesize(k, 50, strict=True)
+        text = f"{factor} {base}^{{{printer._print(k - 1)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class reciprocal(Word):
+    """1/b, and 0 where b is 0."""
+
+    nargs = 1
+    bounded = False
+
+    def slopes(self):
+        return (-(reciprocal(self.args[0]) ** 2),)
+
+    def plain(self):
+        return 1 / self.args[0]
+
+    def _latex(self, printer, exp=None):
+        text = rf"\frac{{1}}{{{printer._print(self.args[0])}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class share(Word):
+    """a/(a + b) for a, b >= 0, and 0 where both are 0: the share of a in the whole, with nothing subtracted."""
+
+    nargs = 2
+    bounded = True
+
+    def slopes(self):
+        a, b = self.args
+        return (share(b, a) * reciprocal(a + b), -share(a, b) * reciprocal(a + b))
+
+    def plain(self):
+        a, b = self.args
+        return a / (a + b)
+
+    def _latex(self, printer, exp=None):
+        a, b = self.args
+        text = rf"\frac{{{printer._print(a)}}}{{{printer._print(a + b)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class mixture(Word):
+    """(1 - a)*p + a*q, in this order: in a mixture of complements, 1 - p is exact where it is small."""
+
+    nargs = 3
+
+    def slopes(self):
+        p, q, a = self.args
+        return (1 - a, a, q - p)
+
+    def plain(self):
+        p, q, a = self.args
+        return (1 - a) * p + a * q
+
+    def _latex(self, printer, exp=None):
+        p, q, a = (printer.parenthesize(argument, 50, strict=True) for argument in self.args)
+        rest = printer.parenthesize(1 - self.args[2], 50, strict=True)
+        return rf"\left({rest} {p} + {a} {q}\right)" + ("" if exp is None else f"^{{{exp}}}")
+
+
+class log_ratio(Word):
+    """log(p/q), given also the difference d = p - q, which the caller knows more exactly than rounding would."""
+
+    nargs = 3
+    bounded = False
+
+    def slopes(self):
+        p, q, _ = self.args
+        return (1 / p, -1 / q, sympy.S.Zero)
+
+    def plain(self):
+        p, q, _ = self.args
+        return log(p / q)
+
+    def _latex(self, printer, exp=None):
+        p, q, _ = self.args
+        text = rf"\log\frac{{{printer._print(p)}}}{{{printer._print(q)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class relative_entropy(Word):
+    """p*log(p/q) - d, never negative, given the difference d = p - q: one outcome's part of a divergence.
+
+    The differences of all outcomes add up to zero, so a sum of these is a Kullback-Leibler divergence in
+    which nothing cancels. Slopes are taken along p and q, with d following, and are 0 where all three are 0.
+    """
+
+    nargs = 3
+    bounded = False
+
+    def slopes(self):
+        p, q, d = self.args
+        quotient = -((-d) / q) if d.could_extract_minus_sign() else d / q  # one spelling, so that opposites cancel
+        return (log_ratio(p, q, d), -quotient, sympy.S.Zero)
+
+    def plain(self):
+        p, q, d = self.args
+        return p * log(p / q) - d
+
+    def _latex(self, printer, exp=None):
+        p, q, d = self.args
+        ratio = rf"\log\frac{{{printer._print(p)}}}{{{printer._print(q)}}}"
+        text = rf"\left[{printer.parenthesize(p, 50, strict=True)} {ratio} - \left({printer._print(d)}\right)\right]"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+# --- pieces with a kink --------------------------------------------------------------------------------------------
+
+
+class magnitude(Word):
+    """The absolute value; its slope at 0 is 0."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x):
+        return cls(-x) if x.could_extract_minus_sign() else None
+
+    def slopes(self):
+        return (sign(self.args[0]),)
+
+    def plain(self):
+        return sympy.Abs(self.args[0])
+
+    def _latex(self, printer, exp=None):
+        text = rf"\left|{printer._print(self.args[0])}\right|"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class sign(Word):
+    """-1, 0 or 1."""
+
+    nargs = 1
+    bounded = True
+
+    @classmethod
+    def eval(cls, x):
+        return -cls(-x) if x.could_extract_minus_sign() else None
+
+    def slopes(self):
+        return (sympy.S.Zero,)
+
+    def plain(self):
+        return sympy.sign(self.args[0])
+
+
+class below(Word):
+    """1 where a < b, else 0."""
+
+    nargs = 2
+    bounded = True
+
+    def slopes(self):
+        return (sympy.S.Zero, sympy.S.Zero)
+
+    def plain(self):
+        a, b = self.args
+        return sympy.Piecewise((1, a < b), (0, True))
+
+    def _latex(self, printer, exp=None):
+        a, b = (printer._print(argument) for argument in self.args)
+        return rf"\left[{a} < {b}\right]"
+
+
+class larger(Word):
+    """The larger of two; where they are equal, the slope goes to the second."""
+
+    nargs = 2
+    symbol = r"\max"
+
+    def slopes(self):
+        a, b = self.args
+        return (below(b, a), 1 - below(b, a))
+
+    def plain(self):
+        return sympy.Max(*self.args)
+
+
+class smaller(Word):
+    """The smaller of two; where they are equal, the slope goes to the second."""
+
+    nargs = 2
+    symbol = r"\min"
+
+    def slopes(self):
+        a, b = self.args
+        return (below(a, b), 1 - below(a, b))
+
+    def plain(self):
+        return sympy.Min(*self.args)
+
+
+# --- words of shape ------------------------------------------------------------------------------------------------
+
+classes = sympy.Symbol("C", positive=True, integer=True)  # the number of classes of a row
+
+
+class total(sympy.Function):
+    """A sum over the elements of one image and class; what a set loss such as Dice is made of."""
+
+    nargs = 1
+
+    def _eval_derivative(self, symbol):
+        """The slope along one element."""
+        return self.args[0].diff(symbol)
+
+    def _latex(self, printer, exp=None):
+        text = rf"\sum_n {printer.parenthesize(self.args[0], 30)}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class across(sympy.Function):
+    """A sum over the classes of one row."""
+
+    nargs = 1
+
+    def _eval_derivative(self, symbol):
+        return across(self.args[0].diff(symbol))
+
+    def _latex(self, printer, exp=None):
+        text = rf"\sum_{{k=1}}^{{C}} {printer.parenthesize(self.args[0], 30)}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class margin(sympy.Function):
+    """z_k - log of the sum of exp(z_j) over the other classes j: the logit of class k against all the rest."""
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        return margin_slope(self.args[0])
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        text = rf"\Bigl({z}_k - \log\sum_{{j\ne k}} e^{{{z}_j}}\Bigr)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class margin_slope(sympy.Function):
+    """The slope of the margin of class k along the logit of class j: 1 for j = k, else minus a softmax without k."""
+
+    nargs = 1
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        return rf"\Bigl(\delta_{{jk}} - [j\ne k]\,\frac{{e^{{{z}_j}}}}{{\sum_{{i\ne k}} e^{{{z}_i}}}}\Bigr)"
+
+
+# --- named steps ---------------------------------------------------------------------------------------------------
+
+steps: ContextVar[list | None] = ContextVar("steps", default=None)  # the steps of the formula being declared
+
+
+def let(**named):
+    """Name a step of a formula: `t = let(t=1 - p)`. The name survives in the kernel and in the gradient.
+
+    A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.
+    """
+    ((name, expression),) = named.items()
+    recorded = steps.get()
+    if recorded is None:
+        raise RuntimeError("let() is for the body of a function decorated with @loss")
+    symbol = sympy.Symbol(name, real=True)
+    recorded.append((symbol, sympy.sympify(expression)))
+    return symbol

@@ -1,0 +1,192 @@
+"""Exact values and slopes of a loss, from its formula alone, in mpmath.
+
+Nothing here uses the package's derivatives, plans or kernels. A word is evaluated by its definition, at two
+precisions that must agree; a slope is a central difference so fine, at a precision so high, that its error is far
+below the last digit of a double (one-sided at the edge of a domain).
+"""
+
+import math
+
+import mpmath
+import numpy as np
+import sympy
+from mpmath import mp, mpf
+
+from lossbook import words
+
+DIGITS = (720, 1000)
+STEP = mpf(10) ** -320  # below the smallest number that a test uses, so that no step leaves a domain
+
+
+def exact(number):
+    """A float as an exact mpf."""
+    return mpf(float(number))
+
+
+def _log(x):
+    return mpf("-inf") if x == 0 else mp.log(x)
+
+
+def _xlogy(a, b):
+    return mpf(0) if a == 0 else a * _log(b)
+
+
+def _ratio(a, b):
+    return mpf(0) if a == 0 else mpf("inf") if b == 0 else a / b
+
+
+MEANINGS = {
+    "exp": mp.exp,
+    "log": _log,
+    "log1p": lambda x: _log(1 + x),
+    "softplus": lambda x: mp.log(1 + mp.exp(x)) if mp.isfinite(x) else max(x, mpf(0)),
+    "sigmoid": lambda x: 1 / (1 + mp.exp(-x)) if mp.isfinite(x) else mpf(x > 0),
+    "sigmoid_power": lambda x, k: mpf(1) if k == 0 else (1 / (1 + mp.exp(-x))) ** k if mp.isfinite(x) else mpf(x > 0),
+    "log_cosh": lambda x: mp.log(mp.cosh(x)) if mp.isfinite(x) else abs(x),
+    "tanh": mp.tanh,
+    "sqrt": mp.sqrt,
+    "power": lambda b, k: mpf(1) if k == 0 else mpf(0) if b == 0 else b**k,
+    "power_slope": lambda b, k: mpf(0) if k == 0 or (b == 0 and k != 1) else mpf(k) if k == 1 else k * b ** (k - 1),
+    "reciprocal": lambda b: mpf(0) if b == 0 else 1 / b,
+    "share": lambda a, b: mpf(0) if a + b == 0 else a / (a + b),
+    "mixture": lambda p, q, a: (1 - a) * p + a * q,
+    "log_ratio": lambda p, q, d: mpf(0) if p == q else _log(p) - _log(q),
+    "relative_entropy": lambda p, q, d: _xlogy(p, p) - _xlogy(p, q) - d,
+    "magnitude": abs,
+    "sign": mp.sign,
+    "below": lambda a, b: mpf(a < b),
+    "larger": max,
+    "smaller": min,
+}
+
+
+class Evaluator:
+    """A formula at one place: `symbols` maps symbols to mpf, or to lists over the classes or elements."""
+
+    def __init__(self, symbols, index=None):
+        self.symbols, self.index = symbols, index
+
+    def at(self, index):
+        return Evaluator(self.symbols, index)
+
+    def __call__(self, e):
+        if e.is_Symbol:
+            value = self.symbols[e]
+            return value[self.index] if isinstance(value, list) else value
+        if e.is_Number:
+            return mpf(e.p) / e.q if e.is_Rational else mpf(str(e))
+        if e.is_Add:
+            return mp.fsum(map(self, e.args))
+        if e.is_Mul:
+            factors = [self(factor) for factor in e.args]
+            return mpf(0) if 0 in factors else mp.fprod(factors)
+        if e.is_Pow:
+            base, exponent = map(self, e.args)
+            return mpf("inf") if base == 0 and exponent < 0 else base**exponent
+        if isinstance(e, (words.total, words.across)):
+            return mp.fsum(self.at(index)(e.args[0]) for index in range(self.length))
+        if isinstance(e, words.margin):
+            z = self.symbols[e.args[0]]
+            rest = [value for j, value in enumerate(z) if j != self.index]
+            return z[self.index] - _log(mp.fsum(map(mp.exp, rest)))
+        return MEANINGS[e.func.__name__.lower()](*map(self, e.args))
+
+    @property
+    def length(self):
+        return max(len(value) for value in self.symbols.values() if isinstance(value, list))
+
+
+def agreed(function):
+    """function() at two precisions; they must agree to 25 digits."""
+    results = []
+    for digits in DIGITS:
+        with mp.workdps(digits):
+            results.append(function())
+    low, high = results
+    if mp.isfinite(high) and high != 0 and abs(low - high) > abs(high) * mpf(10) ** -25:
+        raise AssertionError(f"the oracle disagrees with itself: {mp.nstr(low, 20)} and {mp.nstr(high, 20)}")
+    return high
+
+
+def value(expression, symbols):
+    """The exact value."""
+    return agreed(lambda: Evaluator(symbols)(expression))
+
+
+def slope(expression, symbols, wrt, index=None, low=-math.inf, high=math.inf):
+    """The exact slope along the symbol `wrt` (one entry of it, if it is a list)."""
+
+    def moved(step):
+        new = dict(symbols)
+        if index is None:
+            new[wrt] = symbols[wrt] + step
+        else:
+            new[wrt] = [x + step if j == index else x for j, x in enumerate(symbols[wrt])]
+        return Evaluator(new)(expression)
+
+    here = symbols[wrt] if index is None else symbols[wrt][index]
+
+    def difference(step):
+        up, down = (mpf(0) if here >= high else step), (mpf(0) if here <= low else step)
+        return (moved(up) - moved(-down)) / (up + down)
+
+    def difference_or_infinity():
+        """At the edge of a domain, a slope that grows as the step shrinks is infinite, one that shrinks is 0."""
+        result = difference(STEP)
+        if low < here < high or not mp.isfinite(result):
+            return result
+        coarse = abs(difference(mp.sqrt(STEP)))
+        if abs(result) < coarse * mpf(10) ** -30:
+            return mpf(0)
+        grows = abs(result) > mpf("1.5") * coarse and abs(result) > 100
+        return mp.sign(result) * mpf("inf") if grows else result
+
+    results = []
+    for digits in DIGITS:
+        with mp.workdps(digits):
+            results.append(difference_or_infinity())
+    low_digits, high_digits = results
+    if mp.isfinite(high_digits) and abs(high_digits) > mpf(10) ** -300:
+        assert abs(low_digits - high_digits) <= abs(high_digits) * mpf(10) ** -25
+    return high_digits
+
+
+def largest_term(expression, symbols, index=None):
+    """The largest of the terms that a gradient adds up, in magnitude: what its rounding is measured against."""
+    with mp.workdps(60):
+        here = Evaluator(symbols, index)
+        return max(abs(here(term)) for term in sympy.Add.make_args(sympy.expand_mul(expression)))
+
+
+def ulp(number, dtype):
+    """The spacing of dtype at an exact number."""
+    info = np.finfo(dtype)
+    size = abs(number)
+    if size < mpf(float(info.tiny)):
+        return mpf(float(info.smallest_subnormal))
+    with mp.workdps(60):
+        exponent = mp.floor(mp.log(size, 2))
+        exponent += (size >= mpf(2) ** (exponent + 1)) - (size < mpf(2) ** exponent)
+        return mpf(2) ** (exponent - info.nmant)
+
+
+def check(got, true, dtype, largest=None, what=""):
+    """Assert that `got` is within 8 + |ln(exact)| ulp of `true` (of the largest term, if terms cancel)."""
+    info = np.finfo(dtype)
+    size = abs(true) if largest is None else max(abs(true), largest)
+    if mp.isnan(true):
+        assert math.isnan(got), f"{what}: got {got!r}, exact NaN"
+        return
+    if abs(true) > mpf(float(info.max)):
+        assert (got if true > 0 else -got) >= float(info.max) / 2, f"{what}: got {got!r}, exact {true}"
+        return
+    if size < mpf(float(info.tiny)):
+        assert abs(got) <= 4 * float(info.tiny), f"{what}: got {got!r}, exact {mp.nstr(true, 5)}"
+        return
+    if size > mpf(float(info.max)):
+        return
+    error = abs(exact(got) - true) / ulp(size, dtype)
+    allowed = 8 + abs(mpmath.log(size))
+    assert error <= allowed, (
+        f"{what}: got {got!r}, exact {mp.nstr(true, 17)}: {mp.nstr(error, 4)} ulp, allowed {mp.nstr(allowed, 4)}"
+    )

@@ -1,0 +1,303 @@
+"""The book keeps its promises: notebooks that were executed in order and hold nothing of the machine, figures that
+can be read aloud, and pages that are whole and load nothing from outside."""
+
+import copy
+import re
+from collections import Counter
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+import build
+import execute
+import nbformat
+import pytest
+import yaml
+
+BOOK = build.ROOT / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+
+# Tags that fold or hide. None that excuses a cell from the comparison of outputs.
+TAGS = {"hide-cell", "hide-input", "hide-output", "raises-exception", "remove-cell", "remove-input", "remove-output"}
+# A folder of some machine, a time of day, the address of an object.
+PRIVATE = re.compile(
+    r"(?<![\w.])/(?:home|root|tmp|usr|opt|work|Users|private)/|site-packages|\b[A-Z]:\\\\"
+    r"|\b\d\d:\d\d:\d\d\b|\bat 0x[0-9a-f]{6,}"
+)
+
+
+@cache
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def texts(output) -> list[str]:
+    """All that an output says in letters."""
+    data = {kind: text for kind, text in output.get("data", {}).items() if not kind.startswith("image/p")}
+    return [str(text) for text in [*data.values(), output.get("text", ""), *output.get("traceback", [])]]
+
+
+# The notebooks as they are committed.
+
+
+@each_notebook
+def test_every_cell_was_executed_once_and_in_order(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_there_are_outputs_to_compare(path):
+    assert any(cell.outputs for cell in code_cells(path))
+
+
+@each_notebook
+def test_no_cell_ends_with_a_semicolon(path):
+    """It would hide an output in Jupyter, but not where outputs are compared."""
+    assert [cell.source for cell in code_cells(path) if cell.source.rstrip().endswith(";")] == []
+
+
+@each_notebook
+def test_the_file_is_what_tools_execute_writes(path):
+    """Pinned kernel name, no versions, no times, no editor's traces, ids made from the text, one newline at the end."""
+    expected = nbformat.writes(execute.clean(copy.deepcopy(read(path))), version=4).rstrip("\n") + "\n"
+    assert path.read_text(encoding="utf-8") == expected
+
+
+@each_notebook
+def test_tags_excuse_no_cell_from_comparison(path):
+    assert [cell.source for cell in code_cells(path) if not set(cell.metadata.get("tags", [])) <= TAGS] == []
+    assert [cell.source for cell in code_cells(path) if re.search(r"#\s*(NBVAL_|PYTEST_VALIDATE)", cell.source)] == []
+
+
+@each_notebook
+def test_outputs_tell_nothing_of_the_machine(path):
+    said = [text for cell in code_cells(path) for output in cell.outputs for text in texts(output)]
+    assert [found[0] for text in said if (found := PRIVATE.search(text))] == []
+
+
+@each_notebook
+def test_no_output_is_a_warning_or_a_widget(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.get("name") != "stderr", cell.source
+            assert not any("widget" in kind for kind in output.get("data", {})), cell.source
+
+
+@each_notebook
+def test_every_figure_has_a_label_a_caption_and_a_text_for_those_who_do_not_see_it(path):
+    for cell in code_cells(path):
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        if not any(kind.startswith("image/") for kind in kinds):
+            continue
+        options = cell.metadata.get("mystnb", {})
+        figure, alt = options.get("figure", {}), options.get("image", {}).get("alt", "")
+        where = f"{path.name}, cell {cell.execution_count}"
+        assert re.fullmatch(r"fig-[a-z0-9-]+", figure.get("name", "")), f"{where}: figure.name must look like fig-focal"
+        assert len(figure.get("caption", "").split()) >= 3, f"{where}: figure.caption is missing or too short"
+        assert len(alt.split()) >= 8, f"{where}: image.alt must be a sentence that says what is seen"
+        assert alt[0].isupper(), f"{where}: image.alt must be a sentence"
+        assert alt.endswith("."), f"{where}: image.alt must be a sentence"
+        assert alt != figure["caption"], f"{where}: image.alt repeats the caption"
+
+
+@each_notebook
+def test_drawings_in_html_have_a_name_for_those_who_do_not_see_them(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            for tag in re.findall(r"<svg[^>]*>", "".join(output.get("data", {}).get("text/html", ""))):
+                assert re.search(r'aria-label="[^"]{20,}"|aria-hidden="true"|aria-labelledby=', tag), cell.source
+
+
+# The sources beside them.
+
+
+def sources() -> dict[str, str]:
+    """The text of every page, without code cells."""
+    pages = {path.name: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
+    for path in NOTEBOOKS:
+        pages[path.name] = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    return pages
+
+
+def toc_files(node) -> list[str]:
+    if isinstance(node, list):
+        return [file for item in node for file in toc_files(item)]
+    if isinstance(node, dict):
+        own = [node[key] for key in ("root", "file") if key in node]
+        return own + [file for value in node.values() if isinstance(value, list) for file in toc_files(value)]
+    return []
+
+
+def test_the_table_of_contents_lists_every_page_once():
+    listed = toc_files(yaml.safe_load((build.ROOT / "_toc.yml").read_text()))
+    present = [f"book/{Path(name).stem}" for name in sources()]
+    assert sorted(listed) == sorted(present)
+
+
+def test_bibliography_and_citations_agree():
+    keys = re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", "\n".join(sources().values()))
+    cited = {key.strip() for keys in found for key in re.sub(r"\{.*?\}", "", keys).split(",")}
+    assert keys == sorted(set(keys)), "sorted by key, each once"
+    assert set(keys) - cited == set(), "in the bibliography, but never cited"
+    assert cited - set(keys) == set(), "cited, but not in the bibliography"
+
+
+def test_every_entry_of_the_bibliography_has_a_doi():
+    entries = (BOOK / "references.bib").read_text(encoding="utf-8").split("\n@")
+    assert [
+        entry.splitlines()[0] for entry in entries if not re.search(r"^\s*doi\s*= \{10\.", entry, re.MULTILINE)
+    ] == []
+
+
+def test_the_glossary_is_sorted():
+    terms = re.findall(r"^(\S.*)\n  \S", (BOOK / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(terms) > 20
+    assert terms == sorted(terms, key=str.lower)
+
+
+def test_every_picture_in_the_text_has_an_alternative_text():
+    assert [name for name, text in sources().items() if re.search(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"])", text)] == []
+    for name, text in sources().items():
+        for block in re.findall(r"^[`:]{3,}\{(?:figure|image)\}.*?^[`:]{3,}\s*$", text, re.MULTILINE | re.DOTALL):
+            assert ":alt:" in block, f"{name}: {block}"
+
+
+# The pages as they are built.
+
+
+class Page(HTMLParser):
+    """The ids of a page, what a click on it leads to, what the browser loads for it, and its own styles and scripts."""
+
+    LOADS: ClassVar = {
+        *(
+            ("script", "src"),
+            ("link", "href"),
+            ("iframe", "src"),
+            ("embed", "src"),
+            ("object", "data"),
+            ("track", "src"),
+        ),
+        *(("img", "src"), ("img", "srcset"), ("input", "src"), ("image", "href"), ("image", "xlink:href")),
+        *(("use", "href"), ("use", "xlink:href"), ("source", "src"), ("source", "srcset"), ("audio", "src")),
+        *(("video", "src"), ("video", "poster"), ("form", "action")),
+    }
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.styles: list[str] = []
+        self.scripts: list[str] = []
+        self.images: list[dict] = []
+        self.inside = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag
+        known = dict(attrs)
+        if "id" in known:
+            self.ids.append(known["id"])
+        if tag == "a" and known.get("href") is not None:
+            self.links.append(known["href"])
+        if tag == "img":
+            self.images.append(known)
+        if "style" in known:
+            self.styles.append(known["style"] or "")
+        if tag == "meta" and (known.get("http-equiv") or "").lower() == "refresh":
+            self.links.append(known["content"].partition("url=")[2])
+        self.loads += [value for name, value in attrs if (tag, name) in self.LOADS and value]
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if self.inside == "style":
+            self.styles.append(data)
+        if self.inside == "script":
+            self.scripts.append(data)
+
+
+OUTSIDE = re.compile(r"^\s*(?:[a-z]+:)?//", re.IGNORECASE)
+CSS_LOAD = re.compile(r"(?:url\(|@import)\s*['\"]?\s*(?:[a-z]+:)?//[^)'\"\s]*", re.IGNORECASE)
+# An address in a script of a page, other than the names of XML languages.
+ADDRESS = re.compile(r"(?:https?:)?//(?!www\.w3\.org/)[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
+
+
+@pytest.fixture(scope="session")
+def pages() -> dict[Path, Page]:
+    """Every built page. They are built here and now if any of their sources has changed since."""
+    html = build.ensure()
+    return {path: Page(path) for path in sorted(html.rglob("*.html")) if "_static" not in path.parts}
+
+
+built = pytest.mark.xdist_group("built")
+
+
+@built
+def test_the_book_builds_without_a_warning_and_has_every_page_of_the_table_of_contents(pages):
+    listed = toc_files(yaml.safe_load((build.ROOT / "_toc.yml").read_text()))
+    assert {build.HTML / f"{file}.html" for file in listed} <= set(pages)
+
+
+@built
+def test_no_page_loads_anything_from_outside(pages):
+    for path, page in pages.items():
+        assert [load for load in page.loads if OUTSIDE.match(load)] == [], path.name
+        assert [load for style in page.styles for load in CSS_LOAD.findall(style)] == [], path.name
+        assert [load for script in page.scripts for load in ADDRESS.findall(script)] == [], path.name
+
+
+@built
+def test_no_style_sheet_loads_anything_from_outside(pages):
+    for path in build.HTML.rglob("*.css"):
+        assert CSS_LOAD.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
+@built
+def test_mathjax_cannot_reach_its_outside_addresses(pages):
+    """They belong to its menu's speech items, so there must be no menu."""
+    pages_with_math = [page for page in pages.values() if any("tex-mml-chtml.js" in load for load in page.loads)]
+    assert pages_with_math
+    for page in pages_with_math:
+        assert any('"enableMenu": false' in script for script in page.scripts)
+
+
+@built
+def test_ids_occur_once(pages):
+    for path, page in pages.items():
+        assert [name for name, count in Counter(page.ids).items() if count > 1] == [], path.name
+
+
+@built
+def test_every_internal_link_leads_somewhere(pages):
+    for path, page in pages.items():
+        for link in page.links + page.loads:
+            target = urlsplit(link)
+            if target.scheme or target.netloc or link.startswith("data:"):
+                continue
+            file = (path.parent / unquote(target.path)).resolve() if target.path else path.resolve()
+            assert file.exists(), f"{path.name}: {link}"
+            if target.fragment and file.suffix == ".html" and file in pages:
+                assert unquote(target.fragment) in pages[file].ids, f"{path.name}: {link}"
+
+
+@built
+def test_every_picture_of_a_page_has_an_alternative_text(pages):
+    for path, page in pages.items():
+        assert [image.get("src") for image in page.images if not (image.get("alt") or "").strip()] == [], path.name
+
+
+@built
+def test_no_page_names_a_folder_of_this_machine(pages):
+    for path in pages:
+        assert str(build.ROOT) not in path.read_text(encoding="utf-8"), path.name

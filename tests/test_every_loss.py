@@ -1,0 +1,660 @@
+"""The specification: what every loss is, on every backend and in every dtype.
+
+Losses are found by discovery, so a new loss is covered by existing. Each test states one fact.
+"""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+import sympy
+from cases import BACKENDS, DTYPES, LOSSES, Backend, column, distributions, example, points, rows, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+from oracle import Evaluator, check, exact, largest_term, slope, value
+
+import lossbook
+from lossbook import DomainError, ShapeError, words
+
+POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
+ROWS = [loss for loss in LOSSES if loss.shape == "rows"]
+OVERLAP = [loss for loss in LOSSES if loss.shape == "overlap"]
+BY_CLASS = ROWS + OVERLAP
+
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    """Each backend in turn; CuPy's kernels run on the host."""
+    with Backend(request.param).ready() as ready:
+        yield ready
+
+
+def symbols_of(loss, setting, arrays, index):
+    """The oracle's symbols at one element: flags choose the form, the rest are exact numbers."""
+    flags = {name: setting.get(name, loss._defaults[name]) for name in loss._flags}
+    form = loss._form(flags)
+    symbols = {symbol: exact(array[index]) for symbol, array in zip(form.arrays, arrays, strict=True)}
+    for symbol in form.parameters:
+        symbols[symbol] = exact(setting.get(symbol.name, loss._defaults[symbol.name]))
+    return form, symbols
+
+
+def subgradient_points(form, symbols):
+    """Whether the point is a kink, where the oracle's difference means nothing."""
+    with mp.workdps(60):
+        here = Evaluator(symbols)
+        for found in form.formula.atoms(words.magnitude, words.larger, words.smaller):
+            numbers = [here(argument) for argument in found.args]
+            if (found.func is words.magnitude and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
+                return True
+    return False
+
+
+# --- 1, 2: accuracy --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", POINTWISE, ids=lambda loss: loss.name)
+@every_dtype
+def test_pointwise_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
+    """Each element's value and slope agree with mpmath within 8 + |ln(exact)| ulp, on all three backends."""
+    arrays = points(loss, dtype)
+    for setting in settings(loss):
+        results = {}
+        for name in BACKENDS:
+            with Backend(name).ready() as backend:
+                results[name] = backend.call(loss.value_and_grad, *arrays, reduction="none", **setting)
+        wanted = range(arrays[0].size) if not setting else range(0, arrays[0].size, 7)
+        for i in wanted:
+            form, symbols = symbols_of(loss, setting, arrays, i)
+            where = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__})"
+            true = value(form.formula, symbols)
+            domain = form.domains[form.prediction]
+            kink = subgradient_points(form, symbols)
+            true_slope = (
+                None if kink else slope(form.formula, symbols, form.prediction, low=domain.low, high=domain.high)
+            )
+            gradient = sympy.diff(form.formula, form.prediction)
+            for name, (values, slopes) in results.items():
+                check(values[i], true, dtype, what=f"value of {where} on {name}")
+                at_rest = true == 0 and slopes[i] == 0 and arrays[0][i] in (domain.low, domain.high)
+                if not kink and not mp.isnan(true_slope) and not at_rest:
+                    largest = largest_term(gradient, symbols) if mp.isfinite(true_slope) else None
+                    check(slopes[i], true_slope, dtype, largest, what=f"slope of {where} on {name}")
+
+
+def exact_row(loss, setting, z, y):
+    """(value, slopes, largest terms) of one row, in mpmath.
+
+    The margin of class k is z_k - log(sum of exp(z_j), j != k), and its slope along z_j is 1 for j = k, else minus a
+    softmax without k; only the slope of the scalar function of the margin is taken by a difference.
+    """
+    form = loss._form({name: setting.get(name, loss._defaults[name]) for name in loss._flags})
+    u = sympy.Symbol("u", real=True)
+    term = form.formula.args[0].subs(words.margin(form.prediction), u)
+    fixed = {symbol: exact(setting.get(symbol.name, loss._defaults[symbol.name])) for symbol in form.parameters}
+    fixed[words.classes] = mpf(len(z))
+    count, results = len(z), []
+    for digits in (500, 700):
+        with mp.workdps(digits):
+            odds = [mp.exp(exact(v)) for v in z]
+            total, parts = mpf(0), [[] for _ in z]
+            for k in range(count):
+                if y[k] == 0 and not setting:
+                    continue
+                rest = mp.fsum(odds[:k] + odds[k + 1 :])
+                here = {**fixed, form.target: exact(y[k]), u: exact(z[k]) - mp.log(rest) if rest else mpf("inf")}
+                total += Evaluator(here)(term)
+                if not rest:
+                    continue
+                step = mpf(10) ** -200
+                up, down = (Evaluator({**here, u: here[u] + move})(term) for move in (step, -step))
+                pull = (up - down) / (2 * step)
+                for j in range(count):
+                    parts[j].append(pull if j == k else -pull * odds[j] / rest)
+            results.append((total, [mp.fsum(part) for part in parts]))
+    (low, _), (high, slopes) = results
+    assert abs(low - high) <= abs(high) * mpf(10) ** -30, "the oracle disagrees with itself"
+    return high, slopes, [max(map(abs, part), default=mpf(0)) for part in parts]
+
+
+@pytest.mark.parametrize("loss", ROWS, ids=lambda loss: loss.name)
+@every_dtype
+@pytest.mark.parametrize("soft", [False, True], ids=["index", "distribution"])
+def test_row_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype, soft):
+    """Each row's value and each logit's slope agree with mpmath; where soft terms cancel, to the largest of them."""
+    for z in rows(dtype):
+        random = np.random.default_rng(3)
+        index = random.integers(0, z.shape[1], len(z))
+        index[-3:] = 0
+        y = distributions(z.shape, dtype) if soft else index
+        spread = y if soft else np.eye(z.shape[1], dtype=dtype)[index]
+        for setting in [{}] if z.shape[1] > 20 else settings(loss):
+            results = {}
+            for name in BACKENDS:
+                with Backend(name).ready() as backend:
+                    results[name] = backend.call(loss.value_and_grad, z, y, reduction="none", **setting)
+            for i in range(len(z)):
+                true, slopes, largest = exact_row(loss, setting, z[i], spread[i])
+                where = f"{loss.name}{setting} at {z[i][:4]}, {spread[i][:4]} ({dtype.__name__})"
+                for name, (values, gradient) in results.items():
+                    check(values[i], true, dtype, what=f"value of {where} on {name}")
+                    for j in range(z.shape[1]):
+                        check(gradient[i, j], slopes[j], dtype, largest[j], what=f"slope {j} of {where} on {name}")
+
+
+@pytest.mark.parametrize("loss", OVERLAP, ids=lambda loss: loss.name)
+@every_dtype
+def test_overlap_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
+    """Each class's value and each pixel's slope agree with mpmath, also for empty, full and perfect masks."""
+    random = np.random.default_rng(5)
+    p = random.random((4, 3, 4, 5)).astype(dtype)
+    y = (random.random(p.shape) < 0.4).astype(dtype)
+    y[0, 0], y[0, 1], p[0, 2] = 0, 1, y[0, 2]
+    p[1] = np.where(y[1] > 0, 1 - np.finfo(dtype).epsneg, 1e-9)
+    p[2, 0] = y[2, 0] = 0
+    y[3] = random.random(y[3].shape)
+    for setting in settings(loss):
+        for name in BACKENDS:
+            with Backend(name).ready() as backend:
+                values, slopes = backend.call(loss.value_and_grad, p, y, reduction="none", **setting)
+            for n in range(4):
+                for c in range(3):
+                    form = loss._form({f: setting.get(f, loss._defaults[f]) for f in loss._flags})
+                    symbols = {
+                        form.prediction: [exact(v) for v in p[n, c].ravel()],
+                        form.target: [exact(v) for v in y[n, c].ravel()],
+                    }
+                    for symbol in form.parameters:
+                        symbols[symbol] = exact(setting.get(symbol.name, loss._defaults[symbol.name]))
+                    where = f"{loss.name}{setting} on image {n}, class {c} ({dtype.__name__}, {name})"
+                    check(values[n, c], value(form.formula, symbols), dtype, what=where)
+                    gradient = sympy.diff(form.formula, form.prediction)
+                    if not np.any(p[n, c]) and not np.any(y[n, c]):
+                        continue  # empty and not predicted: its own test below
+                    for i in (0, 7, 19):
+                        edge = slope(form.formula, symbols, form.prediction, i, 0.0, 1.0)
+                        largest = largest_term(gradient, symbols, i)
+                        check(slopes[n, c].ravel()[i], edge, dtype, largest, what=f"slope {i} of {where}")
+
+
+# --- 3 to 6: the call ------------------------------------------------------------------------------------------------
+
+
+@every_loss
+@every_dtype
+def test_value_and_grad_is_value_and_grad(loss, dtype, backend):
+    """value_and_grad gives the same bits as the two calls apart, for every reduction."""
+    arrays = example(loss, dtype)
+    for reduction in ("none", "sum", "mean"):
+        both = backend.call(loss.value_and_grad, *arrays, reduction=reduction)
+        assert np.array_equal(both[0], backend.call(loss, *arrays, reduction=reduction))
+        assert np.array_equal(both[1], backend.call(loss.grad, *arrays, reduction=reduction))
+
+
+@every_loss
+@every_dtype
+def test_backends_agree(loss, dtype, backend):
+    """Sums and gradients of every backend agree with NumPy's to a few ulp of the largest entry."""
+    arrays = example(loss, dtype, (7, 4, 3, 5))
+    near = 40 * np.finfo(dtype).eps
+    for reduction in ("none", "sum", "mean"):
+        for got, wanted in zip(
+            backend.call(loss.value_and_grad, *arrays, reduction=reduction),
+            loss.value_and_grad(*arrays, reduction=reduction),
+            strict=True,
+        ):
+            np.testing.assert_allclose(got, wanted, rtol=near, atol=near * np.max(np.abs(wanted)))
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtype_and_shape_are_kept(loss, dtype, backend):
+    """The prediction's dtype and shape come out; float16 is computed in float32."""
+    arrays = example(loss, dtype)
+    got, gradient = backend.call(loss.value_and_grad, *arrays)
+    assert got.dtype == gradient.dtype == dtype
+    assert gradient.shape == arrays[0].shape
+    if dtype == np.float16:
+        wide, steep = backend.call(loss.value_and_grad, *(a.astype(np.float32) for a in arrays))
+        assert got == np.float16(wide)
+        assert np.array_equal(gradient, steep.astype(np.float16))
+
+
+@pytest.mark.parametrize("loss", POINTWISE, ids=lambda loss: loss.name)
+def test_zero_dimensional_and_empty_arrays_work(loss, backend):
+    """A 0-d array is one element; of an empty array the sum is 0, the mean NaN and the gradient empty."""
+    arrays = [a.reshape(-1)[0:1] for a in example(loss, np.float64)]
+    got, gradient = backend.call(loss.value_and_grad, *(a.reshape(()) for a in arrays))
+    assert gradient.shape == ()
+    assert got == backend.call(loss, *arrays)
+    empty = [a[:0] for a in arrays]
+    assert backend.call(loss, *empty, reduction="sum") == 0
+    got, gradient = backend.call(loss.value_and_grad, *empty)
+    assert np.isnan(got)
+    assert gradient.shape == (0,)
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
+def test_no_rows_and_no_images_work(loss, backend):
+    """Of no rows or images the sum is 0, the mean NaN and the gradient empty."""
+    z, y = (a[:0] for a in example(loss, np.float32, (2, 3, 4)))
+    assert backend.call(loss, z, y, reduction="sum") == 0
+    got, gradient = backend.call(loss.value_and_grad, z, y)
+    assert np.isnan(got)
+    assert gradient.shape == (0, 3, 4)
+
+
+@every_loss
+def test_sums_are_made_in_float64(loss):
+    """A sum of many float32 values is as good as their sum in float64, on the backends that have a host."""
+    arrays = [np.repeat(a, 4000, axis=0) for a in example(loss, np.float32, (3, 4, 5))]
+    each = loss(*arrays, reduction="none").astype(np.float64)
+    for name in ("numpy", "numba"):
+        got = loss(*arrays, reduction="sum", backend=name)
+        assert abs(float(got) - each.sum()) <= 2e-7 * np.abs(each).sum()
+
+
+@every_loss
+def test_inputs_are_unchanged_and_may_be_read_only(loss, backend):
+    """Inputs come back as they were, and read-only inputs are fine."""
+    arrays = example(loss, np.float32)
+    copies = [a.copy() for a in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    backend.call(loss.value_and_grad, *arrays)
+    for array, copy in zip(arrays, copies, strict=True):
+        assert array.tobytes() == copy.tobytes()
+
+
+LAYOUTS = {
+    "strided": lambda a: np.repeat(a, 2, axis=0)[::2],
+    "reversed": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+    "fortran": np.asfortranarray,
+    "inner step": lambda a: np.repeat(a, 3, axis=-1)[..., ::3],
+    "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+}
+
+
+@every_loss
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_layout_does_not_matter(loss, layout, name):
+    """Strided, reversed, Fortran-ordered and byte-swapped arrays give what contiguous ones give."""
+    arrays = example(loss, np.float32, (4, 5, 6))
+    wanted, slopes = loss.value_and_grad(*arrays, backend=name, reduction="none")
+    got, gradient = loss.value_and_grad(*map(LAYOUTS[layout], arrays), backend=name, reduction="none")
+    np.testing.assert_array_max_ulp(got.astype(np.float32), wanted, 2)
+    np.testing.assert_allclose(gradient.astype(np.float32), slopes, rtol=1e-6)
+
+
+@every_loss
+def test_out_receives_the_gradient(loss, backend):
+    """The gradient is written into `out`, contiguous or not, and returned as that very array."""
+    arrays = example(loss, np.float32)
+    wanted = backend.call(loss.grad, *arrays)
+    for make in (np.empty_like, lambda a: np.empty((*a.shape, 2), a.dtype)[..., 0]):
+        out = make(arrays[0])
+        held = backend.up(out)
+        result = loss.grad(
+            *map(backend.up, arrays), out=held, **({"backend": "numba"} if backend.name == "numba" else {})
+        )
+        assert result is held
+        np.testing.assert_allclose(backend.down(held), wanted, rtol=1e-6)
+
+
+@every_loss
+def test_integer_and_bool_targets_are_labels(loss, backend):
+    """Targets may be integers or bools where a label may be 0 or 1."""
+    if not loss._target or loss._by_class:
+        pytest.skip("no label per element")
+    domain = loss._arguments[loss._target]
+    values = np.array([-1, 1] if domain.values else [0, 1])
+    z = example(loss, np.float32, (2,))[0]
+    wanted = backend.call(loss, z, values.astype(np.float32))
+    assert backend.call(loss, z, values.astype(np.int8)) == wanted
+    assert backend.call(loss, z, values) == wanted
+    if not domain.values:
+        assert backend.call(loss, z, values.astype(bool)) == wanted
+
+
+# --- 7, 8: sums and weights ------------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_partial_sums_merge(loss, backend):
+    """The partial sums of pieces finish to the loss of the whole, in any order; they pickle; nothing is the zero."""
+    arrays = example(loss, np.float64, (9, 4, 3))
+    for keywords in [{}, {"batch": True}] if loss.shape == "overlap" else [{}]:
+        pieces = [backend.call(loss.partial, *(a[i : i + 2] for a in arrays), **keywords) for i in range(0, 9, 2)]
+        nothing = backend.call(loss.partial, *(a[:0] for a in arrays), **keywords)
+        for reduction in ("sum", "mean"):
+            whole = float(backend.call(loss, *arrays, reduction=reduction, **keywords))
+            forward = sum(pieces).finish(reduction)
+            assert forward == pytest.approx(whole, rel=1e-12)
+            assert sum(pieces[::-1]).finish(reduction) == pytest.approx(whole, rel=1e-12)
+            assert (pieces[0] + nothing).finish(reduction) == pieces[0].finish(reduction)
+            assert pickle.loads(pickle.dumps(pieces[0])).finish(reduction) == pieces[0].finish(reduction)
+    with pytest.raises(ValueError, match="merge only within one loss"):
+        pieces[0] + lossbook.regression.huber.partial(np.ones(2), np.ones(2), delta=3.0)
+
+
+@every_loss
+def test_weight_two_is_repetition_and_weight_zero_is_absence(loss, backend):
+    """An item of weight 2 counts as two items; one of weight 0 is not there, even if it is NaN."""
+    arrays = example(loss, np.float64, (5, 4, 3))
+    weight = np.array([1.0, 2.0, 0.0, 1.0, 1.0])
+    repeated = [a[[0, 1, 1, 3, 4]] for a in arrays]
+    for reduction in ("sum", "mean"):
+        got, gradient = backend.call(loss.value_and_grad, *arrays, weight=weight, reduction=reduction)
+        wanted = backend.call(loss, *repeated, reduction=reduction)
+        assert got == pytest.approx(float(wanted), rel=1e-12)
+        assert not np.any(gradient[2])
+        spoiled = [a.copy() for a in arrays]
+        spoiled[0][2] = np.nan
+        if loss.shape == "overlap":
+            continue  # a weight per image acts on the mean; weights per pixel are tested below
+        if len(spoiled) == 2:
+            spoiled[1][2] = np.nan
+        again, slopes = backend.call(loss.value_and_grad, *spoiled, weight=weight, reduction=reduction)
+        assert again == got
+        assert np.array_equal(slopes, gradient)
+
+
+@every_loss
+def test_all_weights_zero_is_nan_and_zero_gradient(loss, backend):
+    """With nothing to average the mean is NaN, the sum 0 and the gradient zero, without an exception."""
+    arrays = example(loss, np.float32, (3, 4, 2))
+    zero = np.zeros(3, np.float32)
+    got, gradient = backend.call(loss.value_and_grad, *arrays, weight=zero)
+    assert np.isnan(got)
+    assert not np.any(gradient)
+    assert backend.call(loss, *arrays, weight=zero, reduction="sum") == 0
+
+
+@every_loss
+def test_element_weights_scale(loss, backend):
+    """With reduction="none" the value of an element, row or pixel is multiplied by its weight."""
+    arrays = example(loss, np.float64, (5, 4, 3))
+    random = np.random.default_rng(7)
+    if loss.shape == "overlap":
+        weight = (random.random((5, 3)) < 0.6).astype(float)
+        some = backend.call(loss, *arrays, weight=weight, reduction="none")
+        for n in range(5):
+            kept = [a[n : n + 1][..., weight[n] > 0] for a in arrays]
+            np.testing.assert_allclose(some[n], backend.call(loss, *kept, reduction="none")[0], rtol=1e-12)
+        return
+    plain, slopes = backend.call(loss.value_and_grad, *arrays, reduction="none")
+    weight = random.random(plain.shape)
+    got, gradient = backend.call(loss.value_and_grad, *arrays, weight=weight, reduction="none")
+    np.testing.assert_allclose(got, plain * weight, rtol=1e-14)
+    each = weight if loss.shape == "pointwise" else weight[:, None]
+    np.testing.assert_allclose(gradient, slopes * each, rtol=1e-13)
+    mean = backend.call(loss, *arrays, weight=weight)
+    assert mean == pytest.approx(np.sum(plain * weight) / np.sum(weight), rel=1e-12)
+
+
+# --- 9: bad input ----------------------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_values_outside_the_domain_are_refused(loss, backend):
+    """The message names the loss, the argument, the rule, the value and its place; inputs stay as they were."""
+    for position, name in enumerate(loss._arrays):
+        domain = loss._arguments[name]
+        if not domain.checked:
+            continue
+        for bad in (-0.25, 2.0):
+            arrays = example(loss, np.float32)
+            arrays[position][3, 2] = bad
+            copies = [a.copy() for a in arrays]
+            with pytest.raises(DomainError) as caught:
+                backend.call(loss.value_and_grad, *arrays)
+            assert str(caught.value) == f"{loss.name}: {name} must be {domain.rule}; got {bad} at index (3, 2)"
+            assert all(np.array_equal(a, b) for a, b in zip(arrays, copies, strict=True))
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("bad", [-1, 5])
+def test_class_indices_outside_the_range_are_refused(loss, backend, bad):
+    """A class index must be one of 0..C-1."""
+    z, y = example(loss, np.float32, (6, 5, 2), integer=True)
+    y[3, 1] = bad
+    with pytest.raises(DomainError, match=rf"y must be a class index in 0\.\.4; got {bad} at index \(3, 1\)"):
+        backend.call(loss, z, y)
+
+
+@every_loss
+def test_shapes_never_broadcast(loss, backend):
+    """Prediction and target must have the same shape: (3, 1) against (3,) is an error, never (3, 3)."""
+    if loss._target is None:
+        pytest.skip("no target")
+    z, y = example(loss, np.float32, (4, 3))
+    for wrong in (y[:1], y[:, :1], y.reshape(-1), y[None]):
+        if loss._by_class and wrong.ndim == 1:
+            continue
+        with pytest.raises(ShapeError, match=f"{loss.name}: {loss._target} must have shape"):
+            backend.call(loss, z, wrong)
+
+
+@every_loss
+def test_wrong_kinds_of_arrays_are_refused(loss):
+    """Integer, bool, complex, object and masked predictions are refused with the loss and the argument named."""
+    arrays = example(loss, np.float32)
+    name = loss._arrays[0]
+    for bad in (
+        arrays[0].astype(int),
+        arrays[0] > 0.5,
+        arrays[0].astype(complex),
+        arrays[0].astype(object),
+        np.ma.masked_array(arrays[0], arrays[0] > 0.5),
+        np.array([["a"]]),
+    ):
+        with pytest.raises(DomainError, match=f"{loss.name}: {name} must"):
+            loss(bad, *arrays[1:])
+
+
+@every_loss
+def test_bad_options_are_refused(loss, backend):
+    """Wrong reductions, weights, parameters and outputs are refused, each with its rule."""
+    arrays = example(loss, np.float32)
+    with pytest.raises(DomainError, match="reduction must be 'none', 'sum' or 'mean'; got 'average'"):
+        backend.call(loss, *arrays, reduction="average")
+    with pytest.raises(TypeError, match="unknown argument 'gama'"):
+        backend.call(loss, *arrays, gama=2.0)
+    weight = np.ones(6, np.float32)
+    weight[1] = -1
+    with pytest.raises(DomainError, match=r"weight must be >= 0 and finite; got -1\.0 at index"):
+        backend.call(loss, *arrays, weight=weight)
+    with pytest.raises(ShapeError, match="weight must have shape"):
+        backend.call(loss, *arrays, weight=np.ones((6, 7), np.float32))
+    for name, default in loss._defaults.items():
+        bad = {"Positive": 0.0, "NonNegative": -1.0, "Fraction": 1.5, "Flag": 2}[loss._arguments[name].name]
+        with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):
+            backend.call(loss, *arrays, **{name: bad})
+        with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):
+            backend.call(loss, *arrays, **{name: "2"})
+        if not isinstance(default, bool):
+            with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):
+                backend.call(loss, *arrays, **{name: float("nan")})
+    with pytest.raises(ShapeError, match="out must have shape"):
+        backend.call(loss.grad, *arrays, out=np.empty(3, np.float32))
+    with pytest.raises(DomainError, match="out must have dtype float32"):
+        backend.call(loss.grad, *arrays, out=np.empty(arrays[0].shape))
+    if backend.name != "cupy":
+        frozen = np.empty_like(arrays[0])
+        frozen.flags.writeable = False
+        with pytest.raises(DomainError, match="out must be writeable"):
+            backend.call(loss.grad, *arrays, out=frozen)
+        with pytest.raises(DomainError, match="out must not share memory"):
+            backend.call(loss.grad, *arrays, out=arrays[0])
+
+
+# --- NaN, infinity ---------------------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_nan_prediction_gives_nan(loss, backend):
+    """A NaN in a prediction is never swallowed: value and slope of its element (row, class) are NaN."""
+    arrays = example(loss, np.float32, (3, 4, 2))
+    arrays[0][1, 2, 1] = np.nan
+    values, gradient = backend.call(loss.value_and_grad, *arrays, reduction="none")
+    place = {"pointwise": (1, 2, 1), "rows": (1, 1), "overlap": (1, 2)}[loss.shape]
+    assert np.isnan(values[place])
+    assert np.count_nonzero(np.isnan(values)) == 1
+    assert np.isnan(gradient[1, 2, 1])
+    assert np.isnan(backend.call(loss, *arrays))
+
+
+@pytest.mark.parametrize("loss", POINTWISE, ids=lambda loss: loss.name)
+@every_dtype
+def test_infinite_predictions_give_the_limit(loss, dtype, backend):
+    """At an infinite logit or value the loss and its slope are the limits of what they are far out."""
+    domain = loss._arguments[loss._arrays[0]]
+    if domain.high < np.inf:
+        pytest.skip("bounded prediction")
+    targets = column(loss._arguments[loss._target], dtype)
+    far = dtype(np.finfo(dtype).max)
+    for side in (1, -1):
+        at_infinity = backend.call(loss.value_and_grad, np.full_like(targets, side * np.inf), targets, reduction="none")
+        before = backend.call(loss.value_and_grad, np.full_like(targets, side * far / 4), targets, reduction="none")
+        for got, far_out in zip(at_infinity, before, strict=True):
+            np.testing.assert_array_equal(got, np.where(np.abs(far_out) > 1e15, np.copysign(np.inf, far_out), far_out))
+
+
+@pytest.mark.parametrize("loss", ROWS, ids=lambda loss: loss.name)
+@every_dtype
+def test_infinite_logits_of_a_row_give_the_limit(loss, dtype, backend):
+    """A masked class (-inf) costs nothing and gets no slope; a class at +inf is certain."""
+    z = np.array([[-np.inf, 1, 2], [np.inf, 1, 2], [np.inf, 1, 2], [0, -np.inf, -np.inf]], dtype)
+    y = np.array([2, 0, 1, 0])
+    for target in (y, np.eye(3, dtype=dtype)[y]):
+        values, gradient = backend.call(loss.value_and_grad, z, target, reduction="none")
+        pair = backend.call(loss.value_and_grad, z[:1, 1:], np.array([1]), reduction="none")
+        np.testing.assert_allclose(values[0], pair[0][0], rtol=1e-6)
+        np.testing.assert_allclose(gradient[0], [0, *pair[1][0]], rtol=1e-6)
+        assert values[1] == 0
+        assert values[2] == np.inf
+        assert values[3] == 0
+        assert not np.any(gradient[[1, 3]])
+
+
+# --- 10 to 12: properties --------------------------------------------------------------------------------------------
+
+
+@every_loss
+def test_declared_properties_hold(loss):
+    """Minimum, maximum, convexity and symmetry are what the declaration says, on a grid."""
+    facts = loss.properties
+    assert set(facts) <= {"minimum", "maximum", "convex", "symmetric"}
+    for setting in settings(loss):
+        if loss.shape != "pointwise":
+            values = loss(*example(loss, np.float64, (40, 3)), reduction="none", **setting)
+            assert np.min(values) >= facts["minimum"]
+            continue
+        arrays = points(loss, np.float64)
+        values = loss(*arrays, reduction="none", **setting)
+        assert np.min(values) >= facts.get("minimum", -np.inf)
+        assert np.max(values) <= float(facts.get("maximum", np.inf)) * (1 + 1e-15)
+        if facts.get("symmetric"):
+            np.testing.assert_allclose(values, loss(*arrays[::-1], reduction="none", **setting), rtol=1e-14)
+        if facts.get("convex"):
+            domain = loss._arguments[loss._arrays[0]]
+            grid = np.linspace(0, 1, 401) if domain.high == 1 else np.linspace(-30, 30, 401)
+            for y in column(loss._arguments[loss._target], np.float64)[:6]:
+                slopes = loss.grad(grid, np.full_like(grid, y), reduction="none", **setting)
+                assert np.all(np.diff(slopes) >= -1e-12 * np.abs(slopes[1:]))
+
+
+@pytest.mark.parametrize("loss", POINTWISE, ids=lambda loss: loss.name)
+def test_gradient_is_the_finite_difference_of_the_value(loss, backend):
+    """A second oracle: the slope agrees with a central difference of the package's own value in float64."""
+    arrays = example(loss, np.float64, (200,))
+    arrays[0] = np.clip(arrays[0], 0.01, 0.99) if loss._arguments[loss._arrays[0]].high == 1 else arrays[0]
+    h = 1e-6
+    up = backend.call(loss, arrays[0] + h, *arrays[1:], reduction="none")
+    down = backend.call(loss, arrays[0] - h, *arrays[1:], reduction="none")
+    slopes = backend.call(loss.grad, *arrays, reduction="none")
+    np.testing.assert_allclose(slopes, (up - down) / (2 * h), rtol=1e-4, atol=1e-7)
+
+
+# --- 13, 14: documentation and sources -------------------------------------------------------------------------------
+
+
+@every_loss
+def test_the_loss_documents_itself(loss):
+    """The docstring has the formula, shapes, units, errors and source; repr and card show the loss."""
+    text = inspect.getdoc(loss)
+    for part in ("Formula", "Arguments", "Returns", "Raises ShapeError, DomainError", "Source", "reduction", "weight"):
+        assert part in text
+    assert str(loss.formula) in text
+    assert loss.reference in text
+    for name in loss._arguments:
+        assert f"- {name}: " in text
+    assert loss.name in repr(loss)
+    card = loss._repr_markdown_()
+    assert loss.latex in card
+    assert loss._print_latex(loss.gradient) in card
+    assert loss.reference in card
+    assert pickle.loads(pickle.dumps(loss)) is loss
+    assert loss.name.split(".")[1] == loss.__name__
+    assert str(inspect.signature(loss)) == str(loss.signature)
+
+
+@pytest.mark.parametrize("loss", POINTWISE, ids=lambda loss: loss.name)
+def test_the_textbook_form_is_the_same_function(loss):
+    """The formula in exp and log has the exact value of the formula in words."""
+    textbook = loss.textbook
+    assert not textbook.atoms(words.softplus, words.sigmoid, words.sigmoid_power, words.log1p, words.relative_entropy)
+    arrays = example(loss, np.float64, (5,), seed=3)
+    for i in range(5):
+        form, symbols = symbols_of(loss, {}, arrays, i)
+        numbers = {symbol: sympy.Rational(*float(number).as_integer_ratio()) for symbol, number in symbols.items()}
+        got = mpf(str(sympy.N(textbook.subs(numbers), 40)))
+        true = value(form.formula, symbols)
+        assert abs(got - true) <= abs(true) * mpf(10) ** -30
+
+
+@every_loss
+def test_every_backend_shows_its_source(loss):
+    """source() gives the text that runs: it names the loss and has no bare exp of the prediction in it."""
+    for name in BACKENDS:
+        for dtype in ("float32", "float64"):
+            text = loss.source(name, dtype=dtype)
+            assert loss.name in text
+            assert "element" in text
+
+
+# --- random shapes, strides, weights ---------------------------------------------------------------------------------
+
+
+@every_loss
+@how(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_shape_any_stride_any_weight(loss, data):
+    """Whatever the shape, order and weights: NumPy and Numba agree, and the mean is sum(w*l)/sum(w)."""
+    shape = tuple(data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=4), label="shape"))
+    seed = data.draw(st.integers(0, 2**16), label="seed")
+    integer = data.draw(st.booleans(), label="integer")
+    arrays = example(loss, np.float64, shape, seed, integer)
+    order = data.draw(st.permutations(range(len(shape))), label="order")
+    random = np.random.default_rng(seed)
+    arrays = [
+        np.ascontiguousarray(np.transpose(a, order)).transpose(np.argsort(order)) if a.ndim == len(shape) else a
+        for a in arrays
+    ]
+    elements = shape if loss.shape == "pointwise" else (shape[0], *shape[2:])
+    weight = random.integers(0, 3, elements).astype(float)
+    values, slopes = loss.value_and_grad(*arrays, weight=weight, reduction="none")
+    again, gradient = loss.value_and_grad(*arrays, weight=weight, reduction="none", backend="numba")
+    np.testing.assert_allclose(values, again, rtol=1e-12)
+    np.testing.assert_allclose(slopes, gradient, rtol=1e-11, atol=1e-14)
+    if loss.shape != "overlap":
+        mean = loss(*arrays, weight=weight)
+        total = np.sum(weight)
+        assert np.isnan(mean) if total == 0 else mean == pytest.approx(np.sum(values) / total, rel=1e-12)

@@ -1,0 +1,483 @@
+"""What the generator writes: golden sources, NVRTC's verdict, clean gradients, and mutants that must be noticed."""
+
+import ast
+import difflib
+import itertools
+import re
+import sys
+from pathlib import Path
+
+import fake_cupy
+import numpy as np
+import nvrtc
+import oracle
+import pytest
+import sympy
+from cases import BACKENDS, LOSSES, Backend, distributions, settings
+from mpmath import mpf
+
+from lossbook import backends, binary, divergence, kernels, multiclass, regression, segmentation, words
+from lossbook.words import SPELLED
+
+GOLDEN = Path(__file__).with_name("golden")
+
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+
+
+# --- golden sources ------------------------------------------------------------------------------------------------
+
+
+@every_loss
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sources_are_golden(loss, backend, update):
+    """The generated source of a loss changes only together with its golden file."""
+    file, new = GOLDEN / f"{loss.name}_{backend}.txt", loss.source(backend)
+    old = file.read_text() if file.exists() else ""
+    if update and old != new:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(new)
+        return
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"golden/{file.name}", "now", lineterm="")
+    difference = "\n".join(lines)
+    assert old == new, f"{difference}\n\nIf this is meant: pytest tests/test_generated.py --update"
+
+
+def test_no_golden_file_is_stale(update):
+    """Each golden file belongs to a loss and a backend."""
+    known = {f"{loss.name}_{backend}.txt" for loss in LOSSES for backend in BACKENDS}
+    stale = [file for file in GOLDEN.glob("*") if file.name not in known]
+    for file in stale if update else ():
+        file.unlink()
+    assert update or not stale, f"no loss has {stale}; pytest tests/test_generated.py --update removes them"
+
+
+# --- NVRTC ---------------------------------------------------------------------------------------------------------
+
+
+def variants(loss):
+    """(plan, integer) of every kernel that a loss can need: each setting of its flags, soft or integer targets."""
+    found = {}
+    for setting in settings(loss):
+        flags, parameters = loss._settings(setting)
+        for integer in (False, True) if loss._by_class else (False,):
+            plan = loss._plan(flags, parameters, integer)
+            found[(plan, integer)] = None
+    return list(found)
+
+
+ARCHITECTURES = {np.float32: (70, 80, 90, 100, 120), np.float64: (80, 120)}
+
+
+@every_loss
+@pytest.mark.skipif(sys.platform == "darwin", reason="NVIDIA has no compiler for macOS")
+@pytest.mark.parametrize("real", ARCHITECTURES, ids=lambda real: real.__name__)
+def test_nvrtc_compiles_every_kernel(loss, real):
+    """The CUDA compiler accepts every kernel of a loss, for each generation of devices, and makes its functions."""
+    for plan, integer in variants(loss):
+        text = backends.get("cupy").text(plan, real, integer)
+        functions = re.findall(r"__global__ void (\w+)\(", text)
+        for architecture in ARCHITECTURES[real]:
+            code = nvrtc.nvrtc_compile(text, f"sm_{architecture}", ("--std=c++17",))
+            assert all(name.encode() in code for name in functions)
+        assert functions == (["loops", "wide"] if plan.hard else ["loops"])
+
+
+def test_variants_are_complete():
+    """The kernels above include those for soft targets, for class indices alone, and for a flag's two settings."""
+    kinds = {loss.name: [(plan.hard, integer) for plan, integer in variants(loss)] for loss in LOSSES}
+    assert sorted(kinds["multiclass.cross_entropy_with_logits"]) == [(False, False), (False, True), (True, True)]
+    assert sorted(kinds["segmentation.dice"]) == [(False, False)] * 2 + [(False, True)] * 2
+    assert kinds["regression.huber"] == [(False, False)]
+
+
+@every_loss
+def test_source_is_what_runs_on_the_device(loss, monkeypatch):
+    """The text that CUDA's compiler gets ends in what `source` shows."""
+    texts = []
+    made = fake_cupy.RawModule.__init__
+
+    def record(self, **given):
+        texts.append(given["code"])
+        made(self, **given)
+
+    monkeypatch.setattr(fake_cupy.RawModule, "__init__", record)
+    backend = backends.get("cupy")
+    backend.load.cache_clear()
+    x = np.full((2, 3), 1, np.float32)
+    arrays = [x, np.array([0, 1])] if loss.shape == "rows" else [x, x][: len(loss._arrays)]
+    with Backend("cupy").ready() as ready:
+        ready.call(loss, *arrays)
+    backend.load.cache_clear()
+    assert len(texts) == 1
+    assert texts[0].endswith("\n" + loss.source("cupy"))
+
+
+# --- gradients -----------------------------------------------------------------------------------------------------
+
+# Losses whose slope may divide by the prediction, or take its logarithm, and why.
+ALLOWED = {
+    # A sure mistake is infinitely wrong: the slope of log(p) is 1/p.
+    "binary.cross_entropy": {"division"},
+    "binary.focal": {"division", "logarithm"},
+    "divergence.cross_entropy": {"division"},
+    # The slopes of entropies and divergences are logarithms and quotients of probabilities; the word log_ratio keeps
+    # its digits where the two nearly agree.
+    "divergence.entropy": {"logarithm"},
+    "divergence.kullback_leibler": {"division"},
+    "divergence.jeffreys": {"division", "logarithm"},
+    "divergence.jensen_shannon": {"division", "logarithm"},
+    "divergence.alpha_kullback_leibler": {"division"},
+    "divergence.alpha_jensen_shannon": {"division", "logarithm"},
+    # The slope of a quotient of totals: `reciprocal` and `share` are 0 for an empty image.
+    "segmentation.dice": {"division"},
+}
+
+
+def suspicious(expression, prediction):
+    """What in an expression may overflow or lose digits: a bare exp, a logarithm or a division of the prediction."""
+    found = set()
+    for part in sympy.preorder_traversal(expression):
+        if not part.has(prediction):
+            continue
+        if isinstance(part, sympy.exp):
+            found.add("exp")
+        if isinstance(part, (sympy.log, words.log1p, words.log_ratio)):
+            found.add("logarithm")
+        if isinstance(part, words.reciprocal) or (part.is_Pow and part.exp.could_extract_minus_sign()):
+            found.add("division")
+    return found
+
+
+@every_loss
+def test_gradients_are_made_of_stable_words(loss):
+    """Differentiated, no formula has a bare exp, and divides or takes a logarithm only where the list above says."""
+    for setting in settings(loss):
+        form = loss._form(loss._settings(setting)[0])
+        assert suspicious(sympy.diff(form.formula, form.prediction), form.prediction) == ALLOWED.get(loss.name, set())
+
+
+def test_logits_are_never_divided_by():
+    """The list of exceptions is for probabilities: no loss of logits or of real values is on it."""
+    on_logits = {loss.name for loss in LOSSES if loss._arguments[loss._arrays[0]].name != "Probability"}
+    assert on_logits
+    assert not on_logits & set(ALLOWED)
+    assert set(ALLOWED) <= {loss.name for loss in LOSSES}
+
+
+def test_suspicious_parts_are_found():
+    """The check above sees what it is for."""
+    z = sympy.Symbol("z", real=True)
+    assert suspicious(sympy.exp(z) + sympy.log(2) + 1 / sympy.pi, z) == {"exp"}
+    assert suspicious(words.log1p(-z) + z**2, z) == {"logarithm"}
+    assert suspicious(z / (1 + words.sigmoid(z)), z) == {"division"}
+    assert suspicious(words.sigmoid(z) * words.softplus(-z), z) == set()
+
+
+# --- mutants -------------------------------------------------------------------------------------------------------
+
+# The word of the same arity that is most easily taken for another.
+TAKEN_FOR = {
+    "softplus": "sigmoid", "sigmoid": "tanh", "log": "log1p", "log1p": "expm1", "exp": "expm1", "expm1": "exp",
+    "magnitude": "square", "square": "magnitude", "sign": "tanh", "tanh": "sign", "sqrt": "square",
+    "log_cosh": "magnitude", "reciprocal": "sign", "larger": "smaller", "smaller": "larger", "below": "smaller",
+    "share": "below", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
+    "log_ratio": "relative_entropy", "relative_entropy": "log_ratio", "mixture": "log_ratio",
+    "quotient": "smaller",
+}  # fmt: skip
+METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
+EVEN = ("magnitude", "square", "log_cosh")
+
+LINE = re.compile(r"( +(?:const real )?)(\w+) = ([^;]+?)(;?)$")  # an assignment in C++ or in Python
+
+
+def negative(node):
+    return ast.UnaryOp(ast.USub(), node)
+
+
+def changes(node):
+    """(what, another node) for each way to get a node of an expression wrong."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        yield "sign", ast.BinOp(node.left, other, node.right)
+        yield "term", node.left
+        yield "term", node.right if isinstance(node.op, ast.Add) else negative(node.right)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield "factor", node.left
+        yield "factor", node.right
+    if isinstance(node, ast.UnaryOp):
+        yield "sign", node.operand
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TAKEN_FOR:
+        yield "word", ast.Call(ast.Name(TAKEN_FOR[node.func.id]), node.args, [])
+        if len(node.args) == 1 and node.func.id not in EVEN and not isinstance(node.args[0], ast.UnaryOp):
+            yield "sign", ast.Call(node.func, [negative(node.args[0])], [])
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # of NumPy's Logistic
+        if other := METHOD_TAKEN_FOR.get(node.func.attr):
+            yield "word", ast.Call(ast.Attribute(node.func.value, other), node.args, [])
+        if isinstance(node.args[0], ast.Constant):
+            yield "sign", ast.Call(node.func, [negative(node.args[0]), *node.args[1:]], [])
+
+
+class Replace(ast.NodeTransformer):
+    """Puts another node in the place of one."""
+
+    def __init__(self, old, new):
+        self.old, self.new = old, new
+
+    def visit(self, node):
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def wrong_expressions(text):
+    """(what, text) of every expression that is one mistake away. C++ and Python spell what is needed alike."""
+    text = text.replace("words::", "")
+    if not text.startswith("Logistic("):  # NumPy's object for all logistic words of one argument
+        yield "sign", f"-({text})"
+    for index in range(len(list(ast.walk(ast.parse(text, mode="eval"))))):
+        for choice in itertools.count():
+            tree = ast.parse(text, mode="eval")
+            node = list(ast.walk(tree))[index]
+            made = list(changes(node))
+            if choice >= len(made):
+                break
+            what, new = made[choice]
+            yield what, ast.unparse(ast.fix_missing_locations(Replace(node, new).visit(tree)))
+
+
+def mutants(text):
+    """(what, text) of every kernel that is one mistake in an arithmetic line of `element` or `finish` away."""
+    inside, lines = False, text.splitlines()
+    in_c = "__device__" in text
+    for number, line in enumerate(lines):
+        if re.match(r"(def|__device__ \S+ void) (element|finish)\(", line):
+            inside = True
+        elif line and line[0] not in " ":
+            inside = False
+        elif inside and (found := LINE.match(line)):
+            start, name, expression, end = found.groups()
+            for what, wrong in wrong_expressions(expression):
+                spelled = re.sub(rf"\b({'|'.join(SPELLED)})\(", r"words::\1(", wrong) if in_c else wrong
+                mutant = [*lines[:number], f"{start}{name} = {spelled}{end}", *lines[number + 1 :]]
+                yield f"{what}: {name} = {wrong}", "\n".join(mutant) + "\n"
+
+
+def test_the_mutator_makes_each_kind_of_mistake():
+    """A flipped sign, a dropped term, a dropped factor and a swapped word, once for each place."""
+    wrong = [text for _, text in wrong_expressions("words::softplus(-z) + 2*y")]
+    assert wrong == [
+        "-(softplus(-z) + 2*y)", "softplus(-z) - 2 * y", "softplus(-z)", "2 * y", "sigmoid(-z) + 2 * y",
+        "softplus(-z) + 2", "softplus(-z) + y", "softplus(z) + 2 * y",
+    ]  # fmt: skip
+    assert set(SPELLED) <= set(TAKEN_FOR), "say what a new word is easily taken for"
+
+
+class Case:
+    """A loss under a setting, with a handful of points and the exact values and slopes there."""
+
+    def __init__(self, loss, setting, *arrays, integer=False):
+        self.loss, self.setting, self.arrays = loss, setting, arrays
+        self.flags, self.parameters = loss._settings(setting)
+        self.plan = loss._plan(self.flags, self.parameters, integer)
+        self.integer = integer
+
+    def __repr__(self):
+        return f"{self.loss.name}{'-hard' if self.plan.hard else ''}"
+
+    def call(self, backend, arrays=None):
+        """Values and slopes on a backend."""
+        with Backend(backend).ready() as ready, np.errstate(all="ignore"):
+            return ready.call(self.loss.value_and_grad, *(arrays or self.arrays), reduction="none", **self.setting)
+
+    def exact(self):
+        """Values and slopes from the formula alone."""
+        form = self.loss._form(self.flags)
+        fixed = {symbol: oracle.exact(self.parameters[symbol.name]) for symbol in form.parameters}
+        prediction, target = self.arrays
+        values, slopes = [], np.empty(prediction.shape)
+        if self.plan.shape == "pointwise":
+            for i, pair in enumerate(zip(prediction, target, strict=True)):
+                symbols = fixed | dict(zip(form.arrays, map(oracle.exact, pair), strict=True))
+                values.append(float(oracle.value(form.formula, symbols)))
+                slopes[i] = oracle.slope(form.formula, symbols, form.prediction)
+            return np.array(values), slopes
+        if self.integer:
+            target = np.eye(prediction.shape[1])[target]
+        groups = [(n,) for n in range(len(prediction))]
+        if self.plan.shape == "overlap":
+            groups = list(np.ndindex(prediction.shape[:2]))
+        for group in groups:
+            symbols = {words.classes: mpf(prediction.shape[1]), **fixed}
+            for symbol, array in zip(form.arrays, (prediction, target), strict=True):
+                symbols[symbol] = [oracle.exact(x) for x in array[group]]
+            values.append(float(oracle.value(form.formula, symbols)))
+            for i in range(prediction[group].size):
+                slopes[(*group, i)] = oracle.slope(form.formula, symbols, form.prediction, i)
+        return np.reshape(values, prediction.shape[: len(groups[0])]), slopes
+
+    def random(self):
+        """Many random points of the same kind."""
+        random = np.random.default_rng(1)
+        if self.plan.shape == "pointwise":
+            made = []
+            for domain in map(self.loss._arguments.get, self.loss._arrays):
+                wide = random.random(1000) if domain.bounded else 3 * random.normal(size=1000)
+                made.append(random.choice(domain.values, 1000) if domain.values else wide)
+            return made
+        if self.plan.shape == "overlap":
+            return random.random((20, 3, 9)), (random.random((20, 3, 9)) < 0.5).astype(float)
+        rows = 3 * random.normal(size=(300, 4))
+        return rows, random.integers(0, 4, 300) if self.integer else distributions((300, 4), np.float64)
+
+
+def pairs(predictions, targets):
+    return np.array(list(itertools.product(predictions, targets)), float).T.copy()
+
+
+LOGITS, LABELS = (-2.3, -0.4, 0.7, 3.1), (0, 0.3, 1)
+ROWS = np.array([[0.3, -1.2, 2.1], [1.4, 0.2, -0.5], [-3.0, 2.5, 0.1]])
+SHARES = np.array([[0.2, 0.3, 0.5], [0, 1, 0], [0.9, 0.1, 0]])
+PIXELS = np.random.default_rng(8).uniform(0.1, 0.9, (2, 2, 4))
+MASK = (np.arange(16).reshape(2, 2, 4) % 3 == 0).astype(float)
+
+CASES = [
+    Case(binary.cross_entropy_with_logits, {"pos_weight": 2.5}, *pairs(LOGITS, LABELS)),
+    Case(binary.focal_with_logits, {"gamma": 1.5, "alpha": 0.3}, *pairs(LOGITS, LABELS)),
+    Case(binary.focal, {"gamma": 1.5, "alpha": 0.3}, *pairs((0.2, 0.6, 0.85), LABELS)),
+    Case(binary.soft_margin, {}, *pairs(LOGITS, (-1, 1))),
+    Case(regression.squared_error, {}, *pairs(LOGITS, LABELS)),
+    Case(regression.huber, {"delta": 1.7}, *pairs(LOGITS, (-3.5, 0.3, 2))),
+    Case(divergence.jensen_shannon, {}, *pairs((0.04, 0.4, 0.93), (0.06, 0.4 + 1e-9, 0.9))),
+    Case(divergence.alpha_kullback_leibler, {"alpha": 0.8}, *pairs((0.04, 0.4, 0.93), (0.06, 0.5, 0.9))),
+    Case(multiclass.cross_entropy_with_logits, {}, ROWS, np.array([2, 2, 0]), integer=True),
+    Case(multiclass.cross_entropy_with_logits, {"smoothing": 0.2}, ROWS, SHARES),
+    Case(segmentation.dice, {"smooth": 0.7}, PIXELS, MASK),
+    Case(segmentation.dice, {"smooth": 0.7, "squared": True}, PIXELS, MASK),
+]  # fmt: skip
+
+
+def near(results, wanted):
+    """Whether values and slopes agree."""
+    return all(np.allclose(a, b, rtol=1e-9, atol=1e-30) for a, b in zip(results, wanted, strict=True))
+
+
+class Runner:
+    """Runs a case with other text in place of the generated one, through the public interface."""
+
+    def __init__(self, backend, monkeypatch, folder):
+        self.backend, self.module, self.patch = backend, backends.get(backend), monkeypatch
+        monkeypatch.setenv("LOSSBOOK_CACHE", str(folder / "cache"))
+        monkeypatch.setattr(kernels, "_directory", None)
+        monkeypatch.setattr(kernels, "_modules", {})
+
+    def forget(self):
+        """Clear what was kept of earlier texts."""
+        for module in (self.module, backends.get("numpy")):
+            for kept in vars(module).values():
+                if callable(kept) and hasattr(kept, "cache_clear"):
+                    kept.cache_clear()
+
+    def source(self, case):
+        return self.module.source(case.plan) if self.backend == "numpy" else self.module.source(
+            case.plan, np.float64, case.integer
+        )  # fmt: skip
+
+    def install(self, case, texts):
+        """Prepare for texts; returns a function that puts the k-th in place."""
+        if self.backend == "cupy":
+            return self.install_together(case, texts)
+
+        def put(k):
+            self.forget()
+            text = re.sub(r"(from lossbook\.backends\.\w+ import) .*", r"\1 *", texts[k])  # a swapped word may be new
+            self.patch.setattr(self.module, "source", lambda *_: text)
+
+        return put
+
+    def install_together(self, case, texts):
+        """For g++ the texts go into one source, each in a namespace of its own, and are compiled at once."""
+        whole = self.module.text(case.plan, np.float64, case.integer)
+        parts = [whole.removesuffix(self.module.source(case.plan, np.float64, case.integer))]
+        for k, text in enumerate(texts):
+            named = re.sub(r"(__global__ void \w+)\(", rf"\1_{k}(", text)
+            parts.append(f"inline namespace mutant_{k} {{\n{named}\n}}\n")
+        self.patch.setattr(fake_cupy, "FLAGS", tuple(flag for flag in fake_cupy.FLAGS if flag != "-O2"))
+        compiled = fake_cupy.RawModule(code="".join(parts), options=("--std=c++17",))
+
+        def put(k):
+            load = lambda plan, real, integer, name, device: compiled.get_function(f"{name}_{k}")  # noqa: E731
+            self.patch.setattr(self.module, "load", load)
+
+        return put
+
+
+@pytest.fixture
+def unchanged():
+    """After the test no module of a mutant remains, and no kept kernel."""
+    begun = {name: module for name, module in sys.modules.items() if name.startswith("lossbook.kernels.")}
+    yield
+    for name in [name for name in sys.modules if name.startswith("lossbook.kernels.")]:
+        del sys.modules[name]
+    sys.modules.update(begun)
+
+
+def one_each(found):
+    """The first mutant of each kind in each line."""
+    return list({what.partition(" = ")[0]: (what, text) for what, text in reversed(found)}.values())
+
+
+def hunt(case, runner, choose=list):
+    """How many mutants were killed, and which were none; fails for one that the accuracy check does not notice.
+
+    A mutant that passes is called equivalent only if it computes the same function: both are piecewise analytic, and
+    agree at a thousand random points. One that gives a word of arrays a bare number does not run, and is none either.
+    """
+    original = runner.source(case)
+    found = choose(list(mutants(original)))
+    put = runner.install(case, [original, *(text for _, text in found)])
+    wanted = case.exact()
+    put(0)
+    assert near(case.call(runner.backend), wanted)
+    many = case.random()
+    true = case.call(runner.backend, many)
+    killed, equivalent = 0, []
+    for k, (what, text) in enumerate(found, 1):
+        assert text != original, what
+        put(k)
+        try:
+            results = case.call(runner.backend)
+        except AttributeError as error:
+            if not str(error).endswith("has no attribute 'dtype'"):
+                raise
+            continue
+        if not near(results, wanted):
+            killed += 1
+        elif near(case.call(runner.backend, many), true):
+            equivalent.append(what)
+        else:
+            raise AssertionError(f"{case!r} on {runner.backend}: the accuracy check does not notice {what}")
+    runner.forget()
+    return killed, equivalent
+
+
+LONG = ("binary.focal", "divergence.jensen_shannon")  # hundreds of mutants: on NumPy, where they cost little
+
+
+@pytest.mark.parametrize(
+    ("backend", "case"),
+    [("numpy", case) for case in CASES] + [("cupy", case) for case in CASES if case.loss.name not in LONG],
+    ids=str,
+)
+def test_every_mutant_is_noticed(case, backend, monkeypatch, tmp_path, unchanged):
+    """A flipped sign, a dropped term or factor and a swapped word in a kernel make a few exact numbers disagree."""
+    killed, equivalent = hunt(case, Runner(backend, monkeypatch, tmp_path))
+    print(f"{case!r} on {backend}: {killed} killed, {len(equivalent)} equivalent {equivalent}")
+    assert killed >= 4
+    assert len(equivalent) <= killed / 4
+
+
+@pytest.mark.parametrize("case", [CASES[3], CASES[4]], ids=repr)
+def test_every_mutant_is_noticed_on_numba(case, monkeypatch, tmp_path, unchanged):
+    """The same for compiled kernels, of losses that compile quickly: one mistake of each kind in each line."""
+    killed, equivalent = hunt(case, Runner("numba", monkeypatch, tmp_path), one_each)
+    print(f"{case!r} on numba: {killed} killed, {len(equivalent)} equivalent {equivalent}")
+    assert killed >= 4
+    assert not equivalent

@@ -1,0 +1,372 @@
+"""What importing costs, which names there are, how a backend is chosen, and threads."""
+
+import ast
+import contextlib
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+
+import fake_cupy
+import numpy as np
+import pytest
+from cases import LOSSES, example
+
+import lossbook
+from lossbook import BackendError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
+from lossbook.backends import host
+
+ROOT = Path(lossbook.__file__).parents[1]
+HEAVY = ("numba", "llvmlite", "cupy", "dask", "scipy", "matplotlib", "torch", "pandas", "IPython")
+LOGITS, LABELS = np.float32([0.5, -1.0, 3.0]), np.float32([1.0, 0.0, 0.0])
+
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+
+
+def child(code):
+    """Run code in a new process; what it prints last, as a Python value."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+# --- what is imported ----------------------------------------------------------------------------------------------
+
+
+def test_importing_and_the_numpy_backend_load_nothing_heavy():
+    """Neither `import lossbook` nor any loss on NumPy, its card and its documentation, load an optional package."""
+    code = f"""
+import sys
+import numpy as np
+import lossbook
+heavy = {HEAVY!r}
+first = sorted(set(heavy) & set(sys.modules))
+for name in lossbook.__all__:
+    module = getattr(lossbook, name)
+    for loss in [item for item in vars(module).values() if isinstance(item, lossbook.Loss)]:
+        x = np.full((2, 3), 0.5)
+        arrays = [x] + [np.full((2, 3), 1.0)] * (len(loss._arrays) - 1)
+        for reduction in ("none", "sum", "mean"):
+            loss.value_and_grad(*arrays, reduction=reduction)
+        loss.partial(*arrays).finish()
+        loss.source(), loss.source("cupy"), loss.source("numba"), loss._repr_markdown_(), loss.textbook
+print((first, sorted(set(heavy) & set(sys.modules))))
+"""
+    assert child(code) == ([], [])
+
+
+def modules():
+    """All modules of the package but those that need an optional package."""
+    for found in pkgutil.walk_packages(lossbook.__path__, "lossbook."):
+        if found.name not in ("lossbook.figures", "lossbook.backends.numba_words"):
+            yield importlib.import_module(found.name)
+
+
+def test_public_names_exist():
+    """Every name in the package's __all__, and in each module's, can be imported, and no name is listed twice."""
+    lists = 0
+    for module in (lossbook, *modules()):
+        names = getattr(module, "__all__", [])
+        lists += bool(names)
+        assert [name for name in names if not hasattr(module, name)] == [], module.__name__
+        assert len(set(names)) == len(names), module.__name__
+    assert lists >= 8
+
+
+def test_public_names_are_complete():
+    """Each loss of a module is in its __all__; the package lists those modules and all else that it offers."""
+    for module in modules():
+        losses = {name for name, item in vars(module).items() if isinstance(item, Loss)}
+        if losses:
+            assert set(module.__all__) == losses, module.__name__
+            assert module.__name__.partition(".")[2] in lossbook.__all__
+            assert all(getattr(module, name).__name__ == name for name in losses)
+    for module in (lossbook.domains, lossbook):
+        for name, item in vars(module).items():
+            home = getattr(item, "__module__", type(item).__module__)
+            if name[0] != "_" and home.startswith("lossbook"):
+                assert name in module.__all__
+
+
+# --- which backend -------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_numba_is_named(monkeypatch):
+    """Without numba the backend "numba" is an ImportError that names the loss and the package; NumPy goes on."""
+    code = """
+import sys
+import numpy as np
+sys.modules["numba"] = None  # as if it were not installed
+import lossbook
+x = np.ones(3)
+messages = []
+for choose in (lambda: {"backend": "numba"}, lambda: lossbook.use("numba") and {}):
+    try:
+        lossbook.regression.huber(x, x, **choose())
+    except ImportError as error:
+        messages.append((type(error).__name__, str(error)))
+print((messages, float(lossbook.regression.huber(x, x, backend="numpy"))))
+"""
+    message = "regression.huber: backend 'numba' needs the package numba, which is not installed"
+    assert child(code) == ([("BackendError", message)] * 2, 0.0)
+
+
+@pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3])
+def test_an_unknown_backend_is_refused(name):
+    """A backend's name that is none of the three is refused with the list of names, in calls, `use` and `source`."""
+    message = r"backend must be one of numpy, numba, cupy; got "
+    with pytest.raises(BackendError, match=message):
+        binary.cross_entropy_with_logits(LOGITS, LABELS, backend=name)
+    with pytest.raises(BackendError, match=message):
+        lossbook.use(name)
+    with pytest.raises(BackendError, match=message):
+        binary.cross_entropy_with_logits.source(name)
+    assert backends._chosen.get() == "numpy"
+
+
+def stub_of_cupy(monkeypatch, count):
+    """Let `import cupy` find a package whose driver answers as `count` does."""
+    stub, cuda = types.ModuleType("cupy"), types.ModuleType("cupy.cuda")
+    stub.cuda, cuda.runtime = cuda, types.SimpleNamespace(getDeviceCount=count)
+    monkeypatch.setitem(sys.modules, "cupy", stub)
+
+
+def no_driver():
+    raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+
+
+def test_a_missing_cupy_is_named(monkeypatch):
+    """backend="cupy" with NumPy arrays says first what is missing: the package."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(BackendError, match=r"soft_margin: backend 'cupy' needs the package cupy .*not installed"):
+        binary.soft_margin(LOGITS, np.sign(LOGITS), backend="cupy")
+
+
+@pytest.mark.parametrize(("count", "says"), [(no_driver, "version is insufficient"), (lambda: 0, "none was found")])
+def test_a_missing_device_is_named(monkeypatch, count, says):
+    """With CuPy but without a device the BackendError says so, in CUDA's own words where it has any."""
+    stub_of_cupy(monkeypatch, count)
+    with pytest.raises(BackendError, match=f"binary.soft_margin: backend 'cupy' needs a CUDA device.*{says}"):
+        binary.soft_margin(LOGITS, np.sign(LOGITS), backend="cupy")
+
+
+def test_cupy_by_name_does_not_take_numpy_arrays():
+    """With a device, too, arrays are not moved unasked: the message says how to move them."""
+    wanted = r"works on CuPy arrays \(cupy.asarray\(x\)\); got NumPy"
+    with fake_cupy.install(), pytest.raises(BackendError, match=wanted):
+        binary.soft_margin(LOGITS, np.sign(LOGITS), backend="cupy")
+
+
+def test_numpy_and_cupy_arrays_together_are_refused():
+    """Wherever one array of a call is of the other kind, target, weight, class weight or out, the call is refused."""
+    z, y = np.float32([[1, 2], [3, 5]]), np.array([0, 1])
+    weight = np.ones(2, np.float32)
+    call = multiclass.cross_entropy_with_logits.grad
+    with fake_cupy.install() as cupy:
+        mixed = [
+            ((cupy.asarray(z), y), {}),
+            ((z, cupy.asarray(y)), {}),
+            ((z, y), {"weight": cupy.asarray(weight)}),
+            ((z, y), {"class_weight": cupy.asarray(weight)}),
+            ((z, y), {"out": cupy.asarray(z)}),
+            ((cupy.asarray(z), cupy.asarray(y)), {"weight": weight}),
+            ((cupy.asarray(z), cupy.asarray(y)), {"out": np.empty_like(z)}),
+            ((cupy.asarray(z), [0, 1]), {}),
+        ]
+        for arrays, keywords in mixed:
+            for backend in (None, "cupy"):
+                with pytest.raises(BackendError, match=r"multiclass.cross_entropy_with_logits: .*NumPy and CuPy"):
+                    call(*arrays, **keywords, backend=backend)
+        for backend in ("numpy", "numba"):
+            with pytest.raises(BackendError, match=f"backend '{backend}' works on NumPy arrays; got CuPy arrays"):
+                call(cupy.asarray(z), cupy.asarray(y), backend=backend)
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """The names of the backends that run, in order; Numba's work is done by NumPy, to save its compilation."""
+    names = []
+    work = backends.get("numpy").run
+    for name in ("numpy", "numba"):
+        monkeypatch.setattr(backends.get(name), "run", lambda *given, name=name: names.append(name) or work(*given))
+    return names
+
+
+def test_use_chooses_a_backend_for_a_block(chosen):
+    """`with lossbook.use(...)` holds inside its block, nests, yields to the backend named in a call, and ends."""
+    call = lambda **keywords: binary.soft_margin(LOGITS, np.sign(LOGITS), **keywords)  # noqa: E731
+    call()
+    with lossbook.use("numba") as one:
+        call()
+        with lossbook.use("numpy"):
+            call()
+            with lossbook.use("numba"):
+                call()
+            call()
+        call()
+        call(backend="numpy")
+        assert repr(one) == "lossbook.use('numba')"
+    call()
+    with contextlib.suppress(ZeroDivisionError), lossbook.use("numba"):
+        raise ZeroDivisionError
+    call()
+    assert chosen == ["numpy", "numba", "numpy", "numba", "numpy", "numba", "numpy", "numpy", "numpy"]
+
+
+def test_use_chooses_a_backend_until_further_notice(chosen):
+    """`lossbook.use(...)` as a statement holds until the next one."""
+    try:
+        lossbook.use("numba")
+        binary.soft_margin(LOGITS, np.sign(LOGITS))
+        binary.soft_margin(LOGITS, np.sign(LOGITS))
+        lossbook.use("numpy")
+        binary.soft_margin(LOGITS, np.sign(LOGITS))
+    finally:
+        lossbook.use("numpy")
+    assert chosen == ["numba", "numba", "numpy"]
+
+
+def test_use_does_not_leak_into_other_threads(chosen):
+    """One thread's `with lossbook.use(...)` leaves the others as they are."""
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        with lossbook.use("numba"):
+            inside.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait(60)
+    binary.soft_margin(LOGITS, np.sign(LOGITS))
+    done.set()
+    thread.join()
+    assert chosen == ["numpy"]
+
+
+# --- threads -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """How often helper threads were asked for; the number of threads is put back afterwards."""
+    before, workers, asked = host.get_threads(), host._workers, []
+
+    def counted():
+        asked.append(1)
+        return workers()
+
+    monkeypatch.setattr(host, "_workers", counted)
+    yield asked
+    host.set_threads(before)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.0, "2", None])
+def test_the_number_of_threads_is_checked(threads, bad):
+    """set_threads takes a positive integer; what it refuses changes nothing."""
+    before = lossbook.get_threads()
+    with pytest.raises(ValueError, match="count must be a positive integer; got"):
+        lossbook.set_threads(bad)
+    assert lossbook.get_threads() == before
+    lossbook.set_threads(3)
+    assert lossbook.get_threads() == 3
+
+
+@every_loss
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_the_number_of_threads_changes_no_bit(loss, backend, threads):
+    """With 1, 2 and 3 threads a value and its gradient have the same bits, in arrays of any layout."""
+    arrays = example(loss, np.float64, (11, 6, 4001))  # a float32 would hide the order of a sum
+    strided = [np.repeat(array, 2, axis=-1)[..., ::2] for array in arrays]
+    assert arrays[0].size > max(host.THREADED, 2 * host.PIECE)
+    for inputs in (arrays, strided):
+        results = []
+        for count in (1, 2, 3):
+            lossbook.set_threads(count)
+            threads.clear()
+            value, gradient = loss.value_and_grad(*inputs, backend=backend)
+            assert bool(threads) == (count > 1)
+            results.append((value.tobytes(), gradient.tobytes()))
+        assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_many_python_threads_may_call_at_once(backend, threads):
+    """Eight threads that make the first call of a new loss together, with helper threads, get what one alone gets."""
+
+    @loss
+    def fourth(p: Real, y: Outcome):
+        """The fourth power of the difference."""
+        return (y - p) ** 4
+
+    lossbook.set_threads(2)
+    data = np.random.default_rng(0).normal(size=(8, 2, 100_000)).astype(np.float32)
+    start, results = threading.Barrier(8), [None] * 8
+
+    def work(index):
+        start.wait(60)
+        for _ in range(3):
+            value, gradient = fourth.value_and_grad(*data[index], backend=backend)
+        results[index] = value.tobytes(), gradient.tobytes()
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for (p, y), got in zip(data, results, strict=True):
+        value, gradient = fourth.value_and_grad(p, y, backend=backend)
+        assert got == (value.tobytes(), gradient.tobytes())
+        difference = p.astype(np.float64) - y
+        assert value == pytest.approx(np.mean(difference**4), rel=1e-6)
+        np.testing.assert_allclose(gradient, 4 * difference**3 / p.size, rtol=1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_threads_work_after_a_fork():
+    """A child of a process that has used helper threads makes its own and gets the same bits, on both backends."""
+    code = """
+import os
+import numpy as np
+import lossbook
+lossbook.set_threads(2)
+p, y = np.random.default_rng(0).normal(size=(2, 200_000)).astype(np.float32)
+def bits():
+    return [lossbook.regression.squared_error(p, y, backend=name).tobytes() for name in ("numpy", "numba")]
+before = bits()
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if bits() == before else 1)
+for _ in range(600):
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if done:
+        break
+    __import__("time").sleep(0.1)
+else:
+    os.kill(pid, 9)
+    status = "it hangs"
+print((status, bits() == before))
+"""
+    assert child(code) == (0, True)
+
+
+def test_the_number_of_threads_comes_from_the_environment():
+    """LOSSBOOK_THREADS sets the number of threads; without it there is one for each processor of this process."""
+    code = """
+import os, subprocess, sys
+counts = []
+for given in ("3", None):
+    environment = {name: value for name, value in os.environ.items() if name != "LOSSBOOK_THREADS"}
+    environment |= {"LOSSBOOK_THREADS": given} if given else {}
+    ask = "from lossbook.backends import host; print(host.get_threads())"
+    counts.append(int(subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True).stdout))
+print(counts)
+"""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert child(code) == [3, processors]
+    assert regression.huber(LOGITS, LABELS) > 0

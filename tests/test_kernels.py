@@ -1,0 +1,488 @@
+"""Kernel files and their cache: private, complete, never trusted, and shared by processes without harm."""
+
+import ast
+import os
+import pickle
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import LOSSES
+
+import lossbook
+from lossbook import kernels, regression
+
+numba_backend = pytest.importorskip("lossbook.backends.numba")
+
+ROOT = Path(lossbook.__file__).parents[1]
+TEXT = "def element():\n    return 7\n"
+posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes are POSIX")
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A process that has loaded no kernel yet: set LOSSBOOK_CACHE and begin."""
+    begun = {name: module for name, module in sys.modules.items() if name.startswith("lossbook.kernels.")}
+    monkeypatch.setattr(kernels, "_directory", None)
+    monkeypatch.setattr(kernels, "_modules", {})
+    numba_backend.load.cache_clear()
+    yield
+    numba_backend.load.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("lossbook.kernels.")]:
+        del sys.modules[name]
+    sys.modules.update(begun)
+
+
+@pytest.fixture
+def cache(fresh, tmp_path, monkeypatch):
+    """The path of a cache folder that does not exist yet."""
+    monkeypatch.setenv("LOSSBOOK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def child(code, folder=None, **environment):
+    """Run code in a new process; what it prints last, as a Python value. A variable given as None is unset."""
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "LOSSBOOK_CACHE": folder and str(folder), **environment}
+    given = {name: str(value) for name, value in given.items() if value is not None}
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+def mode(path):
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def files(folder):
+    """All files below a folder, by name."""
+    return {file.name: file for file in folder.rglob("*") if file.is_file()}
+
+
+# --- where ---------------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_the_kernel_folder_is_private(cache):
+    """The cache folder and each kernel's own have mode 0700, whatever the umask, and belong to the user."""
+    before = os.umask(0)
+    try:
+        folder = Path(kernels.load("loss", TEXT).__file__).parent
+    finally:
+        os.umask(before)
+    assert folder.parent == cache
+    for found in (cache, folder):
+        assert mode(found) == 0o700
+        assert found.stat().st_uid == os.getuid()
+    assert mode(folder / "kernel.py") == 0o600
+
+
+@posix
+@pytest.mark.parametrize("open_to", [0o770, 0o707, 0o777])
+def test_a_folder_that_others_can_write_to_is_refused(cache, open_to):
+    """Where others may write nothing is read or written; the kernel works from a private temporary folder."""
+    cache.mkdir()
+    cache.chmod(open_to)
+    module = kernels.load("loss", TEXT)
+    assert module.element() == 7
+    assert not list(cache.iterdir())
+    folder = Path(module.__file__).parents[1]
+    assert mode(folder) == 0o700
+    shutil.rmtree(folder)
+
+
+@posix
+def test_a_folder_of_another_user_is_refused(cache, monkeypatch):
+    """A closed folder whose owner is not this user is left alone."""
+    cache.mkdir(mode=0o700)
+    assert kernels._is_private(cache)
+    monkeypatch.setattr(os, "getuid", lambda: cache.stat().st_uid + 1)
+    assert not kernels._is_private(cache)
+
+
+@posix
+def test_a_link_in_place_of_the_cache_folder_is_refused(cache):
+    """A symbolic link is no folder of ours, wherever it leads: nothing is written behind it."""
+    elsewhere = cache.with_name("elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    cache.symlink_to(elsewhere)
+    module = kernels.load("loss", TEXT)
+    assert module.element() == 7
+    assert not list(elsewhere.iterdir())
+    shutil.rmtree(Path(module.__file__).parents[1])
+
+
+@posix
+@pytest.mark.parametrize("part", ["folder", "file", "extra"])
+def test_links_inside_the_cache_are_not_followed(cache, part):
+    """A link for a kernel's folder or for a file in it is taken away or avoided, and its target keeps its contents."""
+    folder = Path(kernels.load("loss", TEXT).__file__).parent
+    elsewhere = cache.with_name("elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    target = elsewhere / "kernel.py"
+    target.write_text("untouched")
+    if part == "folder":
+        shutil.rmtree(folder)
+        folder.symlink_to(elsewhere)
+    else:
+        link = folder / ("kernel.py" if part == "file" else "loops.bin")
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    kernels._modules.clear()
+    module = kernels.load("loss", TEXT)
+    file = Path(module.__file__)
+    assert module.element() == 7
+    assert target.read_text() == "untouched"
+    assert list(elsewhere.iterdir()) == [target]
+    assert not file.is_symlink()
+    assert not file.parent.is_symlink()
+    assert not any(found.is_symlink() for found in file.parent.iterdir())
+    if part == "folder":
+        shutil.rmtree(file.parent)
+
+
+CALL = """
+import sys, os, numpy as np
+from pathlib import Path
+from lossbook import kernels, regression
+value = regression.squared_error(np.float32([1, 2]), np.float32([3, 5]), backend={backend!r})
+(module,) = (m for n, m in sys.modules.items() if n.startswith("lossbook.kernels.regression_squared_error_"))
+folder = Path(module.__file__).parents[1]
+print((float(value), str(folder), oct(folder.stat().st_mode & 0o777), str(kernels.directory())))
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "environment"),
+    [
+        ("numpy", {"XDG_CACHE_HOME": "{file}/x"}),
+        ("numpy", {"XDG_CACHE_HOME": None, "HOME": "{file}"}),
+        ("numpy", {"LOSSBOOK_CACHE": "{file}/x"}),
+        ("numba", {"XDG_CACHE_HOME": "{file}/x", "HOME": "{file}"}),
+    ],
+    ids=["cache folder", "home", "LOSSBOOK_CACHE", "numba"],
+)
+def test_without_a_writable_home_a_private_temporary_folder_serves(tmp_path, backend, environment):
+    """Below a plain file nobody, not even root, can write: the call succeeds, and its folder is gone afterwards."""
+    file, temporary = tmp_path / "file", tmp_path / "tmp"
+    file.touch()
+    temporary.mkdir()
+    given = {name: value and value.format(file=file) for name, value in environment.items()}
+    value, folder, closed, directory = child(CALL.format(backend=backend), TMPDIR=temporary, **given)
+    assert value == 6.5
+    assert folder == directory
+    assert Path(folder).parent == temporary
+    assert closed == "0o700"
+    assert not list(temporary.iterdir())
+
+
+@posix
+def test_a_user_without_a_home_gets_a_temporary_folder(fresh, monkeypatch):
+    """A user whom the system does not know, as in some containers, has no home; that is no error."""
+    for name in ("LOSSBOOK_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    folder = kernels.directory()
+    assert folder.parent == Path(tempfile.gettempdir())
+    folder.rmdir()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_leaves_the_temporary_folder_to_its_parent(tmp_path):
+    """A forked process that ends does not remove the folder from which its parent works."""
+    code = """
+import os, sys
+from lossbook import kernels
+folder = kernels.directory()
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+print(folder.is_dir())
+"""
+    assert child(code, "/dev/null/x", TMPDIR=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_environment_chooses_the_folder(fresh, tmp_path, monkeypatch):
+    """LOSSBOOK_CACHE comes first, then XDG_CACHE_HOME, then the home; a relative path stays what it was at first."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("LOSSBOOK_CACHE", raising=False)
+    found = [kernels._wanted()]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    found.append(kernels._wanted())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOSSBOOK_CACHE", "own")
+    found.append(kernels.directory())
+    monkeypatch.chdir(tmp_path.parent)
+    found.append(kernels.directory())
+    wanted = ["home/.cache/lossbook", "xdg/lossbook", "own", "own"]
+    assert found == [tmp_path / name for name in wanted]
+
+
+def test_a_cache_that_vanishes_is_made_again(cache):
+    """Whoever deletes the cache under a running process loses time, and nothing else."""
+    kernels.load("first", TEXT)
+    shutil.rmtree(cache)
+    file = Path(kernels.load("second", TEXT).__file__)
+    assert file.read_text() == TEXT
+    if hasattr(os, "getuid"):
+        assert mode(cache) == 0o700
+
+
+# --- what ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_the_file_is_the_source(cache, loss):
+    """On disk stands what `source` shows, to the letter, for NumPy and for Numba in both types."""
+    x = np.ones((2, 3))
+    arrays = [x, np.array([0, 1])] if loss.shape == "rows" else [x, x][: len(loss._arrays)]
+    loss(*arrays)
+    plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    for real in (np.float32, np.float64):
+        numba_backend.load(plan, real, False)
+    texts = {file.read_text() for file in cache.rglob("kernel.py")}
+    assert texts == {loss.source("numpy"), loss.source("numba"), loss.source("numba", dtype="float64")}
+
+
+def test_a_foreign_kernel_file_is_never_executed(cache, tmp_path):
+    """A file that someone else put in a kernel's place is replaced by the text of this process, which alone runs."""
+    file = Path(kernels.load("loss", TEXT).__file__)
+    marker = tmp_path / "marker"
+    harm = f"open({str(marker)!r}, 'w').close()\ndef element():\n    return 666\n"
+    for foreign in (harm, TEXT + harm, "", TEXT[:10]):
+        file.write_text(foreign)
+        (file.parent / "__pycache__").mkdir(exist_ok=True)
+        (file.parent / "__pycache__" / f"kernel.{sys.implementation.cache_tag}.pyc").write_text(foreign)
+        kernels._modules.clear()
+        module = kernels.load("loss", TEXT)
+        assert Path(module.__file__) == file
+        assert module.element() == 7
+        assert file.read_text() == TEXT
+        assert not marker.exists()
+
+
+def test_other_text_and_other_versions_have_other_files(cache):
+    """A kernel's folder depends on its text and on all that its machine code depends on."""
+    names = {kernels.load("loss", TEXT + more, depends).__file__ for more in ("", "\n") for depends in ("", "numba 1")}
+    assert len(names) == 4
+    assert kernels.load("loss", TEXT) is kernels.load("loss", TEXT)
+
+
+@posix
+def test_files_that_vanish_meanwhile_are_no_trouble(cache, monkeypatch):
+    """A temporary file of another process may be listed and then be gone; the kernel loads all the same."""
+    file = Path(kernels.load("loss", TEXT).__file__)
+    listed = [file, file.with_name("gone.tmp")]
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter(listed))
+    assert kernels._files_are_ours(file.parent)
+    monkeypatch.undo()
+    kernels._modules.clear()
+
+
+def test_a_failed_write_leaves_nothing(cache, monkeypatch):
+    """Where a file cannot be put in place its temporary twin goes, too."""
+    cache.mkdir(mode=0o700)
+
+    def fail(*_):
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no"):
+        kernels._write(cache / "kernel.py", b"text")
+    assert not list(cache.iterdir())
+
+
+# --- machine code --------------------------------------------------------------------------------------------------
+
+
+class Harm:
+    """Pickled, it makes a file wherever it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+DAMAGES = {
+    "half": lambda data, harm: data[: len(data) // 2],
+    "empty": lambda data, harm: b"",
+    "no code": lambda data, harm: data[:32],
+    "one bit": lambda data, harm: data[:-9] + bytes([data[-9] ^ 4]) + data[-8:],
+    "longer": lambda data, harm: data + b"\0",
+    "garbage": lambda data, harm: np.random.default_rng(0).bytes(len(data)),
+    "foreign": lambda data, harm: harm,
+    "foreign after the seal": lambda data, harm: data[:32] + harm,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_spoiled_machine_code_is_not_even_unpickled(tmp_path, damage):
+    """A file that does not fit its checksum counts as missing, and what it holds does not run."""
+    code = kernels.MachineCode(tmp_path, "loops", pickle.dumps)
+    code.save("key", list(range(40)))
+    assert code.load("key") == list(range(40))
+    marker = tmp_path / "marker"
+    file = code.file("key")
+    file.write_bytes(DAMAGES[damage](file.read_bytes(), pickle.dumps(Harm(marker))))
+    assert code.load("key") is None
+    assert not marker.exists()
+    code.save("key", "new")
+    assert code.load("key") == "new"
+
+
+def test_machine_code_of_another_signature_is_refused(tmp_path):
+    """Each file knows its own signature: one signature's code under the name of another counts as missing."""
+    code = kernels.MachineCode(tmp_path, "loops", pickle.dumps)
+    code.save("one", 1)
+    code.save("two", 2)
+    assert (code.load("one"), code.load("two")) == (1, 2)
+    shutil.copy(code.file("one"), code.file("two"))
+    assert code.load("two") is None
+    code.flush()
+    assert code.load("one") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_costs_only_time(tmp_path, monkeypatch):
+    """Machine code that cannot be saved is used all the same."""
+    code = kernels.MachineCode(tmp_path / "missing", "loops", pickle.dumps)
+    code.save("key", 1)
+    assert code.load("key") is None
+
+
+ARRAYS = np.float32([0.5, 2, -1]), np.float32([0, 1, 1])
+
+
+def call():
+    """Value and gradient of a small loss with Numba, and the statistics of its kernel."""
+    value, gradient = regression.squared_error.value_and_grad(*ARRAYS, backend="numba")
+    (module,) = (m for name, m in kernels._modules.items() if name.startswith("regression_squared_error_float32"))
+    stats = module.loops.stats
+    return value, gradient.tolist(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+
+
+WANTED = np.float32(np.mean([0.25, 1, 4])), np.float32([1 / 3, 2 / 3, -4 / 3]).tolist()
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A cache folder with one kernel, compiled by another process."""
+    folder = tmp_path_factory.mktemp("compiled") / "cache"
+    code = """
+import numpy as np
+from lossbook import kernels, regression
+arrays = np.float32([0.5, 2, -1]), np.float32([0, 1, 1])
+regression.squared_error.value_and_grad(*arrays, backend="numba")
+(module,) = kernels._modules.values()
+print((sum(module.loops.stats.cache_hits.values()), sum(module.loops.stats.cache_misses.values())))
+"""
+    assert child(code, folder) == (0, 1)
+    return folder
+
+
+def test_another_process_uses_the_machine_code(cache, compiled):
+    """What one process has compiled the next one only loads: a cache hit, the same numbers, no new file."""
+    shutil.copytree(compiled, cache)
+    before = {name: file.read_bytes() for name, file in files(cache).items()}
+    assert call() == (*WANTED, 1, 0)
+    assert {name: file.read_bytes() for name, file in files(cache).items()} == before
+    assert {name.rpartition(".")[2] for name in before} == {"py", "bin"}  # nothing of Numba's own making
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "garbage"])
+def test_spoiled_machine_code_is_compiled_again(cache, compiled, damage):
+    """With a spoiled file the call succeeds, and puts a good one in its place."""
+    shutil.copytree(compiled, cache)
+    (name,) = (name for name in files(cache) if name.startswith("loops"))
+    file = files(cache)[name]
+    good = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](good, b""))
+    assert call() == (*WANTED, 0, 1)
+    assert len(file.read_bytes()) > len(good) / 2
+    kernels._modules.clear()
+    numba_backend.load.cache_clear()
+    assert call() == (*WANTED, 1, 0)
+
+
+def test_the_cache_of_numba_itself_is_not_read(cache, compiled, tmp_path, monkeypatch):
+    """Whatever stands where Numba keeps its own files, in __pycache__ or NUMBA_CACHE_DIR, stays unread."""
+    shutil.copytree(compiled, cache)
+    marker = tmp_path / "marker"
+    (folder,) = cache.iterdir()
+    (folder / "__pycache__").mkdir(exist_ok=True)
+    tag = sys.implementation.cache_tag.replace("cpython-3", "py3")
+    number = next(n for n, line in enumerate((folder / "kernel.py").read_text().splitlines(), 1) if "def loops" in line)
+    for line in (number - 1, number):
+        (folder / "__pycache__" / f"kernel.loops-{line}.{tag}.nbi").write_bytes(pickle.dumps(Harm(marker)))
+    assert call() == (*WANTED, 1, 0)
+    assert not marker.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_eight_processes_may_need_the_same_kernel_at_once(tmp_path):
+    """Eight processes start on one uncached kernel together, half of them without gradient: all get equal numbers,
+    each file on disk is whole, no temporary file is left, and the next process compiles nothing.
+    """
+    code = """
+import os, sys, time, traceback
+import numpy as np
+from lossbook import kernels, regression
+arrays = np.float32([0.5, 2, -1]), np.float32([0, 1, 1])
+wide = np.float64(arrays[0]), np.float64(arrays[1])
+regression.squared_error.grad(*wide, backend="numba")  # what a process does but once, done once for all eight
+ready, go = os.pipe()
+replace = os.replace
+os.replace = lambda *paths: time.sleep(0.5) or replace(*paths)  # all write before the first has written
+readers = []
+for index in range(8):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.close(go)
+            os.read(ready, 1)  # until all are there
+            if index % 2:
+                result = float(regression.squared_error(*arrays, backend="numba"))
+            else:
+                value, gradient = regression.squared_error.value_and_grad(*arrays, backend="numba")
+                result = float(value), gradient.tolist()
+            os.write(writer, repr(result).encode())
+            os._exit(0)
+        except BaseException:
+            os.write(writer, repr(traceback.format_exc()).encode())
+            os._exit(1)
+    os.close(writer)
+    readers.append(reader)
+os.close(go)
+codes = [os.wait()[1] for _ in range(8)]
+print((codes, [eval(os.read(reader, 65536).decode() or "None") for reader in readers]))
+"""
+    folder = tmp_path / "cache"
+    codes, results = child(code, folder)
+    assert codes == [0] * 8, results
+    assert results == [(float(WANTED[0]), WANTED[1]), float(WANTED[0])] * 4
+    (kernel,) = folder.glob("*_float32_*")
+    names = sorted(file.name for file in kernel.iterdir() if file.is_file())
+    assert names[0] == "kernel.py"
+    assert all(name.endswith(".bin") for name in names[1:])
+    again = """
+import numpy as np
+from lossbook import kernels, regression
+arrays = np.float32([0.5, 2, -1]), np.float32([0, 1, 1])
+regression.squared_error.value_and_grad(*arrays, backend="numba"), regression.squared_error(*arrays, backend="numba")
+(module,) = kernels._modules.values()
+print((sum(module.loops.stats.cache_hits.values()), sum(module.loops.stats.cache_misses.values())))
+"""
+    assert child(again, folder) == (sum(name.startswith("loops.") for name in names), 0)

@@ -1,0 +1,65 @@
+"""Build the book into _build/html, unless what is there was made from the same sources.
+
+`make book` calls main(); the tests call ensure(), so that they never look at a page that is out of date.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from execute import own_profile
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build" / "html"
+MADE_FROM = ROOT / "_build" / "made_from"
+SOURCES = ["_config.yml", "_toc.yml", "requirements.txt", "book", "lossbook", "tools/build.py", "vendor"]
+JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+COMMAND = [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
+
+
+def fingerprint() -> str:
+    """One number for the names and contents of all that the pages are made from."""
+    digest = hashlib.sha256(sys.version.encode())
+    for source in SOURCES:
+        path = ROOT / source
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(file.parts):
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def ensure(quiet: bool = True) -> Path:
+    """The folder of the built pages, built now if need be; processes that ask at once wait for one build."""
+    MADE_FROM.parent.mkdir(exist_ok=True)
+    with open(MADE_FROM.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        now = fingerprint()
+        if not (MADE_FROM.exists() and MADE_FROM.read_text() == now and (HTML / "index.html").exists()):
+            for old in ("html", ".doctrees", ".jupyter_cache", "jupyter_execute"):
+                shutil.rmtree(ROOT / "_build" / old, ignore_errors=True)
+            MADE_FROM.unlink(missing_ok=True)
+            with own_profile():
+                pipe, env = subprocess.PIPE if quiet else None, os.environ | {"NO_COLOR": "1"}
+                done = subprocess.run(COMMAND, cwd=ROOT, env=env, text=True, stdout=pipe, stderr=subprocess.STDOUT)
+            if done.returncode:
+                raise RuntimeError(f"the book does not build\n{(done.stdout or '')[-8000:]}")
+            MADE_FROM.write_text(now)
+    return HTML
+
+
+def main() -> int:
+    try:
+        html = ensure(quiet=False)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\nThe book is built: open {html.relative_to(ROOT)}/index.html in a browser.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
