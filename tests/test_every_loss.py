@@ -519,6 +519,7 @@ def test_infinite_predictions_give_the_limit(loss, dtype, backend):
     if domain.high < np.inf:
         pytest.skip("bounded prediction")
     targets = column(loss._arguments[loss._target], dtype)
+    targets = targets[np.abs(targets) < 1e6]
     far = dtype(np.finfo(dtype).max)
     for side in (1, -1):
         at_infinity = backend.call(loss.value_and_grad, np.full_like(targets, side * np.inf), targets, reduction="none")
@@ -615,9 +616,10 @@ def test_the_textbook_form_is_the_same_function(loss):
     for i in range(5):
         form, symbols = symbols_of(loss, {}, arrays, i)
         numbers = {symbol: sympy.Rational(*float(number).as_integer_ratio()) for symbol, number in symbols.items()}
-        got = mpf(str(sympy.N(textbook.subs(numbers), 40)))
-        true = value(form.formula, symbols)
-        assert abs(got - true) <= abs(true) * mpf(10) ** -30
+        with mp.workdps(40):
+            got = mpf(str(sympy.N(textbook.subs(numbers), 40)))
+            true = value(form.formula, symbols)
+            assert abs(got - true) <= abs(true) * mpf(10) ** -30
 
 
 @every_loss

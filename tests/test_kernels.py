@@ -16,6 +16,7 @@ from cases import LOSSES
 
 import lossbook
 from lossbook import kernels, regression
+from lossbook.backends import numpy as numpy_backend
 
 numba_backend = pytest.importorskip("lossbook.backends.numba")
 
@@ -30,9 +31,12 @@ def fresh(monkeypatch):
     begun = {name: module for name, module in sys.modules.items() if name.startswith("lossbook.kernels.")}
     monkeypatch.setattr(kernels, "_directory", None)
     monkeypatch.setattr(kernels, "_modules", {})
-    numba_backend.load.cache_clear()
+    memories = (numba_backend.load, numpy_backend.load, numpy_backend.functions)
+    for memory in memories:
+        memory.cache_clear()
     yield
-    numba_backend.load.cache_clear()
+    for memory in memories:
+        memory.cache_clear()
     for name in [name for name in sys.modules if name.startswith("lossbook.kernels.")]:
         del sys.modules[name]
     sys.modules.update(begun)

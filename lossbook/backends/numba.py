@@ -38,7 +38,8 @@ BLOCK = $block  # each block has sums of its own, so that the number of threads 
 
 
 # $comment
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+# Products and sums are not contracted here, so that a value has the same bits with and without the gradient.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def element($inputs):
 $lines    return $results
 
