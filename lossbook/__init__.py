@@ -1,6 +1,6 @@
 """Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
 
-from lossbook import binary, divergence, multiclass, regression, segmentation
+from lossbook import binary, divergence, multiclass, multilabel, regression, segmentation
 from lossbook.backends import use
 from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
@@ -9,6 +9,7 @@ from lossbook.domains import (
     Fraction,
     Label,
     Logit,
+    LogProbability,
     NonNegative,
     Outcome,
     Positive,
@@ -21,7 +22,7 @@ from lossbook.loss import Loss, loss
 
 __version__ = "0.1.0"
 __all__ = [
-    "BackendError", "Classes", "DomainError", "Flag", "Fraction", "Label", "Logit", "Loss", "NonNegative", "Outcome",
-    "Positive", "Probability", "Real", "ShapeError", "Sign", "binary", "divergence", "get_threads", "loss",
-    "multiclass", "regression", "segmentation", "set_threads", "use",
+    "BackendError", "Classes", "DomainError", "Flag", "Fraction", "Label", "LogProbability", "Logit", "Loss",
+    "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "binary", "divergence",
+    "get_threads", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use",
 ]  # fmt: skip

@@ -13,8 +13,8 @@ from math import inf
 import sympy
 
 __all__ = [
-    "Classes", "Domain", "Flag", "Fraction", "Label", "Logit", "NonNegative", "Outcome", "Positive", "Probability",
-    "Real", "Sign",
+    "Classes", "Domain", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative", "Outcome", "Positive",
+    "Probability", "Real", "Sign",
 ]  # fmt: skip
 
 
@@ -33,7 +33,8 @@ class Domain:
 
     @property
     def bounded(self):
-        return self.high < inf
+        """Whether every value that obeys the rule lies between two finite bounds."""
+        return self.low > -inf and self.high < inf
 
     @property
     def checked(self):
@@ -73,6 +74,7 @@ class Domain:
 
 Logit = Domain("Logit", "prediction", "a real number", "raw scores (logits), any real number")
 Probability = Domain("Probability", "prediction", "in [0, 1]", "predicted probabilities", 0.0, 1.0)
+LogProbability = Domain("LogProbability", "prediction", "<= 0", "logarithms of predicted probabilities", high=0.0)
 Real = Domain("Real", "prediction", "a real number", "predicted values, in the unit of the target")
 
 Label = Domain("Label", "target", "in [0, 1]", "target probabilities: labels 0 and 1, or soft labels between", 0.0, 1.0)

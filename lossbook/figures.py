@@ -258,8 +258,9 @@ def curves(*losses, vary=None, target=None, x=None, labels=None, **parameters):
 # --- JavaScript ------------------------------------------------------------------------------------------------------
 
 NATIVE = {
-    "exp": "Math.exp", "expm1": "Math.expm1", "log": "Math.log", "log1p": "Math.log1p", "tanh": "Math.tanh",
-    "sqrt": "Math.sqrt", "magnitude": "Math.abs", "sign": "Math.sign", "larger": "Math.max", "smaller": "Math.min",
+    "arctan": "Math.atan", "exp": "Math.exp", "expm1": "Math.expm1", "log": "Math.log", "log1p": "Math.log1p",
+    "tanh": "Math.tanh", "sqrt": "Math.sqrt", "magnitude": "Math.abs", "sign": "Math.sign", "larger": "Math.max",
+    "smaller": "Math.min",
 }  # fmt: skip
 # The words that JavaScript lacks, written like those of the other backends; a word may use the words above it.
 WORDS = {
@@ -271,11 +272,14 @@ WORDS = {
     "log_cosh": "x => Math.abs(x) <= 1 ? Math.log1p(2*Math.sinh(x/2)**2)\n"
     "  : Math.abs(x) - Math.LN2 + Math.log1p(Math.exp(-2*Math.abs(x)))",
     "power": "(b, k) => b**k",
-    "power_slope": "(b, k) => k === 0 ? 0 : k*(k < 1 ? Math.max(b, 2.2250738585072014e-308) : b)**(k - 1)",
+    "power_slope": "(b, k) => k === 0 || (k < 1 && b === 0) ? 0\n"
+    "  : k*(k < 1 ? Math.max(b, 2.2250738585072014e-308) : b)**(k - 1)",
     "quotient": "(a, b) => a === 0 && b === 0 ? 0 : a/b",
     "reciprocal": "b => b === 0 ? 0 : 1/b",
     "share": "(a, b) => a + b === 0 ? 0 : a/(a + b)",
     "below": "(a, b) => a < b ? 1 : 0",
+    "excess": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
+    "slant": "(x, d) => x/Math.hypot(x, d)",
     "mixture": "(p, q, a) => (1 - a)*p + a*q",
     "log_ratio": "(p, q, d) => Math.abs(d) <= q/2 ? Math.log1p(weighted(d, 1/q)) : Math.log(p) - Math.log(q)",
     "relative_entropy": """(p, q, d) => {

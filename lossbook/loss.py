@@ -149,6 +149,11 @@ class Loss:
             )
         return form
 
+    def of(self, *arrays, **parameters):
+        """The formula of this loss for other symbols or expressions, to be used in another declaration."""
+        given = {name: parameters.get(name, value) for name, value in self._defaults.items()}
+        return self._function(*arrays, **given)
+
     def _plan(self, flags, parameters, integer):
         """The plan for these settings, and whether it is the variant in which only the labelled class enters."""
         zero = frozenset(name for name in self._parameters if parameters[name] == 0) if integer else frozenset()
@@ -258,8 +263,8 @@ class Loss:
         """The keyword arguments beside the parameters."""
         names = ["reduction", "weight", "backend"]
         if self._by_class:
-            names += ["class_weight", "ignore_index", "axis"]
-        return [*names, "batch"] if self.shape == "overlap" else names
+            names += ["class_weight", "ignore_index"]
+        return names + {"pointwise": [], "rows": ["axis"], "overlap": ["axis", "batch"]}[self.shape]
 
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
         if len(arrays) != len(self._arrays):
@@ -269,12 +274,13 @@ class Loss:
             raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         class_weight = ignore = None
-        axis, batch = 1, False
+        axis, batch = None, False
         if self._by_class:
             class_weight, ignore = keywords.pop("class_weight", None), keywords.pop("ignore_index", None)
+        if self.shape != "pointwise":
             axis = keywords.pop("axis", 1)
-            if self.shape == "overlap":
-                batch = keywords.pop("batch", False)
+        if self.shape == "overlap":
+            batch = keywords.pop("batch", False)
         flags, parameters = self._settings(keywords)
 
         backend = backends.choose(self.name, name, (*arrays, weight, class_weight, out))
@@ -378,7 +384,7 @@ class Loss:
     def _lay_out(self, z, target, xp, real, axis):
         """A Call with the shapes checked."""
         layout = Layout(z.shape, None)
-        if self._by_class:
+        if axis is not None:
             if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
                 raise ShapeError(
                     f"{self.name}: {self._arrays[0]} must have a class axis {axis!r}, as in (N, C, ...); "

@@ -1,10 +1,32 @@
-"""Multiclass losses: one row of logits and one class, or one distribution, per row (section 1.1.1.3 of the notes)."""
+"""Multiclass losses: one row of scores and one class, or one distribution, per row (section 1.1.1.3 of the notes)."""
 
-from lossbook.domains import Classes, Fraction, Logit
+from lossbook import binary
+from lossbook.domains import Classes, Fraction, Logit, LogProbability, NonNegative, Probability
 from lossbook.loss import loss
-from lossbook.words import across, classes, margin, softplus
+from lossbook.words import across, classes, lead, log, margin, relative_entropy
 
-__all__ = ["cross_entropy_with_logits"]
+__all__ = [
+    "cross_entropy", "cross_entropy_with_logits", "focal", "focal_with_logits", "kullback_leibler",
+    "negative_log_likelihood", "perceptron",
+]  # fmt: skip
+
+
+@loss(source="Fisher 1922, On the Mathematical Foundations of Theoretical Statistics", properties={"minimum": 0})
+def negative_log_likelihood(x: LogProbability, y: Classes):
+    """Minus the log-probability of the truth; class weights multiply it, and divide the mean."""
+    return across(-y * x)
+
+
+@loss(
+    source="Shannon 1948, A Mathematical Theory of Communication, section 6, as a cost per class",
+    properties={"minimum": 0, "convex": True},
+)
+def cross_entropy(p: Probability, y: Classes):
+    """Cost in nats of the probabilities p of a row when the truth is y; infinite for a sure mistake.
+
+    The rows of p should sum to 1; that is not checked, and nothing is renormalized or clipped.
+    """
+    return across(-y * log(p))
 
 
 @loss(
@@ -20,4 +42,54 @@ def cross_entropy_with_logits(z: Logit, y: Classes, *, smoothing: Fraction = 0.0
     divides by the sum of the weights of the targets.
     """
     target = (1 - smoothing) * y + smoothing / classes
-    return across(target * softplus(-margin(z)))
+    return across(target * binary.cross_entropy_with_logits.of(margin(z), 1))
+
+
+@loss(
+    source="Kullback and Leibler 1951, On Information and Sufficiency, Annals of Mathematical Statistics 22(1), 79-86",
+    properties={"minimum": 0, "convex": True},
+)
+def kullback_leibler(p: Probability, y: Classes):
+    """D(y || p): the sum of y*log(y/p) - y + p, whose terms are never negative, so that nothing cancels near y = p.
+
+    The rows of p and y should sum to 1; then -y + p adds up to 0 and the slope along p is that of y*log(y/p) but for a
+    constant, which a softmax in front does not see.
+    """
+    return across(relative_entropy(y, p, y - p))
+
+
+@loss(
+    source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
+    properties={"minimum": 0},
+)
+def focal(p: Probability, y: Classes, *, gamma: NonNegative = 2.0, alpha: NonNegative = 0.25):
+    """Cross-entropy of probabilities with the easy rows turned down: (1 - p)**gamma is small where p is right.
+
+    alpha scales all classes alike; weights per class are `class_weight`.
+    """
+    return across(y * binary.focal.of(p, 1, gamma=gamma, alpha=alpha))
+
+
+@loss(
+    source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
+    properties={"minimum": 0},
+)
+def focal_with_logits(z: Logit, y: Classes, *, gamma: NonNegative = 2.0, alpha: NonNegative = 0.25):
+    """Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the margin.
+
+    alpha scales all classes alike; weights per class are `class_weight`.
+    """
+    return across(y * binary.focal_with_logits.of(margin(z), 1, gamma=gamma, alpha=alpha))
+
+
+@loss(
+    source="Rosenblatt 1958, The Perceptron, Psychological Review 65(6), 386-408, for several classes",
+    properties={"minimum": 0, "convex": True},
+)
+def perceptron(z: Logit, y: Classes):
+    """The largest score less that of the truth: what remains of cross-entropy without its normalizer.
+
+    Equal scores cost nothing whatever the truth, so it does not replace cross-entropy. Its slope is 1 at the largest
+    score (shared equally by scores that tie) less the truth.
+    """
+    return across(-y * lead(z))

@@ -3,8 +3,9 @@
 A plan is what every backend prints in its own language. Three shapes cover the book:
 
 - pointwise: one value per element; its sum is the only total.
-- rows: a sum over the classes of a row, `across(f(y, margin(z)))`. A kernel needs only the scalar
-  function f of one margin u and its slope in u; the rest of the row is the same for all such losses.
+- rows: a sum over the classes of a row, `across(f(y, u))`. A kernel needs only the scalar function f and its slope
+  in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
+  lead over the largest, or simply the prediction for that class (`row` = "margin", "lead" or "entry").
 - overlap: a function (`finish`) of totals over the pixels of each image and class.
 
 Gradients are reverse accumulation over the named steps: one line per step, last step first.
@@ -86,6 +87,7 @@ class Plan:
 
     name: str
     shape: str
+    row: str  # rows: what the function of one class is a function of
     arrays: tuple[str, ...]  # prediction first
     parameters: tuple[str, ...]
     checks: tuple[tuple[str, Domain], ...]  # arrays whose values must obey a rule
@@ -160,16 +162,17 @@ def make_plan(name, form, hard=False):
         u = sympy.Symbol("u", real=True)
         if expression.func is not words.across:
             raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
-        known = {words.margin(form.prediction): u}
+        row, of_class = row_of(name, form)
+        known = {of_class: u}
         if hard:
             known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero(), sympy.S.Zero)
         steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
         expression, wrt = expression.args[0].subs(known), u
         beside = (expression, *(value for _, value in steps))
         if any(part.has(form.prediction) or part.has(words.across) for part in beside):
-            raise TypeError(f"{name}: inside across(...) the prediction may appear only as margin({form.prediction})")
+            raise TypeError(f"{name}: inside across(...) the prediction may appear only as {of_class}")
     else:
-        wrt = form.prediction
+        row, wrt = "", form.prediction
     if form.shape == "overlap":
         for symbol, value in steps:
             if value.func is words.total:
@@ -188,7 +191,7 @@ def make_plan(name, form, hard=False):
             expression = expression.subs(symbol, value)
         steps = tuple(step for step in steps if step not in after)
 
-    guard = Guard(form, steps, wrt)
+    guard = Guard(form, steps, wrt, row)
     forward = tuple((symbol.name, guard(value)) for symbol, value in steps)
     if totals:
         terms = [(symbol.name, value) for symbol, value in totals.items()]
@@ -201,6 +204,7 @@ def make_plan(name, form, hard=False):
     return Plan(
         name=name,
         shape=form.shape,
+        row=row,
         arrays=tuple(symbol.name for symbol in form.arrays),
         parameters=tuple(symbol.name for symbol in form.parameters),
         checks=tuple((s.name, form.domains[s]) for s in form.arrays if form.domains[s].checked),
@@ -213,6 +217,15 @@ def make_plan(name, form, hard=False):
         hard=hard,
         said=said,
     )
+
+
+def row_of(name, form):
+    """What a row loss is a function of, class by class: ("margin", margin(z)), ("lead", lead(z)) or ("entry", z)."""
+    z = form.prediction
+    found = [of_class for of_class in (words.margin(z), words.lead(z)) if form.formula.has(of_class)]
+    if len(found) > 1:
+        raise TypeError(f"{name}: a row loss is made of margin({z}) or of lead({z}), not of both")
+    return (found[0].func.__name__, found[0]) if found else ("entry", z)
 
 
 def accumulate(steps, seeds, wrt):
@@ -231,8 +244,10 @@ def accumulate(steps, seeds, wrt):
 class Guard:
     """Turns products that could read 0*infinity into `weighted(bounded part, unbounded part)`, 0/0 into `quotient`."""
 
-    def __init__(self, form, steps, wrt):
+    def __init__(self, form, steps, wrt, row=""):
         self.bounded = {s for s in form.arrays if form.domains[s].bounded}
+        if row == "entry" and form.prediction in self.bounded:
+            self.bounded.add(wrt)
         self.varying = {*form.arrays, wrt}
         for symbol, value in steps:
             self.learn(symbol, value)

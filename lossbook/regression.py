@@ -2,9 +2,17 @@
 
 from lossbook.domains import Outcome, Positive, Real
 from lossbook.loss import loss
-from lossbook.words import let, magnitude, smaller
+from lossbook.words import excess, let, magnitude, smaller
+from lossbook.words import log_cosh as log_of_cosh
 
-__all__ = ["huber", "squared_error"]
+__all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "squared_error"]
+
+
+def _parabola_then_line(residual, bend):
+    """Half the square up to the bend, then its tangent: m*(|r| - m/2) with m the smaller of |r| and the bend."""
+    far = magnitude(residual)
+    near = let(near=smaller(far, bend))
+    return near * (far - near / 2)
 
 
 @loss(
@@ -12,8 +20,17 @@ __all__ = ["huber", "squared_error"]
     properties={"minimum": 0, "convex": True, "symmetric": True},
 )
 def squared_error(p: Real, y: Outcome):
-    """The squared difference, with no half in front, in the squared unit of the target."""
+    """The squared difference, with no half in front, in the squared unit of the target; the mean minimizes it."""
     return (y - p) ** 2
+
+
+@loss(
+    source="Boscovich 1757 and Laplace 1793, the method of least absolute deviations",
+    properties={"minimum": 0, "convex": True, "symmetric": True},
+)
+def absolute_error(p: Real, y: Outcome):
+    """The absolute difference, in the unit of the target; the median minimizes it. The slope at 0 is 0."""
+    return magnitude(y - p)
 
 
 @loss(
@@ -23,9 +40,34 @@ def squared_error(p: Real, y: Outcome):
 def huber(p: Real, y: Outcome, *, delta: Positive = 1.0):
     """Half the square up to delta, a straight line of slope delta beyond.
 
-    Written as m*(|r| - m/2) with m the smaller of |r| and delta: one expression without a branch, in which no square
-    overflows. The slope is continuous: the residual, clipped to [-delta, delta].
+    One expression without a branch, in which no square overflows. The slope is continuous: the residual, clipped to
+    [-delta, delta].
     """
-    far = magnitude(y - p)
-    near = let(near=smaller(far, delta))
-    return near * (far - near / 2)
+    return _parabola_then_line(y - p, delta)
+
+
+@loss(
+    source="Girshick 2015, Fast R-CNN, ICCV, equation 3 (beta = 1)",
+    properties={"minimum": 0, "convex": True, "symmetric": True},
+)
+def smooth_l1(p: Real, y: Outcome, *, beta: Positive = 1.0):
+    """Huber's loss with delta = beta, divided by beta: the slope of the straight part is 1 whatever beta is."""
+    return _parabola_then_line(y - p, beta) / beta
+
+
+@loss(
+    source="Green 1990, IEEE Transactions on Medical Imaging 9(1), 84-93: log cosh as a potential between pixels",
+    properties={"minimum": 0, "convex": True, "symmetric": True},
+)
+def log_cosh(p: Real, y: Outcome):
+    """The logarithm of cosh(y - p): half the square near zero, the absolute difference less log 2 far away."""
+    return log_of_cosh(y - p)
+
+
+@loss(
+    source="Charbonnier et al. 1997, IEEE Transactions on Image Processing 6(2), 298-311; Hartley and Zisserman 2003, A6.8",
+    properties={"minimum": 0, "convex": True, "symmetric": True},
+)
+def pseudo_huber(p: Real, y: Outcome, *, delta: Positive = 1.0):
+    """delta**2*(sqrt(1 + (r/delta)**2) - 1) of the residual r: as Huber's loss at both ends, and smooth everywhere."""
+    return delta * excess(y - p, delta)

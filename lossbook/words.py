@@ -24,16 +24,16 @@ from sympy import exp, log
 from sympy.core.function import ArgumentIndexError
 
 __all__ = [
-    "Word", "across", "below", "classes", "exp", "larger", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
-    "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power",
-    "sign", "smaller", "softplus", "tanh", "total",
+    "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p", "log_cosh",
+    "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share",
+    "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softplus", "tanh", "total",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
-    "below", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
-    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power", "sign", "smaller",
-    "softplus", "sqrt", "square", "tanh", "weighted",
+    "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
+    "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
+    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
 )  # fmt: skip
 
 
@@ -174,6 +174,61 @@ class tanh(Word):
         return (exp(x) - exp(-x)) / (exp(x) + exp(-x))
 
 
+class excess(Word):
+    """sqrt(x**2 + d**2) - d for d > 0, with nothing subtracted: a parabola near zero, the magnitude far away."""
+
+    nargs = 2
+    bounded = False
+
+    def slopes(self):
+        x, d = self.args
+        return (slant(x, d), slant(d, x) - 1)
+
+    def plain(self):
+        x, d = self.args
+        return sympy.sqrt(x**2 + d**2) - d
+
+    def _latex(self, printer, exp=None):
+        x, d = self.args
+        text = rf"\left(\sqrt{{{printer._print(x**2 + d**2)}}} - {printer._print(d)}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class slant(Word):
+    """x/sqrt(x**2 + d**2): the sine of the angle whose tangent is x/d."""
+
+    nargs = 2
+    bounded = True
+
+    def slopes(self):
+        x, d = self.args
+        cube = sympy.sqrt(x**2 + d**2) ** 3
+        return (d**2 / cube, -x * d / cube)
+
+    def plain(self):
+        x, d = self.args
+        return x / sympy.sqrt(x**2 + d**2)
+
+    def _latex(self, printer, exp=None):
+        x, d = self.args
+        text = rf"\frac{{{printer._print(x)}}}{{\sqrt{{{printer._print(x**2 + d**2)}}}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class arctan(Word):
+    """The angle, in radians, whose tangent is x."""
+
+    nargs = 1
+    bounded = True
+    symbol = r"\arctan"
+
+    def slopes(self):
+        return (reciprocal(1 + self.args[0] ** 2),)
+
+    def plain(self):
+        return sympy.atan(self.args[0])
+
+
 # --- powers, quotients and relative entropy ------------------------------------------------------------------------
 
 
@@ -200,7 +255,7 @@ class power(Word):
 
 
 class power_slope(Word):
-    """k*b**(k - 1), the slope of b**k; 0 for k = 0, and finite at b = 0, where a factor that vanishes follows."""
+    """k*b**(k - 1), the slope of b**k; 0 for k = 0, and for k < 1 at b = 0, where the true slope is infinite."""
 
     nargs = 2
 
@@ -451,6 +506,30 @@ class margin(sympy.Function):
         z = printer._print(self.args[0])
         text = rf"\Bigl({z}_k - \log\sum_{{j\ne k}} e^{{{z}_j}}\Bigr)"
         return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class lead(sympy.Function):
+    """z_k less the largest z_j: 0 for the class in front, negative for the others."""
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        return lead_slope(self.args[0])
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        text = rf"\Bigl({z}_k - \max_j {z}_j\Bigr)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class lead_slope(sympy.Function):
+    """The slope of the lead of class k along the logit of class j; classes that share the front share its slope."""
+
+    nargs = 1
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        return rf"\Bigl(\delta_{{jk}} - \frac{{[{z}_j=\max_i {z}_i]}}{{\#\{{i: {z}_i=\max_h {z}_h\}}}}\Bigr)"
 
 
 class margin_slope(sympy.Function):

@@ -181,8 +181,7 @@ def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
     random = np.random.default_rng(seed)
     if loss.shape != "pointwise" and integer:
         y = random.integers(0, shape[1], (shape[0], *shape[2:]))
-        z = random.normal(scale=3, size=shape) if loss.shape == "rows" else random.random(shape)
-        return [z.astype(dtype), y]
+        return [example(loss, dtype, shape, seed)[0], y]
     arrays = []
     for name in loss._arrays:
         domain = loss._arguments[name]
@@ -192,6 +191,8 @@ def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
             values = random.choice(domain.values, size=shape)
         elif domain.high == 1.0:
             values = random.random(shape)
+        elif domain.high == 0.0:
+            values = -random.exponential(scale=3, size=shape)
         else:
             values = random.normal(scale=3, size=shape)
         arrays.append(values.astype(dtype))

@@ -347,6 +347,28 @@ def broadcast_to(array, shape):
     return _wrap(np.broadcast_to(array._array, shape), array)
 
 
+def _passed(function):
+    """A function that only passes to NumPy and back."""
+
+    @functools.wraps(function)
+    def called(*arguments, **options):
+        return _wrap(function(*map(_plain, arguments), **options))
+
+    return called
+
+
+arange, exp, expm1, expand_dims, log, log1p, maximum, minimum, unique, where = map(
+    _passed,
+    (np.arange, np.exp, np.expm1, np.expand_dims, np.log, np.log1p, np.maximum, np.minimum, np.unique, np.where),
+)
+
+
+def bincount(x, minlength=0):
+    if not x.size:
+        raise ValueError("zero-size array to reduction operation cupy_max which has no identity")
+    return _wrap(np.bincount(x._array, minlength=minlength))
+
+
 def get_array_module(*arrays):
     return sys.modules[__name__] if any(isinstance(one, ndarray) for one in arrays) else np
 
@@ -378,11 +400,26 @@ cuda.Device, cuda.runtime = Device, runtime
 cuda.is_available = lambda: True
 
 
+def _distance_transform_edt(image, sampling=None):
+    from scipy.ndimage import distance_transform_edt
+
+    if image.ndim not in (2, 3):
+        raise NotImplementedError("Only 2D and 3D distance transforms are supported.")
+    return _wrap(distance_transform_edt(image._array, sampling))
+
+
+cupyx, cupyx_scipy = types.ModuleType("cupyx"), types.ModuleType("cupyx.scipy")
+cupyx_ndimage = types.ModuleType("cupyx.scipy.ndimage")
+cupyx.scipy, cupyx_scipy.ndimage = cupyx_scipy, cupyx_ndimage
+cupyx_ndimage.distance_transform_edt = _distance_transform_edt
+
+
 @contextlib.contextmanager
 def install(**changes):
     """Let `import cupy` find this module, with the settings changed, until the block ends."""
     global settings
     names = {"cupy": sys.modules[__name__], "cupy.cuda": cuda, "cupy.cuda.runtime": runtime}
+    names |= {"cupyx": cupyx, "cupyx.scipy": cupyx_scipy, "cupyx.scipy.ndimage": cupyx_ndimage}
     before, settings_before = {name: sys.modules.get(name) for name in names}, settings
     sys.modules.update(names)
     settings = replace(settings, **changes)

@@ -22,7 +22,7 @@ TEXT = (Path(__file__).parents[1] / "lossbook" / "backends" / "cupy_words.cuh").
 ARITY = {
     "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "sqrt": 1, "tanh": 1, "square": 1, "magnitude": 1, "sign": 1,
     "reciprocal": 1, "softplus": 1, "sigmoid": 1, "log_cosh": 1, "larger": 2, "smaller": 2, "below": 2, "weighted": 2,
-    "xlogy": 2, "xlog1py": 2, "quotient": 2, "share": 2, "power": 2, "power_slope": 2, "sigmoid_power": 2,
+    "arctan": 1, "excess": 2, "slant": 2, "quotient": 2, "share": 2, "power": 2, "power_slope": 2, "sigmoid_power": 2,
     "log_ratio": 3, "relative_entropy": 3,
 }  # fmt: skip
 
@@ -173,10 +173,9 @@ SPECIAL = {
     "smaller": [(1, 2, 1), (2, 1, 1), (-inf, inf, -inf), (-1, -2, -2)],
     "below": [(1, 2, 1), (2, 1, 0), (1, 1, 0), (-inf, inf, 1), (inf, inf, 0), (nan, 1, 0), (1, nan, 0)],
     "weighted": [(0, inf, 0), (0, -inf, 0), (-0.0, inf, 0), (0, nan, 0), (2, inf, inf), (2, -3, -6)],
-    "xlogy": [
-        (0, 0, 0), (-0.0, 0, 0), (0, inf, 0), (0, -1, 0), (0, nan, nan), (1, 0, -inf), (2, inf, inf), (1, -1, nan),
-    ],
-    "xlog1py": [(0, -1, 0), (0, inf, 0), (0, -2, 0), (0, nan, nan), (1, -1, -inf), (2, inf, inf), (1, -2, nan)],
+    "excess": [(0, 2, 0), (-inf, 2, inf), (inf, 1, inf), (3, 4, 1), (-1e30, 1e-30, 1e30)],
+    "slant": [(0, 2, 0), (-inf, 2, -1), (inf, 1, 1), (3, 4, 0.6), (-1e30, 1e-30, -1)],
+    "arctan": [(0, 0)],
     "quotient": [
         (0, 0, 0), (0, nan, nan), (0, inf, 0), (1, 0, inf), (-1, 0, -inf), (1, inf, 0), (inf, 2, inf), (6, 3, 2),
     ],
@@ -250,8 +249,9 @@ REFERENCE = {
     "smaller": min,
     "below": lambda a, b: mpmath.mpf(a < b),
     "weighted": lambda w, x: w * x,
-    "xlogy": lambda a, b: a * mpmath.log(b),
-    "xlog1py": lambda a, b: a * mpmath.log1p(b),
+    "arctan": mpmath.atan,
+    "excess": lambda x, d: mpmath.sqrt(x * x + d * d) - d,
+    "slant": lambda x, d: x / mpmath.sqrt(x * x + d * d),
     "quotient": lambda a, b: a / b,
     "share": lambda a, b: a / (a + b),
     "power": lambda b, k: b**k,
@@ -288,7 +288,7 @@ def points(word, real):
         found = [size]
     elif word == "log1p":
         found = [np.concatenate([size, -generator.uniform(0, 1, 60), -size[size < 1]])]
-    elif word in ("xlogy", "xlog1py"):
+    elif word in ("excess", "slant"):
         found = [generator.permutation(np.resize(signed, 600)), np.resize(size, 600)]
     elif word in ("power", "power_slope"):
         found = [np.resize(size, 1200), generator.choice(exponents, 1200)]

@@ -37,14 +37,15 @@ EXACT = {
         "softplus": lambda x: mp.log1p(mp.exp(x)),
         "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
         "log_cosh": lambda x: mp.log1p(2 * mp.sinh(x / 2) ** 2),
+        "arctan": mp.atan,
     },
     2: {
         "larger": max,
         "smaller": min,
         "below": lambda a, b: mpf(a < b),
         "weighted": lambda w, x: w * x,
-        "xlogy": lambda a, b: a * mp.log(b),
-        "xlog1py": lambda a, b: a * mp.log1p(b),
+        "excess": lambda x, d: mp.sqrt(x * x + d * d) - d,
+        "slant": lambda x, d: x / mp.sqrt(x * x + d * d),
         "quotient": lambda a, b: a / b,
         "share": lambda a, b: a / (a + b),
         "power": lambda b, k: b**k,
@@ -65,7 +66,7 @@ BOUNDS = {
     "magnitude": 0, "sign": 0, "larger": 0, "smaller": 0, "below": 0,
     "sqrt": 0.5, "square": 0.5, "reciprocal": 0.5, "weighted": 0.5, "quotient": 0.5,
     "exp": 1.5, "log": 1, "log1p": 1.75, "expm1": 2.25, "tanh": 2.75, "softplus": 2.75, "sigmoid": 3.25,
-    "log_cosh": 2.75, "xlogy": 2, "xlog1py": 2.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
+    "log_cosh": 2.75, "excess": 3, "slant": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
     "mixture": 2, "power": (2, 0.4), "power_slope": (3, 0.4), "sigmoid_power": (3, 1),
 }  # fmt: skip
 
@@ -90,8 +91,9 @@ SPECIAL = {
     "smaller": [((1, 2), 1), ((2, 1), 1), ((-INF, 0), -INF), ((INF, 0), 0)],
     "below": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0), ((-INF, INF), 1), ((NAN, 1), 0), ((1, NAN), 0)],
     "weighted": [((0, INF), 0), ((0, NAN), 0), ((-0.0, INF), 0), ((2, INF), INF)],
-    "xlogy": [((0, 0), 0), ((0, INF), 0), ((0, -1), 0), ((0, NAN), NAN), ((2, 0), -INF), ((1, -1), NAN)],
-    "xlog1py": [((0, -1), 0), ((0, INF), 0), ((0, -2), 0), ((0, NAN), NAN), ((2, -1), -INF), ((1, -2), NAN)],
+    "excess": [((0, 2), 0), ((-INF, 2), INF), ((INF, 1), INF), ((3, 4), 1), ((-1e30, 1e-30), 1e30)],
+    "slant": [((0, 2), 0), ((-INF, 2), -1), ((INF, 1), 1), ((3, 4), 0.6), ((-1e30, 1e-30), -1)],
+    "arctan": [((0,), 0)],
     "quotient": [((0, 0), 0), ((0, 3), 0), ((0, INF), 0), ((0, NAN), NAN), ((1, 0), INF), ((-1, 0), -INF)],
     "share": [((0, 0), 0), ((0, 1), 0), ((1, 0), 1), ((INF, 1), 1), ((1, INF), 0), ((INF, INF), NAN), ((1, 1), 0.5)],
     "power": [
@@ -272,7 +274,7 @@ def points(word, real):
     if ARITY[word] == 3:
         return ratios(real, generator, 600)
     first = generator.choice(up if word == "share" else all_signs, size)
-    return first, generator.choice(all_signs[all_signs > -1] if word == "xlog1py" else up, size)
+    return first, generator.choice(up, size)
 
 
 @every_real

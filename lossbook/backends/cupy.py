@@ -74,7 +74,17 @@ $stores        broken = sum_of_block(broken);
 }
 """)
 
-ROWS_HEAD = Template("""\
+PULL = """\
+// What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+__device__ __forceinline__ real pull_of(real slope, real rest) {
+    return rest == 0 || slope == 0 ? real(0) : slope / rest;
+}
+
+"""
+# What a class competes with, by the kind of row: the odds of its rivals, their sum, and the class's own standing u.
+ROWS_HEAD = {
+    "entry": "",
+    "margin": """\
 struct Row {  // exp(logit - largest logit) of a row, summed without the largest, and how many are largest
     real top;
     double others, ties;
@@ -90,16 +100,58 @@ __device__ __forceinline__ real rest_of_row(real z, const Row& row) {
 }
 
 // The lead of a class over the rest.
-__device__ __forceinline__ real margin_of(real z, real rest, const Row& row) {
+__device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     return (z == row.top ? real(0) : z - row.top) - words::log(rest);
 }
 
-// What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
-__device__ __forceinline__ real pull_of(real slope, real rest) {
-    return rest == 0 || slope == 0 ? real(0) : slope / rest;
+""" + PULL,
+    "lead": """\
+struct Row {  // the largest logit of a row, and how many are largest
+    real top;
+    double others, ties;
+};
+
+__device__ __forceinline__ real odds_of(real z, const Row& row) {
+    return row.top == row.top ? real(z == row.top) : row.top;
 }
 
-""")
+__device__ __forceinline__ real rest_of_row(real z, const Row& row) { return real(row.ties); }
+
+// The lead of a class over the largest.
+__device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
+    return z == row.top ? real(0) : z - row.top;
+}
+
+""" + PULL,
+}
+RIVALS = {
+    "entry": "",
+    "margin": """\
+            Row row = {-real(INFINITY), 0, 0};
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z > row.top) row.top = z;
+            }
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z == row.top) row.ties += 1;
+                else row.others += odds_of(z, row);
+            }
+""",
+    "lead": """\
+            Row row = {-real(INFINITY), 0, 0};
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z > row.top || z != z) row.top = z;  // a NaN stays in front
+            }
+            for (long long k = 0; k < classes; ++k) row.ties += predictions[first + k * inner] == row.top;
+""",
+}
+STANDING = {
+    "entry": "const real u = z;",
+    "margin": "const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);",
+}
+STANDING["lead"] = STANDING["margin"]
 
 ROWS_ARGUMENTS = Template("""\
     const real* predictions, const $target_type* targets, const real* weight, const real* class_weight,
@@ -117,19 +169,9 @@ $arguments) {
         double value = 0, row_weight = 0, broken = 0;
         if (here < rows) {
             const long long first = here / inner * classes * inner + here % inner;
-            Row row = {-real(INFINITY), 0, 0};
-            for (long long k = 0; k < classes; ++k) {
-                const real z = predictions[first + k * inner];
-                if (z > row.top) row.top = z;
-            }
-            for (long long k = 0; k < classes; ++k) {
-                const real z = predictions[first + k * inner];
-                if (z == row.top) row.ties += 1;
-                else row.others += odds_of(z, row);
-            }
-            real w = weight ? weight[here] : real(1);
+$rivals            real w = weight ? weight[here] : real(1);
             if (!(w >= 0 && w < real(INFINITY))) broken += 1;
-$body            if (values) values[here] = real(value);
+$label$checks$body            if (values) values[here] = real(value);
         }
         value = sum_of_block(value);
         row_weight = sum_of_block(row_weight);
@@ -154,50 +196,60 @@ LABEL = """\
 """
 
 HARD_BODY = Template("""\
-$label            if (class_weight) w *= class_weight[label];
+            if (class_weight) w *= class_weight[label];
             const real z = predictions[first + label * inner];
-            const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+            $standing
             real value_here, slope;
             element($call);
             value = words::weighted(w, value_here);
             row_weight = w;
             slope = words::weighted(w, slope * scale);
             if (gradient) {
-                const real pull = pull_of(-slope, rest);
-                for (long long k = 0; k < classes; ++k)
-                    gradient[first + k * inner] = words::weighted(pull, odds_of(predictions[first + k * inner], row));
-                gradient[first + label * inner] = slope;
+$pull                for (long long k = 0; k < classes; ++k)
+                    gradient[first + k * inner] = $rival;
+                gradient[first + label * inner] $set slope;
             }
 """)
 
 SOFT_BODY = Template("""\
-$label            double of_top = 0, of_rest = 0, shares = 0, sum = 0;
+            double of_top = 0, of_rest = 0, shares = 0, sum = 0;
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner], $y = $target;
 $check                const real of_class = class_weight ? class_weight[k] : real(1);
-                const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+                $standing
                 real value_here, slope;
                 element($call);
                 sum += words::weighted(of_class, value_here);
                 shares += of_class * $y;
-                (z == row.top ? of_top : of_rest) += pull_of(of_class * slope, rest);
-            }
+$pull            }
             value = words::weighted(w, real(sum));
             row_weight = class_weight ? w * shares : w;
             if (gradient) {
                 for (long long k = 0; k < classes; ++k) {
                     const real z = predictions[first + k * inner], $y = $target;
                     const real of_class = class_weight ? class_weight[k] : real(1);
-                    const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+                    $standing
                     real value_here, slope;
                     element($call);
                     slope *= of_class;
-                    const double own = pull_of(slope, rest);
-                    const real pull = real(z == row.top ? of_rest + (of_top - own) : of_top + (of_rest - own));
-                    gradient[first + k * inner] = words::weighted(w, (slope - odds_of(z, row) * pull) * scale);
+$left                    gradient[first + k * inner] = words::weighted(w, slope * scale);
                 }
             }
 """)
+PULLS = {
+    "entry": [],
+    "margin": ["(z == row.top ? of_top : of_rest) += pull_of(of_class * slope, rest);"],
+    "lead": ["of_top += pull_of(of_class * slope, rest);"],
+}
+LEFT = {
+    "entry": [],
+    "margin": [
+        "const double own = pull_of(slope, rest);",
+        "const real pull = real(z == row.top ? of_rest + (of_top - own) : of_top + (of_rest - own));",
+        "slope -= odds_of(z, row) * pull;",
+    ],
+    "lead": ["slope -= odds_of(z, row) * real(of_top);"],
+}
 
 # One block of threads per contiguous row of many classes.
 WIDE_ROWS = Template("""\
@@ -242,7 +294,7 @@ $arguments) {
         if (!(w >= 0 && w < real(INFINITY))) broken += 1;
 $label            if (class_weight) w *= class_weight[label];
         const real z = predictions[first + label];
-        const real rest = rest_of_row(z, row), u = margin_of(z, rest, row);
+        const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);
         real value_here, slope;
         element($call);
         slope = words::weighted(w, slope * scale);
@@ -369,17 +421,32 @@ def _check(name, domain, weight="w"):
 
 
 def _rows(plan, arguments, call, y, integer):
+    kind, wide = plan.row, ""
+    checks = []
+    for name, domain in plan.checks:
+        if name != y:
+            checks += ["for (long long k = 0; k < classes; ++k) {", f"    const real {name} = predictions[first + k * inner];"]
+            checks += [f"    {_check(name, domain)}", "}"]
     if plan.hard:
-        body = HARD_BODY.substitute(label=LABEL, call=call)
-        wide = WIDE_ROWS.substitute(arguments=arguments, label=LABEL.replace("            ", "        "), call=call)
-        return ROWS_HEAD.substitute() + ROWS.substitute(arguments=arguments, body=body) + wide
-    if integer:
-        target, check, label = "label == k ? real(1) : real(0)", [], LABEL
+        rivals = kind != "entry"
+        body = HARD_BODY.substitute(
+            standing=STANDING[kind], call=call, set="+=" if kind == "lead" else "=",
+            pull=_indent(["const real pull = pull_of(-slope, rest);"] if rivals else [], 16),
+            rival="words::weighted(pull, odds_of(predictions[first + k * inner], row))" if rivals else "0",
+        )  # fmt: skip
+        if kind == "margin":
+            label = LABEL.replace("            ", "        ")
+            wide = WIDE_ROWS.substitute(arguments=arguments, label=label, call=call)
     else:
-        target, label = "targets[first + k * inner]", ""
-        check = [_check(y, dict(plan.checks)[y])]
-    body = SOFT_BODY.substitute(label=label, y=y, target=target, check=_indent(check, 16), call=call)
-    return ROWS_HEAD.substitute() + ROWS.substitute(arguments=arguments, body=body)
+        target = "label == k ? real(1) : real(0)" if integer else "targets[first + k * inner]"
+        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y])]
+        body = SOFT_BODY.substitute(
+            y=y, target=target, check=_indent(rule, 16), standing=STANDING[kind], call=call,
+            pull=_indent(PULLS[kind], 16), left=_indent(LEFT[kind], 20),
+        )  # fmt: skip
+    return ROWS_HEAD[kind] + ROWS.substitute(
+        arguments=arguments, rivals=RIVALS[kind], label=LABEL if integer else "", checks=_indent(checks, 12), body=body
+    ) + wide  # fmt: skip
 
 
 @cache
@@ -425,7 +492,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = plan.hard and inner == 1 and classes >= WIDE
+        is_wide = plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)

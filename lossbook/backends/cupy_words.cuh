@@ -52,6 +52,8 @@ __device__ __forceinline__ real expm1(real x) { return WORDS_LIBRARY(expm1)(x); 
 
 __device__ __forceinline__ real sqrt(real x) { return WORDS_LIBRARY(sqrt)(x); }
 
+__device__ __forceinline__ real arctan(real x) { return WORDS_LIBRARY(atan)(x); }
+
 __device__ __forceinline__ real tanh(real x) { return WORDS_LIBRARY(tanh)(x); }
 
 __device__ __forceinline__ real magnitude(real x) { return WORDS_LIBRARY(fabs)(x); }
@@ -78,10 +80,6 @@ __device__ __forceinline__ real square(real x) { return x * x; }
 // w*x, and 0 where w is 0, however large x is.
 __device__ __forceinline__ real weighted(real w, real x) { return w == 0 ? real(0) : w * x; }
 
-__device__ __forceinline__ real xlogy(real a, real b) { return a == 0 && b == b ? real(0) : a * log(b); }
-
-__device__ __forceinline__ real xlog1py(real a, real b) { return a == 0 && b == b ? real(0) : a * log1p(b); }
-
 __device__ __forceinline__ real quotient(real a, real b) { return a == 0 && b == b ? real(0) : a / b; }
 
 __device__ __forceinline__ real reciprocal(real b) { return b == 0 ? real(0) : real(1) / b; }
@@ -95,6 +93,34 @@ __device__ __forceinline__ real share(real a, real b) {
     return (a / 2) / (a / 2 + b / 2);  // the sum of two finite numbers overflowed, or b is infinite, or one is NaN
 }
 
+// --- a right triangle with legs x and d > 0 ---------------------------------------------------------------------------
+
+// Whether x is the longer leg, the ratio of the legs, and the hypotenuse in units of the longer leg.
+struct Sides {
+    bool large;
+    real ratio, root;
+};
+
+__device__ __forceinline__ Sides sides(real x, real d) {
+    const real size = magnitude(x);
+    const bool large = size >= d;
+    const real ratio = large ? d / size : size / d;
+    return {large, ratio, sqrt(1 + ratio * ratio)};
+}
+
+// sqrt(x**2 + d**2) - d
+__device__ __forceinline__ real excess(real x, real d) {
+    const Sides s = sides(x, d);
+    return magnitude(x) * ((s.large ? real(1) : s.ratio) / ((s.large ? s.ratio : real(1)) + s.root));
+}
+
+// x/sqrt(x**2 + d**2)
+__device__ __forceinline__ real slant(real x, real d) {
+    const Sides s = sides(x, d);
+    const real size = (s.large ? real(1) : s.ratio) / s.root;
+    return x < 0 ? -size : size;
+}
+
 // --- powers ---------------------------------------------------------------------------------------------------------
 
 // b**k for b >= 0.
@@ -104,9 +130,9 @@ __device__ __forceinline__ real power(real b, real k) {
     return WORDS_LIBRARY(pow)(magnitude(b), k);      // without its sign, -0 to an odd power is 0
 }
 
-// k*b**(k - 1); finite at b = 0, where a factor that vanishes follows.
+// k*b**(k - 1); 0 for k < 1 at b = 0, where the true slope is infinite.
 __device__ __forceinline__ real power_slope(real b, real k) {
-    if (k == 0) return 0;
+    if (k == 0 || (k < 1 && b == 0)) return 0;
     if (!(b >= 0)) return not_a_number();
     const real base = k < 1 && b < smallest_normal ? smallest_normal : b;
     // From one half on, k - 1 is exact; below, its rounding would be magnified by log(b), and b**k/b is accurate.

@@ -60,8 +60,9 @@ class Kernel:
     typed: bool = False  # absent values are an empty array, so that there is one kernel to compile, not two
 
     def rows_in_block(self, classes):
-        """How many rows of a row loss make a block."""
-        return max(1, self.block // classes)
+        """How many rows of a row loss make a block: a multiple of what the processor takes at once, or one."""
+        rows = self.block // max(1, classes)
+        return rows - rows % 64 or rows - rows % 16 or 16 if self.block > 1 else 1
 
 
 def run(kernel, plan, call):
@@ -96,7 +97,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     if plan.shape == "rows":
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
-        options = (arrays.weight, call.class_weight, call.ignore, call.parameters, call.scale)
+        options = (arrays.weight, call.class_weight, call.ignore, call.parameters, call.scale, size)
     else:
         blocks = outer * classes * -(-inner // kernel.block)
         options = (arrays.weight, call.ignore, call.parameters, arrays.slopes)

@@ -7,6 +7,7 @@ does without are None, which Numba takes for another type and compiles away.
 """
 
 import hashlib
+import re
 import sys
 from functools import cache
 from importlib import metadata
@@ -104,16 +105,15 @@ $slopes_here        sums[block, $columns] = one_block(
             values[item, channel, start:stop] = terms[0, : stop - start]
 $sum_terms""")
 
-# Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorised.
+# Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorized.
 ROWS = Template("""\
-def loops(predictions, targets, weight, class_weight, ignore, parameters, scale, values, gradient, sums, first, last):
+def loops(
+    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+):
 $unpack    outer, classes, inner = predictions.shape
-    size = max(1, BLOCK // classes)  # rows of a tile
     per_item = (inner + size - 1) // size
-    odds = np.empty((classes, size), real)  # exp(logit - largest logit)
-$scratch    top, ties, part = np.empty(size, real), np.empty(size, real), np.empty(size, real)
-    w, value = np.empty(size, real), np.empty(size, real)
-    others = np.empty(size)  # the sum of the odds without the largest
+    odds = np.empty((classes, size), real)  # the predictions of a tile$then
+$scratch    w, value = np.empty(size, real), np.empty(size, real)
     for block in range(first, last):
         if inner == 1:
             item, start = block * size, 0
@@ -121,8 +121,9 @@ $scratch    top, ties, part = np.empty(size, real), np.empty(size, real), np.emp
         else:
             item, start = block // per_item, block % per_item * size
             n = min(size, inner - start)
+        broken, total, total_weight = real(0), 0.0, 0.0
         for b in range(n):
-            top[b], ties[b], others[b], w[b], value[b] = -real(np.inf), real(0), 0.0, real(1), real(0)
+            w[b], value[b] = real(1), real(0)
         if inner == 1:
             for b in range(n):
                 for k in range(classes):
@@ -131,29 +132,11 @@ $scratch    top, ties, part = np.empty(size, real), np.empty(size, real), np.emp
             for k in range(classes):
                 for b in range(n):
                     odds[k, b] = predictions[item, k, start + b]
-        for k in range(classes):
-            for b in range(n):
-                top[b] = odds[k, b] if odds[k, b] > top[b] else top[b]
-        for k in range(classes):  # a loop of its own: two conditional sums in one loop become branches
-            for b in range(n):
-                ties[b] += real(1) if odds[k, b] == top[b] else real(0)
-        for some in range(0, classes, 16):  # sixteen odds at a time, then in float64
-            for b in range(n):
-                part[b] = real(0)
-            for k in range(some, min(some + 16, classes)):
-                for b in range(n):
-                    largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
-                    e = exp(real(0) if largest else odds[k, b] - top[b])
-                    odds[k, b] = e
-                    part[b] += real(0) if largest else e
-            for b in range(n):
-                others[b] += part[b]
-        broken = 0
         if weight is not None:
             for b in range(n):
                 w[b] = weight[item + b, 0] if inner == 1 else weight[item, start + b]
-                broken += 0 if (w[b] >= real(0)) & (w[b] < real(np.inf)) else 1
-$body        for b in range(n):
+                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
+$label$check$rivals$body        for b in range(n):
             total += value[b]
             if values.size > 0:
                 if inner == 1:
@@ -165,116 +148,189 @@ $body        for b in range(n):
         sums[block, 2] = broken
 """)
 
-HARD_BODY = Template("""\
-        # the labelled class: its margin u over all the others
-        total, total_weight = 0.0, 0.0
+# The label of each row; a row without a valid one must have no weight.
+LABEL = """\
         for b in range(n):
             k = targets[item + b, 0] if inner == 1 else targets[item, start + b]
             if ignore is not None:
                 w[b] = real(0) if k == ignore else w[b]
             if k < 0 or k >= classes:
-                broken += 0 if w[b] == real(0) else 1
+                broken += real(0) if w[b] == real(0) else real(1)
                 w[b], k = real(0), 0
             label[b] = k
+"""
+
+# The classes that one class competes with, by the kind of row: their odds, their number, their sum.
+RIVALS = {
+    "entry": "",
+    "margin": """\
+        for b in range(n):
+            top[b], ties[b], others[b] = -real(np.inf), real(0), 0.0
+        for k in range(classes):
+            for b in range(n):
+                top[b] = odds[k, b] if odds[k, b] > top[b] else top[b]
+        for some in range(0, classes, 16):  # sixteen odds at a time, then in float64
+            for b in range(n):
+                part[b] = real(0)
+            for k in range(some, min(some + 16, classes)):
+                for b in range(n):
+                    largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
+                    e = exp(real(0) if largest else odds[k, b] - top[b])
+                    one = real(1) if largest else real(0)
+                    odds[k, b] = e
+                    ties[b] += one
+                    part[b] += e - one
+            for b in range(n):
+                others[b] += part[b]
+""",
+    "lead": """\
+        for b in range(n):
+            top[b], ties[b] = -real(np.inf), real(0)
+        for k in range(classes):
+            for b in range(n):  # a NaN stays in front
+                top[b] = odds[k, b] if (odds[k, b] > top[b]) | (odds[k, b] != odds[k, b]) else top[b]
+        for k in range(classes):
+            for b in range(n):
+                one = real(1) if odds[k, b] == top[b] else real(0)
+                odds[k, b] = one if top[b] == top[b] else top[b]
+                ties[b] += one
+""",
+}
+THEN = {"entry": "", "margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
+SCRATCH = {
+    "entry": [],
+    "margin": [
+        "top, ties, part = np.empty(size, real), np.empty(size, real), np.empty(size, real)",
+        "others = np.empty(size)  # the sum of the odds without the largest",
+    ],
+    "lead": ["top, ties = np.empty(size, real), np.empty(size, real)"],
+}
+# What the loss of class k of row b is a function of, before the logarithm of the odds of its rivals, `rest`.
+LOGIT = ["z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]", "largest = z == top[b]"]
+OWN = {
+    "entry": ["own = odds[k, b]"],
+    "margin": [
+        *LOGIT,
+        "own = real(0) if largest else z - top[b]",
+        "rest = rest_of_row(others[b], ties[b], odds[k, b], largest)",
+    ],
+    "lead": [*LOGIT, "own, rest = real(0) if largest else z - top[b], ties[b]"],
+}
+U = {"entry": "own", "margin": "own - log(rest)", "lead": "own"}
+# With soft targets: what the rivals of all classes take from their slopes, and the slope that is left to a class.
+PULLS = {
+    "entry": [],
+    "margin": [
+        "pull = pull_of(slope[k, b], rest)",
+        "of_top[b] += pull if largest else real(0)",
+        "of_rest[b] += real(0) if largest else pull",
+    ],
+    "lead": ["of_top[b] += pull_of(slope[k, b], rest)"],
+}
+LEFT = {
+    "entry": ["left = slope[k, b]"],
+    "margin": [
+        *OWN["margin"],
+        "pull = pull_of(slope[k, b], rest)",
+        "pull = of_rest[b] + (of_top[b] - pull) if largest else of_top[b] + (of_rest[b] - pull)",
+        "left = slope[k, b] - odds[k, b] * pull",
+    ],
+    "lead": ["left = slope[k, b] - odds[k, b] * of_top[b]"],
+}
+
+HARD_BODY = Template("""\
+        # the labelled class
+        for b in range(n):
+            k = label[b]
             if class_weight is not None:
                 w[b] *= class_weight[k]
             total_weight += w[b]
-            z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
-            largest = z == top[b]
-            own[b] = real(0) if largest else z - top[b]
-            rest[b] = rest_of_row(others[b], ties[b], odds[k, b], largest)
-        for b in range(n):
-            u = own[b] - log(rest[b])
+$own        for b in range(n):
             value_b, slope_b = element($call)
             value[b] = weighted(w[b], value_b)
             slope[b] = weighted(w[b], slope_b * scale)
-            pull[b] = -pull_of(slope[b], rest[b])
-        if gradient is not None:
+$pull        if gradient is not None:
             if inner == 1:
                 for b in range(n):
                     for k in range(classes):
-                        gradient[item + b, k, 0] = weighted(pull[b], odds[k, b])
-                    gradient[item + b, label[b], 0] = slope[b]
+                        gradient[item + b, k, 0] = $rival
+                    gradient[item + b, label[b], 0] $set slope[b]
             else:
                 for k in range(classes):
                     for b in range(n):
-                        gradient[item, k, start + b] = weighted(pull[b], odds[k, b])
+                        gradient[item, k, start + b] = $rival
                 for b in range(n):
-                    gradient[item, label[b], start + b] = slope[b]
+                    gradient[item, label[b], start + b] $set slope[b]
 """)
 
 SOFT_BODY = Template("""\
-        # every class: its margin u over all the others, its share y of the target
-        total, total_weight = 0.0, 0.0
+        # every class, and its share $y of the target
         for b in range(n):
-$classes_of_row            of_top[b], of_rest[b], row_weight[b] = real(0), real(0), real(0)
+            of_top[b], of_rest[b], row_weight[b] = real(0), real(0), real(0)
         for k in range(classes):
             of_class = real(1) if class_weight is None else class_weight[k]
             for b in range(n):
-                z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
-                largest = z == top[b]
-                rest = rest_of_row(others[b], ties[b], odds[k, b], largest)
-                u = (real(0) if largest else z - top[b]) - log(rest)
                 $y = $target
-$check                value_b, slope_b = element($call)
+$check$own                value_b, slope_b = element($call)
                 value[b] += weighted(of_class, value_b)
                 row_weight[b] += of_class * $y
                 slope[k, b] = of_class * slope_b
-                pull = pull_of(slope[k, b], rest)
-                of_top[b] += pull if largest else real(0)
-                of_rest[b] += real(0) if largest else pull
-        for b in range(n):
+$pulls        for b in range(n):
             value[b] = weighted(w[b], value[b])
             total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
         if gradient is not None:
             for k in range(classes):
                 for b in range(n):
-                    z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
-                    largest = z == top[b]
-                    rest = rest_of_row(others[b], ties[b], odds[k, b], largest)
-                    pull = pull_of(slope[k, b], rest)
-                    pull = of_rest[b] + (of_top[b] - pull) if largest else of_top[b] + (of_rest[b] - pull)
-                    d = weighted(w[b], (slope[k, b] - odds[k, b] * pull) * scale)
+$left                    left = weighted(w[b], left * scale)
                     if inner == 1:
-                        gradient[item + b, k, 0] = d
+                        gradient[item + b, k, 0] = left
                     else:
-                        gradient[item, k, start + b] = d
+                        gradient[item, k, start + b] = left
 """)
 
-# One long row at a time, vectorised along its classes.
+# One long row at a time, vectorized along its classes.
 WIDE_ROWS = Template("""\
 
 
-# The same for contiguous rows of many classes, one row at a time, vectorised along the classes.
+# The same for contiguous rows of many classes, one row at a time, vectorized along the classes.
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
-def wide(predictions, targets, weight, class_weight, ignore, parameters, scale, values, gradient, sums, first, last):
+def wide(
+    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+):
 $unpack    outer, classes, _ = predictions.shape
-    logits, odds = predictions.reshape(outer, classes), np.empty(classes, real)
+    logits, odds, tops = predictions.reshape(outer, classes), np.empty(classes, real), np.empty(64, real)
     for block in range(first, last):
         row = logits[block]
-        top = -real(np.inf)
-        for k in range(classes):
-            top = row[k] if row[k] > top else top
-        ties, others = 0, 0.0
-        for k in range(classes):  # a loop of its own: two conditional sums in one loop become branches
-            ties += 1 if row[k] == top else 0
+        tops[:] = -real(np.inf)
+        for some in range(0, classes - 63, 64):  # sixty-four maxima side by side, since one would be found in turn
+            for lane in range(64):
+                tops[lane] = row[some + lane] if row[some + lane] > tops[lane] else tops[lane]
+        for k in range(classes - classes % 64, classes):
+            tops[0] = row[k] if row[k] > tops[0] else tops[0]
+        top = tops[0]
+        for lane in range(64):
+            top = tops[lane] if tops[lane] > top else top
+        ties, others = 0.0, 0.0
         for some in range(0, classes, 256):  # some odds at a time, then in float64
-            part = real(0)
+            part, tied = real(0), real(0)
             for k in range(some, min(some + 256, classes)):
                 largest = row[k] == top  # so that infinite logits give their limit, and NaN stays NaN
                 e = exp(real(0) if largest else row[k] - top)
+                one = real(1) if largest else real(0)
                 odds[k] = e
-                part += real(0) if largest else e
+                tied += one
+                part += e - one
             others += part
-        w, broken = real(1), 0
+            ties += tied
+        w, broken = real(1), real(0)
         if weight is not None:
             w = weight[block, 0]
-            broken += 0 if (w >= real(0)) & (w < real(np.inf)) else 1
+            broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
         label = targets[block, 0]
         if ignore is not None:
             w = real(0) if label == ignore else w
         if label < 0 or label >= classes:
-            broken += 0 if w == real(0) else 1
+            broken += real(0) if w == real(0) else real(1)
             w, label = real(0), 0
         if class_weight is not None:
             w *= class_weight[label]
@@ -320,7 +376,7 @@ def source(plan, real=np.float32, integer=False):
     lines = [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     if rows:
-        spell.used |= {"exp", "log"}
+        spell.used |= {"exp", "log"} if plan.row == "margin" else set()
         call = ", ".join(inputs).replace("C", "real(classes)") if not plan.hard else ", ".join(inputs)
         text = _rows(plan, unpack, call, y, integer)
     else:
@@ -330,12 +386,12 @@ def source(plan, real=np.float32, integer=False):
         comment=f"The loss of one {'margin' if rows else 'element'} and its slope, step by step.",
         inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
     )  # fmt: skip
-    return head + (REST if rows else "") + LOOPS + text
+    return head + (REST if plan.row in ("margin", "lead") else "") + LOOPS + text
 
 
-def _check(name, domain):
+def _check(name, domain, weight="w"):
     rule = domain.condition(name, lambda value: f"real({value!r})")
-    return f"broken += real(0) if {rule} | (w == real(0)) else real(1)"
+    return f"broken += real(0) if {rule} | ({weight} == real(0)) else real(1)"
 
 
 def _sweep(plan, unpack, call, y, integer, terms, results):
@@ -386,37 +442,45 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
 
 
 def _rows(plan, unpack, call, y, integer):
-    """The loops over tiles of rows, and for class indices the loops over long rows."""
+    """The loops over tiles of rows, and for labels and margins the loops over long rows."""
+    kind, text = plan.row, ""
+    checks = [(name, domain) for name, domain in plan.checks if name != y]
+    check = [line for name, domain in checks for line in (
+        "for k in range(classes):", "    for b in range(n):", f"        {name} = odds[k, b]",
+        f"        {_check(name, domain, 'w[b]')}",
+    )]  # fmt: skip
     if plan.hard:
-        scratch = [
-            "own, rest = np.empty(size, real), np.empty(size, real)",
-            "slope, pull = np.empty(size, real), np.empty(size, real)",
-        ]
-        scratch += ["label = np.empty(size, np.int64)"]
-        text = ROWS.substitute(unpack=unpack, scratch=_indent(scratch, 4), body=HARD_BODY.substitute(call=call))
-        return text + WIDE_ROWS.substitute(unpack=unpack, call=call)
-    scratch = ["slope = np.empty((classes, size), real)"]
-    scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
+        scratch = ["slope = np.empty(size, real)", "u = np.empty(size, real)"]
+        own = [*OWN[kind], f"u[b] = {U[kind]}"] if kind != "margin" else [*OWN[kind], "u[b], rest_of[b] = own, rest"]
+        pull, rival = [], "real(0)"
+        if kind != "entry":
+            scratch += ["rest_of, pull = np.empty(size, real), np.empty(size, real)"]
+            rival = "weighted(pull[b], odds[k, b])"
+            pull = ["pull[b] = -pull_of(slope[b], rest_of[b])"]
+        if kind == "lead":
+            own += ["rest_of[b] = rest"]
+        u = "u[b] - log(rest_of[b])" if kind == "margin" else "u[b]"
+        body = HARD_BODY.substitute(
+            call=re.sub(r"\bu\b", u, call, count=1), own=_indent(own, 12), pull=_indent(pull, 12), rival=rival,
+            set="+=" if kind == "lead" else "=",
+        )  # fmt: skip
+        text = WIDE_ROWS.substitute(unpack=unpack, call=call) if kind == "margin" else ""
+    else:
+        scratch = ["slope = np.empty((classes, size), real)"]
+        scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
+        target = "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
+        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w[b]")]
+        body = SOFT_BODY.substitute(
+            y=y, target="real(1) if label[b] == k else real(0)" if integer else target, check=_indent(rule, 16),
+            own=_indent([*OWN[kind], f"u = {U[kind]}"], 16), call=call, pulls=_indent(PULLS[kind], 16),
+            left=_indent(LEFT[kind], 20),
+        )  # fmt: skip
     if integer:
         scratch += ["label = np.empty(size, np.int64)"]
-        of_row = [
-            "k = targets[item + b, 0] if inner == 1 else targets[item, start + b]",
-            "if ignore is not None:",
-            "    w[b] = real(0) if k == ignore else w[b]",
-            "if k < 0 or k >= classes:",
-            "    broken += 0 if w[b] == real(0) else 1",
-            "    w[b], k = real(0), 0",
-            "label[b] = k",
-        ]
-        target, check = "real(1) if label[b] == k else real(0)", []
-    else:
-        of_row, target = [], "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
-        rule = dict(plan.checks)[y].condition(y, lambda value: f"real({value!r})")
-        check = [f"broken += 0 if {rule} | (w[b] == real(0)) else 1"]
-    body = SOFT_BODY.substitute(
-        classes_of_row=_indent(of_row, 12), y=y, target=target, check=_indent(check, 16), call=call
-    )
-    return ROWS.substitute(unpack=unpack, scratch=_indent(scratch, 4), body=body)
+    return ROWS.substitute(
+        unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch], 4),
+        label=LABEL if integer else "", check=_indent(check, 8), rivals=RIVALS[kind], body=body,
+    ) + text  # fmt: skip
 
 
 @cache
@@ -447,6 +511,6 @@ def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     module = load(plan, call.real, call.integer)
     _, classes, inner = call.layout.three
-    if plan.hard and inner == 1 and classes >= WIDE:
+    if plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE:
         return host.run(host.Kernel(module.wide, 1, typed=True), plan, call)
     return host.run(host.Kernel(module.loops, BLOCK, typed=True), plan, call)

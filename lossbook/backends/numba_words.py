@@ -21,9 +21,9 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "below", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
-    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power", "sign", "smaller",
-    "softplus", "sqrt", "square", "tanh", "weighted", "xlog1py", "xlogy",
+    "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
+    "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
+    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -326,7 +326,7 @@ def power(b, k):
 
 @_word
 def power_slope(b, k):
-    """k * b**(k - 1); 0 for k = 0; for k < 1 and b below the smallest normal number, the slope at that number."""
+    """k * b**(k - 1); 0 for k = 0 and, for k < 1, at b = 0; finite for all other b."""
     real = type(b)
     smallest = _number(b, "smallest_normal")
     high, low = _log_parts(smallest if (b < smallest) & (k < 1) else b)
@@ -338,7 +338,7 @@ def power_slope(b, k):
     scale = real(0.5) if tiny else real(1)
     root = _growth(scale * exponent, scale * error)
     root = real(1) if (less == 0) & (b == b) else root
-    return real(0) if k == 0 else k * root * (root if tiny else real(1))
+    return real(0) if (k == 0) | ((k < 1) & (b == 0)) else k * root * (root if tiny else real(1))
 
 
 @_word
@@ -353,6 +353,39 @@ def log_cosh(x):
     f = cosh_less_one if small else _decay(real(2) * size, real(0))
     s = f / (real(2) + f)
     return (real(0) if small else size - real(math.log(2.0))) + (f + _fused(-s, f, _tail(s)))
+
+
+@_word
+def arctan(x):
+    """The angle, in radians, whose tangent is x."""
+    return math.atan(x)
+
+
+@_word
+def _sides(x, d):
+    """Whether x is the longer leg, the ratio of the legs, and the hypotenuse in units of the longer leg."""
+    real = type(x)
+    size = abs(x)
+    large = size >= d
+    ratio = (d if large else size) / (size if large else d)
+    return large, ratio, sqrt(real(1) + ratio * ratio)
+
+
+@_word
+def excess(x, d):
+    """sqrt(x**2 + d**2) - d for d > 0."""
+    real = type(x)
+    large, ratio, root = _sides(x, d)
+    return abs(x) * ((real(1) if large else ratio) / ((ratio if large else real(1)) + root))
+
+
+@_word
+def slant(x, d):
+    """x/sqrt(x**2 + d**2) for d > 0."""
+    real = type(x)
+    large, ratio, root = _sides(x, d)
+    size = (real(1) if large else ratio) / root
+    return -size if x < 0 else size
 
 
 # --- the logistic family ---------------------------------------------------------------------------------------------
@@ -456,18 +489,6 @@ def relative_entropy(p, q, d):
 
 
 # --- products, quotients and comparisons -----------------------------------------------------------------------------
-
-
-@_word
-def xlogy(a, b):
-    """a * log(b); 0 for a = 0."""
-    return a * log(type(a)(1) if (a == 0) & (b == b) else b)
-
-
-@_word
-def xlog1py(a, b):
-    """a * log(1 + b); 0 for a = 0."""
-    return a * log1p(type(a)(0) if (a == 0) & (b == b) else b)
 
 
 @_word

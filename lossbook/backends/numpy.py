@@ -116,8 +116,12 @@ def _broken(plan, blocks, live):
     count = 0
     for name, domain in plan.checks:
         block = blocks[name]
-        if not domain.values and domain.holds(np.minimum.reduce(block)) and domain.holds(np.maximum.reduce(block)):
+        if block is None:
             continue
+        if not domain.values and block.size:
+            least, most = np.minimum.reduce(block, axis=None), np.maximum.reduce(block, axis=None)
+            if domain.holds(least) and domain.holds(most):
+                continue
         broken = ~domain.holds(block)
         count += np.count_nonzero(broken if live is None else broken & live)
     return count
@@ -171,10 +175,9 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             sums[block, -1] = broken + _broken(plan, blocks, live)
 
 
-def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, values, d_z, sums, first, last):
+def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, size, values, d_z, sums, first, last):
     """Blocks first to last of a row loss; see `plan` for the margin and for what `hard` means."""
-    _, classes, inner = z.shape
-    size = max(1, BLOCK // classes)
+    classes, inner = z.shape[1:]
     per_item = -(-inner // size)
     with np.errstate(all="ignore"):
         for block in range(first, last):
@@ -198,8 +201,7 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, v
                 broken += np.count_nonzero(wrong & live)
                 live = live & ~wrong
                 target = np.where(live, target, 0)
-            else:
-                broken += np.count_nonzero(~((target >= 0) & (target <= 1)) & live)
+            broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, live)
             d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
             row_weight = np.where(live, row_weight * w, 0)
             value = np.where(live, value * w, 0)
@@ -210,8 +212,7 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, v
                 else:
                     values[item, part] = value
             if d is not None:
-                d *= w * z.dtype.type(scale)
-                np.copyto(d, 0, where=~live)
+                d = np.where(live, d * (w * z.dtype.type(scale)), 0)
                 if inner == 1:
                     d_z[item, :, 0] = d.T
                 else:
@@ -221,28 +222,25 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, v
 def _row_block(plan, module, z, y, class_weight, parameters, backward):
     """(gradient, value, weight) of the columns of z, shape (classes, rows)."""
     classes, count = z.shape
-    top = np.fmax.reduce(z, axis=0)
-    is_top = z == top
-    odds = np.exp(np.where(is_top, 0, z - top))  # exp(z - top), with the limit for infinite logits
-    ties = is_top.sum(axis=0)
-    others = np.sum(np.where(is_top, 0, odds), axis=0, dtype=np.float64)  # the sum without the largest
+    rivals = None if plan.row == "entry" else RIVALS[plan.row](z)
     if plan.hard:
         row = np.arange(count)
-        mine = is_top[y, row]
-        rest = np.where(mine, others + (ties - 1), others + (ties - odds[y, row])).astype(z.dtype)
-        own = z[y, row]
-        u = np.where(mine, 0, own - top) - np.log(rest)
+        u, rest = (z[y, row], None) if rivals is None else rivals.of(z, (y, row))
         (value,), slope = module.element(u, None, classes, *parameters, backward)
         row_weight = np.ones(count, z.dtype) if class_weight is None else class_weight[y]
         d = None
         if backward:
-            d = odds * np.where(rest == 0, 0, -slope / rest)
-            d[y, row] = slope
+            if rivals is None:
+                d = np.zeros_like(z)
+            else:
+                d = rivals.odds * np.where(rest == 0, 0, -slope / rest)
+                if not rivals.own_counts:
+                    d[y, row] = 0
+            d[y, row] += slope
             d *= row_weight
         return d, value * row_weight, row_weight
     spread = (np.arange(classes)[:, None] == y).astype(z.dtype) if y.dtype.kind in "iu" else y
-    rest = np.where(is_top, others + (ties - 1), others + (ties - odds)).astype(z.dtype)
-    u = np.where(is_top, 0, z - top) - np.log(rest)
+    u, rest = (z, None) if rivals is None else rivals.of(z, ...)
     (value,), slope = module.element(u, spread, classes, *parameters, backward)
     row_weight = np.ones(count, z.dtype)
     if class_weight is not None:
@@ -250,9 +248,51 @@ def _row_block(plan, module, z, y, class_weight, parameters, backward):
         row_weight = np.sum(spread * each, axis=0)
         value = np.where(each == 0, 0, value * each)
         slope = slope * each if backward else None
-    d = None
-    if backward:
-        pull = np.where(rest == 0, 0, slope / rest)
-        of_rest, of_top = np.where(is_top, 0, pull).sum(axis=0), np.where(is_top, pull, 0).sum(axis=0)
-        d = slope - odds * np.where(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
-    return d, value.sum(axis=0), row_weight
+    if not backward or rivals is None:
+        return slope, value.sum(axis=0), row_weight
+    slope = np.broadcast_to(slope, z.shape)
+    pull = np.where(rest == 0, 0, slope / rest)
+    is_top = rivals.is_top
+    of_rest, of_top = np.where(is_top, 0, pull).sum(axis=0), np.where(is_top, pull, 0).sum(axis=0)
+    if rivals.own_counts:
+        taken = of_rest + of_top
+    else:
+        taken = np.where(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+    return slope - rivals.odds * taken, value.sum(axis=0), row_weight
+
+
+class _Margin:
+    """What a class competes with: all the others, by their odds, exp(z - top)."""
+
+    own_counts = 0  # whether a class is among its own rivals
+
+    def __init__(self, z):
+        self.top = np.fmax.reduce(z, axis=0)
+        self.is_top = z == self.top
+        self.ties = self.is_top.sum(axis=0)
+        self.odds = np.exp(np.where(self.is_top, 0, z - self.top))  # with the limit for infinite logits
+        self.others = np.sum(np.where(self.is_top, 0, self.odds), axis=0, dtype=np.float64)  # without the largest
+
+    def of(self, z, at):
+        """(u, sum of the rivals' odds) of the classes at an index."""
+        mine = self.is_top[at]
+        rest = np.where(mine, self.others + (self.ties - 1), self.others + (self.ties - self.odds[at])).astype(z.dtype)
+        return np.where(mine, 0, z[at] - self.top) - np.log(rest), rest
+
+
+class _Lead:
+    """What a class competes with: the largest, itself included; those that tie share alike."""
+
+    own_counts = 1
+
+    def __init__(self, z):
+        self.top = np.maximum.reduce(z, axis=0)
+        self.is_top = z == self.top
+        self.ties = self.is_top.sum(axis=0).astype(z.dtype)
+        self.odds = np.where(self.top == self.top, self.is_top, self.top)  # NaN stays NaN
+
+    def of(self, z, at):
+        return np.where(self.is_top[at], 0, z[at] - self.top), self.ties
+
+
+RIVALS = {"margin": _Margin, "lead": _Lead}

@@ -7,14 +7,14 @@ which NumPy vectorises, and repaired for the rounding of 1 + e.
 
 import numpy as np
 from numpy import absolute as magnitude
-from numpy import exp, expm1, log, log1p, sign, sqrt, square, tanh
+from numpy import arctan, exp, expm1, log, log1p, sign, sqrt, square, tanh
 from numpy import maximum as larger
 from numpy import minimum as smaller
 
 __all__ = [
-    "Logistic", "below", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture",
-    "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid", "sigmoid_power", "sign",
-    "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
+    "Logistic", "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio",
+    "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
+    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
 ]  # fmt: skip
 
 
@@ -107,6 +107,24 @@ def log_cosh(x):
     return np.where(far <= 1, small, far - np.log(far.dtype.type(2)) + log1p(exp(-2 * far)))
 
 
+def _sides(x, d):
+    """(large, ratio, root) of a right triangle with legs x and d: the hypotenuse is the longer leg times root."""
+    size = np.absolute(x)
+    large = size >= d
+    ratio = np.minimum(size, d) / np.maximum(size, d)
+    return large, ratio, sqrt(1 + square(ratio))
+
+
+def excess(x, d):
+    large, ratio, root = _sides(x, d)
+    return np.absolute(x) * (np.where(large, 1, ratio) / (np.where(large, ratio, 1) + root))
+
+
+def slant(x, d):
+    large, ratio, root = _sides(x, d)
+    return np.copysign(np.where(large, 1, ratio) / root, x)
+
+
 def power(b, k):
     return np.power(b, k)
 
@@ -114,7 +132,9 @@ def power(b, k):
 def power_slope(b, k):
     if k == 0:
         return np.zeros_like(b)
-    return k * np.power(np.maximum(b, np.finfo(b.dtype).tiny) if k < 1 else b, k - 1)
+    if k >= 1:
+        return k * np.power(b, k - 1)
+    return np.where(b == 0, 0, k * np.power(np.maximum(b, np.finfo(b.dtype).tiny), k - 1))
 
 
 def weighted(w, x):

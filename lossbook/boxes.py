@@ -1,0 +1,113 @@
+"""Boxes as offsets from anchors, and back: the coordinates in which detectors regress boxes.
+
+Boxes and anchors are arrays of shape (..., 4), corners (x1, y1, x2, y2) in pixels; NumPy or CuPy. Offsets ("deltas")
+are (t_x, t_y, t_w, t_h), without unit: how far the center lies from the anchor's, in widths and heights of the
+anchor, and the logs of the ratios of the sizes.
+"""
+
+import math
+
+import numpy as np
+
+from lossbook import backends
+from lossbook.call import check_same
+from lossbook.domains import Domain
+from lossbook.errors import DomainError, ShapeError
+from lossbook.labels import floats, parameter, plain, refuse
+
+__all__ = ["decode_boxes", "encode_boxes"]
+
+CLIP = math.log(1000 / 16)
+Clip = Domain("Clip", "parameter", ">= 0", "a number that is not negative, or infinity", 0.0)
+
+
+def encode_boxes(boxes, anchors):
+    """The offsets (t_x, t_y, t_w, t_h) of boxes from their anchors.
+
+        t_x = (x - x_a)/w_a    t_y = (y - y_a)/h_a    t_w = log(w/w_a)    t_h = log(h/h_a)
+
+    with centers x, y, widths w and heights h. boxes: (..., 4), float16, float32 or float64; anchors: the same shape,
+    any real dtype. The result has the shape and dtype of the boxes; float16 is computed in float32, and float32 boxes
+    with float64 (or wide integer) anchors in float64. Nothing cancels: offsets from an anchor that nearly is the box
+    are good to a few ulp, too.
+
+    ShapeError for shapes that differ, which never broadcast, or do not end in 4; DomainError for boxes or anchors that
+    are inverted, without area or not finite. Source: Ren, He, Girshick and Sun 2015, Faster R-CNN, NIPS, equation 2.
+    """
+    where = "detection.encode_boxes"
+    boxes, anchors, xp, given = _arguments(where, "boxes", boxes, anchors)
+    low, high, size = _corners(where, "boxes", boxes)
+    anchor_low, anchor_high, anchor_size = _corners(where, "anchors", anchors)
+    offsets = xp.empty(boxes.shape, given)
+    with np.errstate(all="ignore"):  # in the branch that is not taken; and a float16 result may overflow
+        low, low_rest = _sum(low, -anchor_low)
+        high, high_rest = _sum(high, -anchor_high)
+        moved, moved_rest = _sum(high, low)
+        grown, grown_rest = _sum(high, -low)
+        moved += moved_rest + (high_rest + low_rest)  # twice the way of the center
+        grown += grown_rest + (high_rest - low_rest)  # the difference of the sizes
+        grown /= anchor_size
+        near = abs(grown) <= 0.5
+        offsets[..., :2] = moved / anchor_size / 2
+        offsets[..., 2:] = xp.where(near, xp.log1p(grown), xp.log(size / anchor_size))
+    return offsets
+
+
+def decode_boxes(deltas, anchors, *, clip=CLIP):
+    """The boxes (x1, y1, x2, y2), in pixels, that lie at these offsets from their anchors: `encode_boxes`, undone.
+
+    deltas: (..., 4), float16, float32 or float64; anchors: the same shape, any real dtype. The result has the shape
+    and dtype of the deltas; float16 is computed in float32. t_w and t_h are cut at `clip`, as is usual: an untrained
+    network could ask for a box of e**100 widths. The default, log(1000/16), lets an anchor of 16 pixels grow to 1000;
+    clip=math.inf cuts nothing.
+
+    Offsets of 0 give the anchor back exactly, and x1 <= x2, y1 <= y2 always. Corners are good to a few ulp of the
+    largest of the terms: the anchor's corner, w_a*t_x and w_a*(exp(t_w) - 1)/2. A NaN among the offsets gives NaN.
+
+    ShapeError for shapes that differ, which never broadcast, or do not end in 4; DomainError for anchors that are
+    inverted, without area or not finite, and for a negative clip. Source: Ren, He, Girshick and Sun 2015, Faster
+    R-CNN, NIPS, equation 2, solved for the box.
+    """
+    where = "detection.decode_boxes"
+    deltas, anchors, xp, given = _arguments(where, "deltas", deltas, anchors)
+    low, high, size = _corners(where, "anchors", anchors)
+    clip = parameter(where, "clip", clip, Clip)
+    boxes = xp.empty(deltas.shape, given)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite offsets, and results too large for float16
+        moved = deltas[..., :2]
+        grown = xp.expm1(xp.minimum(deltas[..., 2:], clip)) / 2
+        low = low + size * (moved - grown)
+        boxes[..., :2] = low
+        boxes[..., 2:] = xp.maximum(high + size * (moved + grown), low)  # rounding must not invert a narrow box
+    return boxes
+
+
+def _arguments(where, name, array, anchors):
+    """Both arrays in the type to compute in, the array module, and the dtype of the result."""
+    array, anchors = floats(where, name, array), plain(where, "anchors", anchors)
+    on_device = backends.is_cupy(array) or backends.is_cupy(anchors)
+    xp = backends.choose(where, None if on_device else "numpy", (array, anchors)).xp
+    if anchors.dtype.kind not in "fiu":
+        raise DomainError(f"{where}: anchors must hold real numbers; got dtype {anchors.dtype}")
+    if array.ndim == 0 or array.shape[-1] != 4:
+        raise ShapeError(f"{where}: {name} must have shape (..., 4); got {array.shape}")
+    check_same(where, "anchors", anchors.shape, array.shape, f"{name} has")
+    real = np.result_type(array.dtype, anchors.dtype, np.float32)
+    return array.astype(real, copy=False), anchors.astype(real, copy=False), xp, array.dtype
+
+
+def _corners(where, name, boxes):
+    """(x1, y1), (x2, y2) and (width, height), each of shape (..., 2); boxes without a finite area are refused."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = high - low
+    bad = ~((size > 0) & (size < np.inf)).all(axis=-1)
+    refuse(where, name, "must be finite corners (x1, y1, x2, y2) with x1 < x2 and y1 < y2", boxes, bad)
+    return low, high, size
+
+
+def _sum(a, b):
+    """The sum of a and b, and what its rounding lost, exactly (Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    total = a + b
+    seen = total - a
+    return total, (a - (total - seen)) + (b - seen)

@@ -1,0 +1,249 @@
+"""Targets and weights made from class labels: one-hot encoding, label smoothing and class weights.
+
+The functions take NumPy and CuPy arrays, and answer with arrays of the same kind. Dask arrays are taken block by
+block: `one_hot` and `smooth` stay lazy, `class_weights` counts at once.
+"""
+
+import math
+import numbers
+
+import numpy as np
+
+from lossbook import backends
+from lossbook.domains import Domain, Fraction
+from lossbook.errors import DomainError, ShapeError
+from lossbook.loss import WORKING
+
+__all__ = ["class_weights", "one_hot", "smooth"]
+
+PIECE = 1 << 20  # labels that are widened to int64 and counted at a time
+
+Decay = Domain("Decay", "parameter", "in [0, 1)", "a number in [0, 1)", 0.0, math.nextafter(1.0, 0.0))
+
+
+def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
+    """Class indices as a distribution over the classes: 1 at the label, 0 elsewhere.
+
+    y             integers (or bools) of shape (N, *space), each in 0..classes - 1 or equal to ignore_index
+    classes       C, the number of classes
+    axis          where the result has its class axis: 1 gives (N, C, *space)
+    ignore_index  a label that stands for "unknown": its column is 0 for all classes, so losses that are sums over
+                  classes of y times a cost give 0 there; it may be one of 0..classes - 1 or any other integer
+    dtype         of the result, float32 unless told
+
+    ShapeError for an axis that the result has not; DomainError for a label that is no class, or y that is no integers.
+    """
+    where = "labels.one_hot"
+    y = integers(where, y)
+    _check_classes(where, classes, ignore_index)
+    axis = _check_axis(where, "y", y.shape, y.ndim + 1, axis)
+    arguments = int(classes), axis, ignore_index, np.dtype(dtype)
+    if not is_dask(y):
+        return _one_hot(y, *arguments)
+    chunks = (*y.chunks[:axis], (int(classes),), *y.chunks[axis:])
+    return y.map_blocks(_one_hot, *arguments, new_axis=axis, chunks=chunks, dtype=dtype)
+
+
+def _one_hot(y, classes, axis, ignore_index, dtype, block_info=None):
+    xp = array_module(y)
+    live = _live("labels.one_hot", y, classes, ignore_index, _start(block_info))
+    column = xp.arange(classes).reshape(-1, *(1,) * (y.ndim - axis))
+    hot = xp.expand_dims(y, axis) == column
+    if ignore_index is not None:
+        hot &= xp.expand_dims(live, axis)
+    return hot.astype(dtype, copy=False)
+
+
+def smooth(targets, epsilon=0.1, *, axis=1):
+    """Label smoothing: (1 - epsilon)*targets + epsilon/C, the targets mixed with the uniform distribution.
+
+    targets  float16, float32 or float64 of shape (N, C, *space): a distribution over the classes along `axis`
+    epsilon  the share of the uniform distribution, in [0, 1]
+
+    The result has the shape and the dtype of the targets (float16 is computed in float32). The right class of a
+    one-hot target keeps 1 - epsilon + epsilon/C. Where epsilon is instead shared among the C - 1 wrong classes alone,
+    epsilon*C/(C - 1) gives the same here. A column of zeros, an ignored label, becomes epsilon/C in every class: to
+    go on ignoring it, give the loss a weight of 0 there.
+
+    ShapeError for an axis that the targets have not; DomainError for targets or epsilon outside [0, 1], and for
+    targets of another dtype. Source: Szegedy et al. 2016, Rethinking the Inception Architecture for Computer Vision,
+    CVPR, section 7.
+    """
+    where = "labels.smooth"
+    targets = floats(where, "targets", targets)
+    epsilon = parameter(where, "epsilon", epsilon, Fraction)
+    axis = _check_axis(where, "targets", targets.shape, targets.ndim, axis)
+    arguments = epsilon, epsilon / max(1, targets.shape[axis])
+    if not is_dask(targets):
+        return _smooth(targets, *arguments)
+    return targets.map_blocks(_smooth, *arguments, dtype=targets.dtype)
+
+
+def _smooth(targets, epsilon, uniform, block_info=None):
+    bad = ~((targets >= 0) & (targets <= 1))
+    refuse("labels.smooth", "targets", "must be in [0, 1]", targets, bad, _start(block_info))
+    real = WORKING[targets.dtype.newbyteorder("=")]
+    mixed = (1 - epsilon) * targets.astype(real, copy=False)
+    mixed += uniform
+    return mixed.astype(targets.dtype, copy=False)
+
+
+def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None):
+    """One weight per class, larger for rarer classes, from the labels y: what a loss takes as `class_weight`.
+
+    y             integers (or bools) of any shape, each in 0..classes - 1 or equal to ignore_index
+    classes       C, the number of classes
+    method        "inverse": N/(C*N_c) for the N_c labels of class c among N, so that the weights of all labels add up
+                  to N if every class occurs; scikit-learn calls it "balanced".
+                  "effective": 1/E_c for the effective number of samples E_c = (1 - beta**N_c)/(1 - beta), scaled to add
+                  up to C; beta = 0 weighs all classes the same, beta towards 1 comes to inverse frequencies.
+    beta          in [0, 1), for "effective" alone
+    ignore_index  a label that is not counted
+
+    The result has dtype float64 and shape (C,). "inverse" is correctly rounded, "effective" good to a few ulp for any
+    beta. A class that does not occur has weight 0: its formula says infinity, but no label would ever be multiplied
+    with it, and infinity times the 0 of a one-hot target or of an empty sum would turn a whole loss into NaN.
+
+    DomainError for a label that is no class, y that is no integers, another method or a beta outside [0, 1). Sources:
+    King and Zeng 2001, Logistic Regression in Rare Events Data, Political Analysis 9(2), 137-163 (weighting); Cui, Jia,
+    Lin, Song and Belongie 2019, Class-Balanced Loss Based on Effective Number of Samples, CVPR, sections 3 and 4.
+    """
+    where = "labels.class_weights"
+    y = integers(where, y)
+    _check_classes(where, classes, ignore_index)
+    if method not in ("inverse", "effective"):
+        raise DomainError(f"{where}: method must be 'inverse' or 'effective'; got {method!r}")
+    beta = parameter(where, "beta", beta, Decay)
+    arguments = int(classes), ignore_index
+    if is_dask(y):
+        chunks = (*((1,) * blocks for blocks in y.numblocks), (int(classes),))
+        counts = y.map_blocks(_count, *arguments, new_axis=y.ndim, chunks=chunks, dtype=np.int64)
+        counts = counts.sum(axis=tuple(range(y.ndim))).compute()
+    else:
+        counts = _count(y, *arguments).reshape(-1)
+    counts = to_host(counts)
+    occurs = counts > 0
+    number = counts[occurs]
+    weights = np.zeros(counts.shape)
+    if method == "inverse":
+        weights[occurs] = number.sum() / (number * counts.size)
+    else:
+        # expm1 keeps the digits that 1 - beta**N_c would lose for beta near 1; the factor 1 - beta is common to all.
+        inverse = -1 / np.expm1(number * (math.log(beta) if beta else -math.inf))
+        weights[occurs] = inverse * (counts.size / math.fsum(inverse)) if inverse.size else inverse
+    return array_module(y).asarray(weights)
+
+
+def _count(y, classes, ignore_index, block_info=None):
+    """How often each class occurs, with an axis of length 1 for each axis of y."""
+    xp = array_module(y)
+    live = _live("labels.class_weights", y, classes, ignore_index, _start(block_info)).ravel()
+    y, shape = y.ravel(), (*(1,) * y.ndim, classes)
+    counts = xp.zeros(classes, dtype=np.int64)
+    for first in range(0, y.size, PIECE):
+        piece = slice(first, first + PIECE)
+        counted = y[piece][live[piece]].astype(np.int64)
+        if counted.size:  # CuPy's bincount takes no empty array
+            counts += xp.bincount(counted, minlength=classes)
+    return counts.reshape(shape)
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+
+def is_dask(array):
+    """Whether an array is Dask's."""
+    return type(array).__module__.partition(".")[0] == "dask"
+
+
+def array_module(array):
+    """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
+    return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
+
+
+def to_host(array):
+    """A NumPy array of what may be on the device."""
+    return array.get() if backends.is_cupy(array) else array
+
+
+def _start(block_info):
+    """Where a block begins in its Dask array; nothing for an array that is no block."""
+    return tuple(first for first, _ in block_info[0]["array-location"]) if block_info else ()
+
+
+def plain(where, name, array):
+    """A NumPy, CuPy or Dask array; lists become NumPy arrays, masked arrays are refused."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise DomainError(f"{where}: {name} must be a plain array; got a masked array")
+    return array if backends.is_cupy(array) or is_dask(array) else np.asarray(array)
+
+
+def integers(where, y, kinds="iub"):
+    """An array of labels."""
+    y = plain(where, "y", y)
+    if y.dtype.kind not in kinds:
+        raise DomainError(f"{where}: y must hold integers; got dtype {y.dtype}")
+    return y
+
+
+def floats(where, name, array):
+    """An array of one of the three dtypes that the package computes with."""
+    array = plain(where, name, array)
+    if array.dtype.newbyteorder("=") not in WORKING:
+        raise DomainError(f"{where}: {name} must be float16, float32 or float64; got dtype {array.dtype}")
+    return array
+
+
+def parameter(where, name, value, domain):
+    """A number of a domain, as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise DomainError(f"{where}: {name} must be a number {domain.rule}; got {value!r}")
+    if not domain.holds(value):
+        raise DomainError(f"{where}: {name} must be {domain.rule}; got {value!r}")
+    return float(value)
+
+
+def refuse(where, name, rule, array, bad, start=()):
+    """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is."""
+    if not bool(bad.any()):
+        return
+    place = tuple(np.argwhere(to_host(bad))[0].tolist())
+    found = array[place].tolist()
+    if start:
+        place = tuple(index + first for index, first in zip(place, start, strict=True))
+    suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
+    raise DomainError(f"{where}: {name} {rule}; got {found}{suffix}")
+
+
+def _is_integer(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _check_classes(where, classes, ignore_index):
+    if not _is_integer(classes) or classes < 1:
+        raise DomainError(f"{where}: classes must be a positive integer; got {classes!r}")
+    if ignore_index is not None and not _is_integer(ignore_index):
+        raise DomainError(f"{where}: ignore_index must be an integer or None; got {ignore_index!r}")
+
+
+def _check_axis(where, name, shape, axes, axis):
+    """The axis as a number that is not negative, of an array with so many axes."""
+    if not axes:
+        raise ShapeError(f"{where}: {name} must have a class axis; got shape {shape}")
+    if not _is_integer(axis) or not -axes <= axis < axes:
+        rule = f"must be in {-axes}..{axes - 1} for {name} of shape {shape}"
+        raise ShapeError(f"{where}: axis {rule}; got {axis!r}")
+    return int(axis) % axes
+
+
+def _live(where, y, classes, ignore_index, start):
+    """Where y is a class that counts; a label that is neither a class nor ignored is refused."""
+    xp = array_module(y)  # numbers that may not fit the dtype of y are compared as arrays
+    live = (y >= 0) & (y < xp.asarray(classes))
+    rule = f"must be a class index in 0..{classes - 1}"
+    if ignore_index is None:
+        refuse(where, "y", rule, y, ~live, start)
+        return live
+    counted = y != xp.asarray(ignore_index)
+    refuse(where, "y", f"{rule} or ignore_index={ignore_index}", y, counted & ~live, start)
+    return live & counted
