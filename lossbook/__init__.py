@@ -1,9 +1,20 @@
 """Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
 
-from lossbook import binary, divergence, multiclass, multilabel, regression, segmentation
+from lossbook import (
+    adversarial,
+    binary,
+    detection,
+    divergence,
+    labels,
+    multiclass,
+    multilabel,
+    regression,
+    segmentation,
+)
 from lossbook.backends import use
 from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
+    Box,
     Classes,
     Flag,
     Fraction,
@@ -16,13 +27,15 @@ from lossbook.domains import (
     Probability,
     Real,
     Sign,
+    TrueBox,
 )
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.loss import Loss, loss
 
 __version__ = "0.1.0"
 __all__ = [
-    "BackendError", "Classes", "DomainError", "Flag", "Fraction", "Label", "LogProbability", "Logit", "Loss",
-    "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "binary", "divergence",
-    "get_threads", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use",
+    "BackendError", "Box", "Classes", "DomainError", "Flag", "Fraction", "Label", "LogProbability", "Logit", "Loss",
+    "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "TrueBox", "adversarial",
+    "binary", "detection", "divergence", "get_threads", "labels", "loss", "multiclass", "multilabel", "regression",
+    "segmentation", "set_threads", "use",
 ]  # fmt: skip

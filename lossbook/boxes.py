@@ -74,11 +74,11 @@ def decode_boxes(deltas, anchors, *, clip=CLIP):
     clip = parameter(where, "clip", clip, Clip)
     boxes = xp.empty(deltas.shape, given)
     with np.errstate(over="ignore", invalid="ignore"):  # infinite offsets, and results too large for float16
-        moved = deltas[..., :2]
-        grown = xp.expm1(xp.minimum(deltas[..., 2:], clip)) / 2
-        low = low + size * (moved - grown)
+        moved = size * deltas[..., :2]
+        grown = size / 2 * xp.expm1(xp.minimum(deltas[..., 2:], clip))
+        low = low + (moved - grown)
         boxes[..., :2] = low
-        boxes[..., 2:] = xp.maximum(high + size * (moved + grown), low)  # rounding must not invert a narrow box
+        boxes[..., 2:] = xp.maximum(high + (moved + grown), low)  # rounding must not invert a narrow box
     return boxes
 
 

@@ -63,7 +63,8 @@ class Call:
 
     @property
     def rows(self):
-        return self.plan.shape == "rows"
+        """Whether one value belongs to a row of classes, or to the corners of a box."""
+        return self.plan.shape in ("rows", "boxes")
 
     @property
     def overlap(self):
@@ -251,6 +252,10 @@ class Call:
                 if array is None:
                     continue
                 value = host(array[index])
+                if domain.components:
+                    value = np.moveaxis(value, self.layout.axis, 0)
+                    self._report_boxes(name, value, domain.holds(value) | ~np.asarray(live), piece, domain.rule)
+                    continue
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
@@ -262,6 +267,15 @@ class Call:
                     f"must be {domain.rule}",
                 )
         raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
+
+    def _report_boxes(self, name, value, good, at, rule):
+        if not np.all(good):
+            where = tuple(np.argwhere(~np.atleast_1d(good))[0])
+            found = value.reshape(len(value), *np.atleast_1d(good).shape)[:, *where]
+            corners = tuple(float(corner) for corner in found)
+            place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False))
+            suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
+            raise DomainError(f"{self.loss}: {name} must be {rule}; got {corners}{suffix}")
 
     def _report(self, name, value, good, at, rule):
         if np.all(good):

@@ -13,8 +13,8 @@ from math import inf
 import sympy
 
 __all__ = [
-    "Classes", "Domain", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative", "Outcome", "Positive",
-    "Probability", "Real", "Sign",
+    "Box", "Classes", "Domain", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative", "Outcome",
+    "Positive", "Probability", "Real", "Sign", "TrueBox",
 ]  # fmt: skip
 
 
@@ -30,6 +30,7 @@ class Domain:
     high: float = inf
     open_low: bool = False
     values: tuple[float, ...] = ()
+    components: tuple[str, ...] = ()  # the argument is a vector of these: a box of corners
 
     @property
     def bounded(self):
@@ -39,10 +40,18 @@ class Domain:
     @property
     def checked(self):
         """Whether any number of the working type can break the rule."""
-        return self.low > -inf or self.high < inf
+        return self.low > -inf or self.high < inf or bool(self.components)
 
     def holds(self, value):
-        """Elementwise truth of the rule; a NaN breaks the rule of a target, and passes through a prediction."""
+        """Elementwise truth of the rule; a NaN breaks the rule of a target, and passes through a prediction.
+
+        Of a box, whose corners stand along the first axis, the truth is one for all four.
+        """
+        if self.components:
+            x1, y1, x2, y2 = value
+            if self.role == "prediction":
+                return ~((x1 > x2) | (y1 > y2))
+            return (x1 <= x2) & (y1 <= y2)
         if self.values:
             result = value == self.values[0]
             for other in self.values[1:]:
@@ -55,6 +64,11 @@ class Domain:
         """The rule as kernel text for the element `name`, without branches; `real` wraps a literal."""
         if not self.checked:
             return ""
+        if self.components:
+            x1, y1, x2, y2 = (f"{name}_{component}" for component in self.components)
+            rule = f"({x1} <= {x2}) & ({y1} <= {y2})"
+            nan = " | ".join(f"({corner} != {corner})" for corner in (x1, y1, x2, y2))
+            return f"{rule} | {nan}" if self.role == "prediction" else rule
         if self.values:
             return " | ".join(f"({name} == {real(value)})" for value in self.values)
         bounds = [f"({name} {'>' if self.open_low else '>='} {real(self.low)})"] if self.low > -inf else []
@@ -67,6 +81,12 @@ class Domain:
         if self.open_low:
             return sympy.Symbol(name, positive=True)
         return sympy.Symbol(name, nonnegative=True) if self.low >= 0 else sympy.Symbol(name, real=True)
+
+    def argument(self, name):
+        """What a declaration is called with: the symbol, or the symbols of a vector."""
+        if not self.components:
+            return self.symbol(name)
+        return tuple(sympy.Symbol(f"{name}_{component}", real=True) for component in self.components)
 
     def __repr__(self):
         return self.name
@@ -88,6 +108,10 @@ Classes = Domain(
     0.0,
     1.0,
 )
+
+CORNERS, IN_ORDER = ("x1", "y1", "x2", "y2"), "a box with x1 <= x2 and y1 <= y2"
+Box = Domain("Box", "prediction", IN_ORDER, "predicted boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
+TrueBox = Domain("TrueBox", "target", IN_ORDER, "true boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
 
 Positive = Domain("Positive", "parameter", "> 0 and finite", "a positive number", 0.0, 1.7e308, open_low=True)
 NonNegative = Domain("NonNegative", "parameter", ">= 0 and finite", "a number that is not negative", 0.0, 1.7e308)

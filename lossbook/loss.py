@@ -9,6 +9,7 @@ The signature is the signature, annotations are the domains, defaults the defaul
 once with SymPy symbols, is the formula.
 """
 
+import copy
 import inspect
 import numbers
 import sys
@@ -42,13 +43,40 @@ def loss(function=None, *, source="", properties=None):
     return Loss(function, source, properties or {})
 
 
+class Shown:
+    """An attribute that a loss works out when it is asked for, so that `import lossbook` builds no formula.
+
+    The class itself keeps what it has under that name, such as its own docstring.
+    """
+
+    def __init__(self, make, of_class=None):
+        self.make, self.of_class = make, of_class
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, loss, owner):
+        if loss is None:
+            if self.of_class is None:
+                raise AttributeError(self.name)
+            return self.of_class
+        value = self.make(loss)
+        vars(loss)[self.name] = value
+        return value
+
+
 class Loss:
-    """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+    __doc__ = Shown(
+        lambda self: self._document(inspect.cleandoc(self._function.__doc__ or "")),
+        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
 
     Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
     "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
     (its slope along the prediction), `latex`.
-    """
+    """,
+    )
+    signature = Shown(lambda self: self._public_signature())
+    __signature__ = Shown(lambda self: self.signature)
 
     def __init__(self, function, reference, properties):
         self._function = function
@@ -71,9 +99,6 @@ class Loss:
         self._by_class = self._target is not None and self._arguments[self._target].name == "Classes"
         if not home.startswith("lossbook."):  # the package's own are proven by its tests
             self._try_formula()
-        self.signature = self._public_signature()
-        self.__signature__ = self.signature
-        self.__doc__ = self._document(inspect.cleandoc(function.__doc__ or ""))
 
     # --- declaration -----------------------------------------------------------------------------------------------
 
@@ -117,13 +142,13 @@ class Loss:
         key = tuple(flags.get(name, self._defaults[name]) for name in self._flags)
         form = self._forms.get(key)
         if form is None:
-            symbols = {n: d.symbol(n) for n, d in self._arguments.items() if d.role != "flag"}
+            given = {n: d.argument(n) for n, d in self._arguments.items() if d.role != "flag"}
             recorded = []
             token = words.steps.set(recorded)
             try:
                 expression = self._function(
-                    *(symbols[name] for name in self._arrays),
-                    **{name: symbols[name] for name in self._parameters},
+                    *(given[name] for name in self._arrays),
+                    **{name: given[name] for name in self._parameters},
                     **dict(zip(self._flags, key, strict=True)),
                 )
                 expression = sympy.sympify(expression, strict=True)
@@ -133,26 +158,48 @@ class Loss:
                 words.steps.reset(token)
             recorded = [(symbol, _in_words(value)) for symbol, value in recorded]
             expression = _in_words(expression)
-            known = set(symbols.values()) | {symbol for symbol, _ in recorded} | {words.classes}
+            domains = {}
+            for name, symbols in given.items():
+                domains |= dict.fromkeys(symbols if isinstance(symbols, tuple) else (symbols,), self._arguments[name])
+            known = set(domains) | {symbol for symbol, _ in recorded} | {words.classes}
             for part in (expression, *(value for _, value in recorded)):
                 if not isinstance(part, sympy.Expr) or part.has(sympy.Piecewise):
                     raise TypeError(f"{self.name}: the body must return an expression without Piecewise; got {part}")
                 if unknown := part.free_symbols - known:
                     raise TypeError(f"{self.name}: the formula has symbols that are not arguments: {unknown}")
             form = self._forms[key] = Form(
-                symbols[self._arrays[0]],
-                symbols[self._target] if self._target else None,
-                tuple(symbols[name] for name in self._parameters),
-                {symbols[name]: self._arguments[name] for name in symbols},
+                given[self._arrays[0]],
+                given[self._target] if self._target else None,
+                tuple(given[name] for name in self._parameters),
+                domains,
                 tuple(recorded),
                 expression,
             )
         return form
 
     def of(self, *arrays, **parameters):
-        """The formula of this loss for other symbols or expressions, to be used in another declaration."""
+        """The formula of this loss for other symbols or expressions, with its named steps, in another declaration."""
         given = {name: parameters.get(name, value) for name, value in self._defaults.items()}
         return self._function(*arrays, **given)
+
+    def formula_of(self, *arrays, **parameters):
+        """The formula as one expression, for other symbols or expressions."""
+        form = self._form({})
+        names = {
+            symbol: parameters.get(symbol.name, sympy.nsimplify(self._defaults[symbol.name], rational=True))
+            for symbol in form.parameters
+        }
+        return self.formula.xreplace(dict(zip(form.arrays, arrays, strict=True)) | names)
+
+    def with_parameters(self, **parameters):
+        """This loss with other defaults: `tversky.with_parameters(alpha=0.3, beta=0.7)`."""
+        flags, values = self._settings(parameters)
+        other = copy.copy(self)
+        other._defaults = {name: {**flags, **values}[name] for name in self._defaults}
+        other._forms, other._plans = {}, {}
+        for name in ("signature", "__signature__", "__doc__", "summary"):
+            vars(other).pop(name, None)
+        return other
 
     def _plan(self, flags, parameters, integer):
         """The plan for these settings, and whether it is the variant in which only the labelled class enters."""
@@ -172,8 +219,13 @@ class Loss:
 
     @property
     def shape(self):
-        """ "pointwise", "rows" or "overlap": what one loss value is about - an element, a row of classes, an image."""
+        """What one value is of: "pointwise" an element, "rows" a row of classes, "overlap" an image, "boxes" a box."""
         return self._form({}).shape
+
+    @property
+    def _axis(self):
+        """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4)."""
+        return -1 if self.shape == "boxes" else 1
 
     # --- the formula, in several forms ------------------------------------------------------------------------------
 
@@ -189,8 +241,8 @@ class Loss:
 
     @property
     def gradient(self):
-        """The slope of the formula along the prediction (of one element, pixel or class), in words."""
-        return sympy.diff(self.formula, self._form({}).prediction)
+        """The slope of the formula along the prediction (of one element, pixel or class; of each corner), in words."""
+        return slopes(self.formula, self._form({}).predictions)
 
     @property
     def latex(self):
@@ -264,7 +316,7 @@ class Loss:
         names = ["reduction", "weight", "backend"]
         if self._by_class:
             names += ["class_weight", "ignore_index"]
-        return names + {"pointwise": [], "rows": ["axis"], "overlap": ["axis", "batch"]}[self.shape]
+        return names + {"pointwise": [], "overlap": ["axis", "batch"]}.get(self.shape, ["axis"])
 
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
         if len(arrays) != len(self._arrays):
@@ -278,7 +330,7 @@ class Loss:
         if self._by_class:
             class_weight, ignore = keywords.pop("class_weight", None), keywords.pop("ignore_index", None)
         if self.shape != "pointwise":
-            axis = keywords.pop("axis", 1)
+            axis = keywords.pop("axis", self._axis)
         if self.shape == "overlap":
             batch = keywords.pop("batch", False)
         flags, parameters = self._settings(keywords)
@@ -298,7 +350,7 @@ class Loss:
             call.ignore = self._ignore(ignore, call)
         slope = None
         if gradient:
-            slope = self._out(out, z, call, xp)
+            slope = self._out(out, z, dict(zip((*self._arrays, "weight"), (*arrays, weight), strict=True)), xp)
             call.gradient = call.moved(slope)
         if call.overlap:
             result = self._overlap(backend, call, reduction, batch, value, partial, flags, parameters)
@@ -373,12 +425,11 @@ class Loss:
             raise DomainError(f"{self.name}: {name} must hold real numbers; got dtype {array.dtype}")
         return array
 
-    def _prediction(self, array, xp):
-        z = self._array(array, self._arrays[0], xp)
+    def _prediction(self, array, xp, name=None):
+        name = name or self._arrays[0]
+        z = self._array(array, name, xp)
         if z.dtype.newbyteorder("=") not in WORKING:
-            raise DomainError(
-                f"{self.name}: {self._arrays[0]} must be float16, float32 or float64; got dtype {z.dtype}"
-            )
+            raise DomainError(f"{self.name}: {name} must be float16, float32 or float64; got dtype {z.dtype}")
         return z
 
     def _lay_out(self, z, target, xp, real, axis):
@@ -387,11 +438,18 @@ class Loss:
         if axis is not None:
             if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
                 raise ShapeError(
-                    f"{self.name}: {self._arrays[0]} must have a class axis {axis!r}, as in (N, C, ...); "
+                    f"{self.name}: {self._arrays[0]} must have an axis {axis!r} for the "
+                    f"{'corners, as in (N, 4)' if self.shape == 'boxes' else 'classes, as in (N, C, ...)'}; "
                     f"got shape {z.shape}"
                 )
             axis = int(axis) % z.ndim
             layout = Layout(z.shape, axis)
+            corners = len(self._arguments[self._arrays[0]].components)
+            if corners and z.shape[axis] != corners:
+                raise ShapeError(
+                    f"{self.name}: {self._arrays[0]} must have {corners} numbers (x1, y1, x2, y2) along axis {axis}; "
+                    f"got shape {z.shape}"
+                )
         call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
         if target is None:
             return call
@@ -453,7 +511,8 @@ class Loss:
             raise DomainError(f"{self.name}: ignore_index is for class indices; got a distribution as {self._target}")
         return int(ignore)
 
-    def _out(self, out, z, call, xp):
+    def _out(self, out, z, inputs, xp):
+        """The array that receives the gradient; `inputs` are the named arrays that it must not overlap."""
         if out is None:
             return xp.empty_like(z)
         if xp is np and not isinstance(out, np.ndarray):
@@ -464,12 +523,38 @@ class Loss:
             raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as {self._arrays[0]} has; got {out.dtype}")
         if xp is np and not out.flags.writeable:
             raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
-        for name, array in zip((*self._arrays, "weight"), (call.z, call.y, call.weight), strict=False):
-            if array is not None and xp.may_share_memory(out, array):
+        for name, array in inputs.items():
+            if isinstance(array, type(out)) and xp.may_share_memory(out, array):
                 raise DomainError(
                     f"{self.name}: out must not share memory with {name}, since inputs are never modified"
                 )
         return out
+
+    # --- composition ---------------------------------------------------------------------------------------------------
+
+    def __mul__(self, coefficient):
+        """`0.3*loss`: the loss times a number, which other losses can be added to."""
+        from lossbook.compose import Sum
+
+        if isinstance(coefficient, (bool, np.bool_)) or not isinstance(coefficient, numbers.Real):
+            return NotImplemented
+        return Sum([(float(coefficient), self)])
+
+    __rmul__ = __mul__
+
+    def __add__(self, other):
+        """`loss + loss`: the sum of losses of the same prediction and target."""
+        from lossbook.compose import Sum
+
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return Sum(term for part in (self, other) for term in (part.terms if isinstance(part, Sum) else [(1.0, part)]))
+
+    def on_logits(self, activation):
+        """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
+        from lossbook.compose import OnLogits
+
+        return OnLogits(self, activation)
 
     # --- showing oneself ---------------------------------------------------------------------------------------------
 
@@ -477,7 +562,7 @@ class Loss:
         """The signature that users call: arrays, parameters, options."""
         positional = inspect.Parameter.POSITIONAL_ONLY
         keyword = inspect.Parameter.KEYWORD_ONLY
-        defaults = {"reduction": "mean", "axis": 1, "batch": False}
+        defaults = {"reduction": "mean", "axis": self._axis, "batch": False}
         return inspect.Signature(
             [inspect.Parameter(name, positional) for name in self._arrays]
             + [inspect.Parameter(name, keyword, default=value) for name, value in self._defaults.items()]
@@ -486,8 +571,8 @@ class Loss:
 
     def _document(self, text):
         """The author's words, then what the declaration knows: formula, arguments, result, errors, source."""
-        of = {"pointwise": "element", "rows": "row", "overlap": "image and class"}[self.shape]
-        shapes = {"pointwise": "any shape", "rows": "(N, C, ...)", "overlap": "(N, C, ...)"}[self.shape]
+        of = {"pointwise": "element", "rows": "row", "overlap": "image and class", "boxes": "box"}[self.shape]
+        shapes = {"pointwise": "any shape", "boxes": "(..., 4)"}.get(self.shape, "(N, C, ...)")
         rows = []
         for name, domain in self._arguments.items():
             if domain.role == "prediction":
@@ -533,7 +618,16 @@ class Loss:
         return f"<loss {self.name}{self.signature}>"
 
     def __reduce__(self):
-        return _find, (self.__module__, self.__qualname__)
+        changed = _find(self.__module__, self.__qualname__)
+        if changed is self or not isinstance(changed, Loss):
+            return _find, (self.__module__, self.__qualname__)
+        return _changed, (changed, self._defaults)
+
+
+def slopes(formula, symbols):
+    """The slope along a symbol, or a tuple of the slopes along several."""
+    found = [sympy.diff(formula, symbol) for symbol in symbols]
+    return found[0] if len(found) == 1 else sympy.Tuple(*found)
 
 
 def _in_words(expression):
@@ -567,6 +661,10 @@ class Finish:
 
     def __call__(self, totals):
         return np.array([np.sum(self.losses(totals)[0]), np.sum(self.each)])
+
+
+def _changed(loss, defaults):
+    return loss.with_parameters(**defaults)
 
 
 def _find(module, name):

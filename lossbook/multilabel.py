@@ -8,13 +8,13 @@ from lossbook.words import across, classes
 __all__ = ["cross_entropy_with_logits", "focal_with_logits", "soft_margin"]
 
 
-@loss(source="Cox 1958, as in binary.cross_entropy_with_logits, once per class", properties={"minimum": 0, "convex": True})
+@loss(source="binary.cross_entropy_with_logits, once per class", properties={"minimum": 0, "convex": True})
 def cross_entropy_with_logits(z: Logit, y: Label, *, pos_weight: NonNegative = 1.0):
     """Binary cross-entropy of every class on its own; the mean is over classes and rows alike."""
     return binary.cross_entropy_with_logits.of(z, y, pos_weight=pos_weight)
 
 
-@loss(source="Lin et al. 2017, as in binary.focal_with_logits, once per class", properties={"minimum": 0})
+@loss(source="binary.focal_with_logits, once per class", properties={"minimum": 0})
 def focal_with_logits(z: Logit, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
     """Binary focal loss of every class on its own; the mean is over classes and rows alike."""
     return binary.focal_with_logits.of(z, y, gamma=gamma, alpha=alpha)

@@ -1,11 +1,12 @@
 """From a formula to the steps of a kernel: forward, totals, finish, slopes, backward. No backend in it.
 
-A plan is what every backend prints in its own language. Three shapes cover the book:
+A plan is what every backend prints in its own language. Four shapes cover the book:
 
 - pointwise: one value per element; its sum is the only total.
 - rows: a sum over the classes of a row, `across(f(y, u))`. A kernel needs only the scalar function f and its slope
   in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
   lead over the largest, or simply the prediction for that class (`row` = "margin", "lead" or "entry").
+- boxes: one value per box; a function of its four corners and of those of the true box.
 - overlap: a function (`finish`) of totals over the pixels of each image and class.
 
 Gradients are reverse accumulation over the named steps: one line per step, last step first.
@@ -42,8 +43,8 @@ class quotient(words.Word):
 class Form:
     """A formula as declared: its symbols with their domains, named steps, and the expression that ends it."""
 
-    prediction: sympy.Symbol
-    target: sympy.Symbol | None
+    prediction: sympy.Symbol | tuple[sympy.Symbol, ...]  # several for a vector, such as a box
+    target: sympy.Symbol | tuple[sympy.Symbol, ...] | None
     parameters: tuple[sympy.Symbol, ...]
     domains: dict[sympy.Symbol, Domain]
     steps: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
@@ -53,11 +54,19 @@ class Form:
         return hash((self.prediction, self.target, self.parameters, self.steps, self.expression))
 
     @property
+    def predictions(self):
+        return self.prediction if isinstance(self.prediction, tuple) else (self.prediction,)
+
+    @property
     def arrays(self):
-        return (self.prediction,) if self.target is None else (self.prediction, self.target)
+        """All symbols of the prediction, then those of the target."""
+        target = () if self.target is None else self.target if isinstance(self.target, tuple) else (self.target,)
+        return (*self.predictions, *target)
 
     @cached_property
     def shape(self):
+        if isinstance(self.prediction, tuple):
+            return "boxes"
         found = sympy.Tuple(self.expression, *(value for _, value in self.steps))
         return "overlap" if found.has(words.total) else "rows" if found.has(words.across) else "pointwise"
 
@@ -88,13 +97,14 @@ class Plan:
     name: str
     shape: str
     row: str  # rows: what the function of one class is a function of
-    arrays: tuple[str, ...]  # prediction first
+    arrays: tuple[str, ...]  # of the call, prediction first
+    inputs: tuple[str, ...]  # what stands for them in the formula of one element: themselves, or the corners of a box
     parameters: tuple[str, ...]
     checks: tuple[tuple[str, Domain], ...]  # arrays whose values must obey a rule
     forward: tuple[Line, ...]
     terms: tuple[Line, ...]  # what each element (row) adds to the totals
     backward: tuple[Line, ...]  # the last line is the slope along `wrt`
-    wrt: str
+    wrt: tuple[str, ...]  # the prediction, the margin of a row, the corners of a box
     finish: sympy.Expr | None = None
     slopes: tuple[Line, ...] = ()
     hard: bool = False  # rows: only the labelled class enters
@@ -105,8 +115,14 @@ class Plan:
         return self.arrays[0]
 
     @property
+    def gradients(self):
+        """The names of the slopes."""
+        return tuple(f"d_{name}" for name in self.wrt)
+
+    @property
     def gradient(self):
-        return f"d_{self.wrt}"
+        (name,) = self.gradients
+        return name
 
 
 @cache
@@ -144,8 +160,8 @@ def renamed(form):
         return expression.xreplace(new)
 
     changed = Form(
-        change(form.prediction),
-        None if form.target is None else change(form.target),
+        tuple(map(change, form.prediction)) if isinstance(form.prediction, tuple) else change(form.prediction),
+        form.target if form.target is None or isinstance(form.target, tuple) else change(form.target),
         tuple(map(change, form.parameters)),
         {new.get(symbol, symbol): domain for symbol, domain in form.domains.items()},
         tuple((change(symbol), change(value)) for symbol, value in form.steps),
@@ -167,12 +183,12 @@ def make_plan(name, form, hard=False):
         if hard:
             known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero(), sympy.S.Zero)
         steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
-        expression, wrt = expression.args[0].subs(known), u
+        expression, wrt = expression.args[0].subs(known), (u,)
         beside = (expression, *(value for _, value in steps))
         if any(part.has(form.prediction) or part.has(words.across) for part in beside):
             raise TypeError(f"{name}: inside across(...) the prediction may appear only as {of_class}")
     else:
-        row, wrt = "", form.prediction
+        row, wrt = "", form.predictions
     if form.shape == "overlap":
         for symbol, value in steps:
             if value.func is words.total:
@@ -191,6 +207,12 @@ def make_plan(name, form, hard=False):
             expression = expression.subs(symbol, value)
         steps = tuple(step for step in steps if step not in after)
 
+    if form.shape == "boxes":
+        names = tuple(symbols[0].name.removesuffix("_x1") for symbols in (form.prediction, form.target))
+        domains = {name: form.domains[symbols[0]] for name, symbols in zip(names, (form.prediction, form.target), strict=True)}
+    else:
+        names = tuple(symbol.name for symbol in form.arrays)
+        domains = {symbol.name: form.domains[symbol] for symbol in form.arrays}
     guard = Guard(form, steps, wrt, row)
     forward = tuple((symbol.name, guard(value)) for symbol, value in steps)
     if totals:
@@ -205,13 +227,14 @@ def make_plan(name, form, hard=False):
         name=name,
         shape=form.shape,
         row=row,
-        arrays=tuple(symbol.name for symbol in form.arrays),
+        arrays=names,
+        inputs=tuple(symbol.name for symbol in form.arrays),
         parameters=tuple(symbol.name for symbol in form.parameters),
-        checks=tuple((s.name, form.domains[s]) for s in form.arrays if form.domains[s].checked),
+        checks=tuple((n, d) for n, d in domains.items() if d.checked),
         forward=forward,
         terms=tuple((title, guard(value)) for title, value in terms),
         backward=guard.lines(accumulate(steps, seeds, wrt)),
-        wrt=wrt.name,
+        wrt=tuple(symbol.name for symbol in wrt),
         finish=finish,
         slopes=slopes,
         hard=hard,
@@ -237,7 +260,9 @@ def accumulate(steps, seeds, wrt):
             named = sympy.Symbol(f"d_{symbol.name}", real=True)
             lines.append((named.name, slope))
             reached.append((value, named))
-    lines.append((f"d_{wrt.name}", sum(weight * sympy.diff(expression, wrt) for expression, weight in reached)))
+    for symbol in wrt:
+        slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
+        lines.append((f"d_{symbol.name}", sympy.sympify(slope)))
     return lines
 
 
@@ -247,8 +272,8 @@ class Guard:
     def __init__(self, form, steps, wrt, row=""):
         self.bounded = {s for s in form.arrays if form.domains[s].bounded}
         if row == "entry" and form.prediction in self.bounded:
-            self.bounded.add(wrt)
-        self.varying = {*form.arrays, wrt}
+            self.bounded.update(wrt)
+        self.varying = {*form.arrays, *wrt}
         for symbol, value in steps:
             self.learn(symbol, value)
 

@@ -65,7 +65,7 @@ def log_cosh(p: Real, y: Outcome):
 
 
 @loss(
-    source="Charbonnier et al. 1997, IEEE Transactions on Image Processing 6(2), 298-311; Hartley and Zisserman 2003, A6.8",
+    source="Charbonnier et al. 1997, IEEE Transactions on Image Processing 6(2), 298-311",
     properties={"minimum": 0, "convex": True, "symmetric": True},
 )
 def pseudo_huber(p: Real, y: Outcome, *, delta: Positive = 1.0):

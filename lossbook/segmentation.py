@@ -3,11 +3,12 @@
 from lossbook import multiclass
 from lossbook.domains import Classes, Flag, Fraction, Logit, NonNegative, Positive, Probability
 from lossbook.loss import loss
+from lossbook.weight_maps import edge_weights
 from lossbook.words import below, larger, let, log, log1p, power, reciprocal, share, smaller, total
 
 __all__ = [
-    "balanced_cross_entropy", "cross_entropy", "cross_entropy_with_logits", "dice", "focal_tversky", "jaccard",
-    "sensitivity_specificity", "tversky",
+    "balanced_cross_entropy", "cross_entropy", "cross_entropy_with_logits", "dice", "edge_weights", "focal_tversky",
+    "jaccard", "sensitivity_specificity", "tversky",
 ]  # fmt: skip
 
 
@@ -15,7 +16,7 @@ __all__ = [
 
 
 @loss(
-    source="Long, Shelhamer and Darrell 2015, Fully Convolutional Networks, CVPR; weights: Ronneberger et al. 2015, U-Net",
+    source="Long et al. 2015, Fully Convolutional Networks, CVPR; weights: Ronneberger et al. 2015, U-Net, MICCAI",
     properties={"minimum": 0},
 )
 def cross_entropy(p: Probability, y: Classes):
@@ -24,7 +25,7 @@ def cross_entropy(p: Probability, y: Classes):
 
 
 @loss(
-    source="Long, Shelhamer and Darrell 2015, Fully Convolutional Networks, CVPR; weights: Ronneberger et al. 2015, U-Net",
+    source="Long et al. 2015, Fully Convolutional Networks, CVPR; weights: Ronneberger et al. 2015, U-Net, MICCAI",
     properties={"minimum": 0, "convex": True},
 )
 def cross_entropy_with_logits(z: Logit, y: Classes, *, smoothing: Fraction = 0.0):

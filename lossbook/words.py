@@ -24,9 +24,9 @@ from sympy import exp, log
 from sympy.core.function import ArgumentIndexError
 
 __all__ = [
-    "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p", "log_cosh",
-    "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share",
-    "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softplus", "tanh", "total",
+    "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p",
+    "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share",
+    "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softmax", "softplus", "tanh", "total",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
@@ -477,7 +477,7 @@ class total(sympy.Function):
         return self.args[0].diff(symbol)
 
     def _latex(self, printer, exp=None):
-        text = rf"\sum_n {printer.parenthesize(self.args[0], 30)}"
+        text = rf"\sum_n {printer.parenthesize(self.args[0], 45)}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
@@ -490,7 +490,7 @@ class across(sympy.Function):
         return across(self.args[0].diff(symbol))
 
     def _latex(self, printer, exp=None):
-        text = rf"\sum_{{k=1}}^{{C}} {printer.parenthesize(self.args[0], 30)}"
+        text = rf"\sum_{{k=1}}^{{C}} {printer.parenthesize(self.args[0], 45)}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
@@ -530,6 +530,16 @@ class lead_slope(sympy.Function):
     def _latex(self, printer, exp=None):
         z = printer._print(self.args[0])
         return rf"\Bigl(\delta_{{jk}} - \frac{{[{z}_j=\max_i {z}_i]}}{{\#\{{i: {z}_i=\max_h {z}_h\}}}}\Bigr)"
+
+
+class softmax(sympy.Function):
+    """exp(z_k) over the sum of exp(z_j): the probabilities of the classes of a row."""
+
+    nargs = 1
+
+    def _latex(self, printer, exp=None):
+        text = rf"\operatorname{{softmax}}\left({printer._print(self.args[0])}\right)_k"
+        return text if exp is None else f"{text}^{{{exp}}}"
 
 
 class margin_slope(sympy.Function):

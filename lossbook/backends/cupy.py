@@ -185,6 +185,39 @@ $label$checks$body            if (values) values[here] = real(value);
 }
 """)
 
+# One thread per box.
+BOXES = Template("""\
+extern "C" __global__ void loops(
+$arguments) {
+    const long long blocks = (rows + blockDim.x - 1) / blockDim.x;
+    for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
+        const long long here = block * blockDim.x + threadIdx.x;
+        double sum = 0, row_weight = 0, broken = 0;
+        if (here < rows) {
+            const long long first = here / inner * classes * inner + here % inner;
+            const real w = weight ? weight[here] : real(1);
+            if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+$load$checks            real $results;
+            element($call);
+            value = words::weighted(w, value);
+            sum = value;
+            row_weight = w;
+            if (values) values[here] = value;
+            if (gradient) {
+$store            }
+        }
+        sum = sum_of_block(sum);
+        row_weight = sum_of_block(row_weight);
+        broken = sum_of_block(broken);
+        if (threadIdx.x == 0) {
+            sums[block * 3] = sum;
+            sums[block * 3 + 1] = row_weight;
+            sums[block * 3 + 2] = broken;
+        }
+    }
+}
+""")
+
 LABEL = """\
             long long label = targets[here];
             if (ignoring && label == ignore) w = 0;
@@ -355,17 +388,18 @@ def source(plan, real=np.float32, integer=False):
     rows = plan.shape == "rows"
     outside = [title for title, _ in plan.slopes]
     y = plan.arrays[1] if len(plan.arrays) > 1 else None
-    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.arrays)
+    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.inputs)
     inputs += [*plan.parameters, *outside]
     terms = [title for title, _ in plan.terms]
-    outputs = [*terms, plan.gradient]
+    outputs = [*terms, *plan.gradients]
     named = {*outputs}
     lines = []
     for title, value in (*plan.forward, *plan.terms, *plan.backward):
         lines.append(f"{'' if title in named else 'const real '}{title} = {spell(value)};")
     head = HEAD.substitute(
         name=plan.name, real=np.dtype(real).name,
-        comment=f"The loss of one {'margin' if rows else 'element'} and its slope, step by step.",
+        comment=f"The loss of one {'class' if rows else 'box' if plan.shape == 'boxes' else 'element'} and its "
+        f"{'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
         inputs=", ".join(f"real {name}" for name in inputs), outputs=", ".join(f"real& {name}" for name in outputs),
         lines=_indent(lines, 4),
     )  # fmt: skip
@@ -376,6 +410,9 @@ def source(plan, real=np.float32, integer=False):
         passed = ["real(classes)" if name == "C" else name for name in inputs]
         call = ", ".join([*passed, "value_here", "slope"])
         return head + _rows(plan, arguments, call, y, integer)
+    if plan.shape == "boxes":
+        arguments = ROWS_ARGUMENTS.substitute(target_type=target_type, parameters=parameters)
+        return head + _boxes(plan, arguments, ", ".join([*inputs, *outputs]), ", ".join(outputs))
     return head + _sweep(plan, target_type, parameters, ", ".join([*inputs, *outputs]), y, integer, terms)
 
 
@@ -415,6 +452,18 @@ def _sweep(plan, target_type, parameters, call, y, integer, terms):
     )
 
 
+def _boxes(plan, arguments, call, results):
+    corners = len(plan.gradients)
+    load = []
+    for array, names in (("predictions", plan.inputs[:corners]), ("targets", plan.inputs[corners:])):
+        load += [f"const real {name} = {array}[first + {k} * inner];" for k, name in enumerate(names)]
+    store = [f"gradient[first + {k} * inner] = words::weighted(w, {d} * scale);" for k, d in enumerate(plan.gradients)]
+    return BOXES.substitute(
+        arguments=arguments, load=_indent(load, 12), checks=_indent([_check(*check) for check in plan.checks], 12),
+        results=results, call=call, store=_indent(store, 16),
+    )  # fmt: skip
+
+
 def _check(name, domain, weight="w"):
     rule = domain.condition(name, lambda value: f"real({value!r})").replace("&", "&&").replace("|", "||")
     return f"if (!({rule}) && {weight} != 0) broken += 1;"
@@ -425,8 +474,8 @@ def _rows(plan, arguments, call, y, integer):
     checks = []
     for name, domain in plan.checks:
         if name != y:
-            checks += ["for (long long k = 0; k < classes; ++k) {", f"    const real {name} = predictions[first + k * inner];"]
-            checks += [f"    {_check(name, domain)}", "}"]
+            checks += ["for (long long k = 0; k < classes; ++k) {"]
+            checks += [f"    const real {name} = predictions[first + k * inner];", f"    {_check(name, domain)}", "}"]
     if plan.hard:
         rivals = kind != "entry"
         body = HARD_BODY.substitute(

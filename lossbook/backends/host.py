@@ -67,7 +67,7 @@ class Kernel:
 
 def run(kernel, plan, call):
     """Run a call: sums of shape (groups..., columns); fills call.values and call.gradient where present."""
-    columns = 3 if plan.shape == "rows" else len(plan.terms) + 1
+    columns = 3 if plan.shape in ("rows", "boxes") else len(plan.terms) + 1
     if call.is_native():
         return _run_piece(kernel, plan, call, call.whole(), columns, _threads)
     limit = max(1, PIECE // call.classes_per_piece)
@@ -94,7 +94,7 @@ def run(kernel, plan, call):
 def _run_piece(kernel, plan, call, arrays, columns, threads):
     """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
     outer, classes, inner = arrays.z.shape
-    if plan.shape == "rows":
+    if plan.shape in ("rows", "boxes"):
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         options = (arrays.weight, call.class_weight, call.ignore, call.parameters, call.scale, size)
@@ -103,7 +103,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         options = (arrays.weight, call.ignore, call.parameters, arrays.slopes)
     sums, values = np.zeros((blocks, columns)), arrays.values
     if values is None and kernel.typed:
-        values = np.empty((0, 0) if plan.shape == "rows" else (0, 0, 0), call.real)
+        values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
     inputs = (arrays.z, arrays.y, *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1
     if share > 1:

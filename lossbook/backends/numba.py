@@ -148,6 +148,38 @@ $label$check$rivals$body        for b in range(n):
         sums[block, 2] = broken
 """)
 
+BOXES = Template("""\
+def loops(
+    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+):
+$unpack    outer, corners, inner = predictions.shape
+    per_item = (inner + size - 1) // size
+    for block in range(first, last):
+        if inner == 1:
+            item, start = block * size, 0
+            n = min(size, outer - item)
+        else:
+            item, start = block // per_item, block % per_item * size
+            n = min(size, inner - start)
+        broken, total, total_weight = real(0), 0.0, 0.0
+        for b in range(n):
+            i, j = (item + b, 0) if inner == 1 else (item, start + b)
+            w = real(1)
+            if weight is not None:
+                w = weight[i, j]
+                broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
+$load$checks            $results = element($call)
+            value = weighted(w, value)
+            total += value
+            total_weight += w
+            if values.size > 0:
+                values[i, j] = value
+            if gradient is not None:
+$store        sums[block, 0] = total
+        sums[block, 1] = total_weight
+        sums[block, 2] = broken
+""")
+
 # The label of each row; a row without a valid one must have no weight.
 LABEL = """\
         for b in range(n):
@@ -369,21 +401,24 @@ def source(plan, real=np.float32, integer=False):
     rows = plan.shape == "rows"
     outside = [title for title, _ in plan.slopes]
     y = plan.arrays[1] if len(plan.arrays) > 1 else None
-    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.arrays)
+    inputs = ["u", *([] if plan.hard else [y, "C"])] if rows else list(plan.inputs)
     inputs += [*plan.parameters, *outside]
     terms = [title for title, _ in plan.terms]
-    results = ", ".join([*terms, plan.gradient])
+    results = ", ".join([*terms, *plan.gradients])
     lines = [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     if rows:
         spell.used |= {"exp", "log"} if plan.row == "margin" else set()
         call = ", ".join(inputs).replace("C", "real(classes)") if not plan.hard else ", ".join(inputs)
         text = _rows(plan, unpack, call, y, integer)
+    elif plan.shape == "boxes":
+        text = _boxes(plan, unpack, ", ".join(inputs), results)
     else:
         text = _sweep(plan, unpack, ", ".join(inputs), y, integer, terms, results)
     head = HEAD.substitute(
         name=plan.name, real=np.dtype(real).name, words=", ".join(sorted(spell.used)), block=BLOCK,
-        comment=f"The loss of one {'margin' if rows else 'element'} and its slope, step by step.",
+        comment=f"The loss of one {'class' if rows else 'box' if plan.shape == 'boxes' else 'element'} and its "
+        f"{'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
         inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
     )  # fmt: skip
     return head + (REST if plan.row in ("margin", "lead") else "") + LOOPS + text
@@ -439,6 +474,19 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         slope=plan.gradient if plan.slopes else f"{plan.gradient} * scale",
         columns=len(terms),
     )
+
+
+def _boxes(plan, unpack, call, results):
+    """The loop over boxes."""
+    corners = len(plan.gradients)
+    load = []
+    for array, names in (("predictions", plan.inputs[:corners]), ("targets", plan.inputs[corners:])):
+        load += [f"{name} = {array}[i, {k}, j]" for k, name in enumerate(names)]
+    store = [f"gradient[i, {k}, j] = weighted(w, {name} * scale)" for k, name in enumerate(plan.gradients)]
+    return BOXES.substitute(
+        unpack=unpack, load=_indent(load, 12), checks=_indent([_check(*check) for check in plan.checks], 12),
+        results=results, call=call, store=_indent(store, 16),
+    )  # fmt: skip
 
 
 def _rows(plan, unpack, call, y, integer):

@@ -58,18 +58,20 @@ class _Spelling(Spelling):
 def source(plan):
     """The generated functions of a loss, as text."""
     spell = _Spelling()
-    inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.arrays)
+    inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
     forward = spell.lines((*plan.forward, *plan.terms), 4)
     backward = spell.lines(plan.backward, 4)
-    terms = ", ".join(name for name, _ in plan.terms)
+    terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
+    if len(plan.gradients) > 1:
+        gradient = f"({gradient})"
     body = (
         f"def element({', '.join([*inputs, *plan.parameters, *outside, 'backward'])}, weighted=weighted):\n"
         f"{forward}"
         f"    if not backward:\n"
         f"        return ({terms},), None\n"
         f"{backward}"
-        f"    return ({terms},), {plan.gradient}\n"
+        f"    return ({terms},), {gradient}\n"
     )
     if plan.finish is not None:
         finish = _Spelling()
@@ -97,7 +99,7 @@ def functions(plan):
 def load(plan):
     """The kernel of a plan: its generated functions in the loops that go with its shape."""
     module = functions(plan)
-    loops = _rows if plan.shape == "rows" else _sweep
+    loops = _rows if plan.shape in ("rows", "boxes") else _sweep
     return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK)
 
 
@@ -118,7 +120,7 @@ def _broken(plan, blocks, live):
         block = blocks[name]
         if block is None:
             continue
-        if not domain.values and block.size:
+        if not domain.values and not domain.components and block.size:
             least, most = np.minimum.reduce(block, axis=None), np.maximum.reduce(block, axis=None)
             if domain.holds(least) and domain.holds(most):
                 continue
@@ -176,7 +178,7 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
 
 
 def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, size, values, d_z, sums, first, last):
-    """Blocks first to last of a row loss; see `plan` for the margin and for what `hard` means."""
+    """Blocks first to last of a row loss or of boxes; see `plan` for the margin and for what `hard` means."""
     classes, inner = z.shape[1:]
     per_item = -(-inner // size)
     with np.errstate(all="ignore"):
@@ -202,7 +204,10 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 live = live & ~wrong
                 target = np.where(live, target, 0)
             broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, live)
-            d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
+            if plan.shape == "boxes":
+                d, value, row_weight = _box_block(module, rows, target, parameters, d_z is not None)
+            else:
+                d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
             row_weight = np.where(live, row_weight * w, 0)
             value = np.where(live, value * w, 0)
             sums[block] = np.sum(value, dtype=np.float64), np.sum(row_weight, dtype=np.float64), broken
@@ -217,6 +222,16 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                     d_z[item, :, 0] = d.T
                 else:
                     d_z[item, :, part] = d
+
+
+def _box_block(module, z, y, parameters, backward):
+    """(gradient, value, weight) of boxes whose corners stand along the first axis."""
+    inputs = (*z, *y, *parameters, backward)
+    (value,), slopes = module.element(*inputs, weighted=np.multiply)
+    if not _is_finite(value, *(slopes or ())):
+        (value,), slopes = module.element(*inputs)
+    d = None if slopes is None else np.stack(np.broadcast_arrays(*slopes))
+    return d, value, np.ones(value.shape, z.dtype)
 
 
 def _row_block(plan, module, z, y, class_weight, parameters, backward):

@@ -1,0 +1,85 @@
+"""Losses of generative adversarial networks: what a discriminator D says of real and of made data (section 1.1)."""
+
+from lossbook.compose import Joined, Term
+from lossbook.domains import Logit, Probability
+from lossbook.errors import ShapeError
+from lossbook.loss import loss
+from lossbook.words import log, log1p, softplus
+
+__all__ = [
+    "generator", "generator_with_logits", "minimax", "minimax_with_logits", "saturating_generator",
+    "saturating_generator_with_logits",
+]  # fmt: skip
+
+PAPER = "Goodfellow et al. 2014, Generative Adversarial Nets, NeurIPS"
+
+
+@loss(source=f"{PAPER}, section 3, the objective recommended there", properties={"minimum": 0, "convex": True})
+def generator(p: Probability):
+    """The generator's loss in practice: the cost in nats of D's probability p that made data are real."""
+    return -log(p)
+
+
+@loss(source=f"{PAPER}, section 3, the objective recommended there", properties={"minimum": 0, "convex": True})
+def generator_with_logits(z: Logit):
+    """The generator's loss in practice, of D's logit z: its slope stays near -1 while D is sure of the forgery."""
+    return softplus(-z)
+
+
+@loss(source=f"{PAPER}, equation 1, the generator's side")
+def saturating_generator(p: Probability):
+    """The generator's side of the minimax game, log(1 - p): never positive, and flat where D is sure of the forgery."""
+    return log1p(-p)
+
+
+@loss(source=f"{PAPER}, equation 1, the generator's side")
+def saturating_generator_with_logits(z: Logit):
+    """The generator's side of the minimax game, of D's logit z: its slope dies while D is sure of the forgery."""
+    return -softplus(z)
+
+
+class Minimax(Joined):
+    """The discriminator's loss: minus the value of the minimax game, which it maximizes.
+
+    The mean over the real data of -log D(x), plus the mean over the made data of -log(1 - D(G(z))); the two arrays may
+    have different shapes. The generator's part is a loss of its own: `generator`, or `saturating_generator`.
+
+    Returns one gradient for each, in order; with reduction="none" a pair of arrays. `weight` is a pair, or None.
+    Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).
+    """
+
+    arguments = {"real": Probability, "fake": Probability}  # noqa: RUF012
+    parts = (generator, saturating_generator)
+
+    def terms(self, arrays, weight, parameters):
+        weights = (None, None) if weight is None else weight
+        if not isinstance(weights, tuple) or len(weights) != 2:
+            raise ShapeError(f"{self.name}: weight must be a pair (of real, of fake) or None; got {weight!r}")
+        both = zip(self.parts, weights, arrays, (1.0, -1.0), strict=True)
+        return [
+            Term(part, index, None, w, sign, float(array.size if w is None else _total(w, array)))
+            for index, (part, w, array, sign) in enumerate(both)
+        ]
+
+    def combined(self, values):
+        return tuple(values)
+
+    @property
+    def formula(self):
+        real, fake = self.symbols().values()
+        return self.parts[0].formula_of(real) - self.parts[1].formula_of(fake)
+
+
+class MinimaxWithLogits(Minimax):
+    __doc__ = Minimax.__doc__.replace("The mean over", "D answers in logits. The mean over", 1)
+    arguments = {"real": Logit, "fake": Logit}  # noqa: RUF012
+    parts = (generator_with_logits, saturating_generator_with_logits)
+
+
+def _total(weight, array):
+    """sum(w) over the elements of an array, for a number or one weight each."""
+    return weight.sum() if getattr(weight, "shape", ()) == array.shape else weight * array.size
+
+
+minimax = Minimax("adversarial.minimax", f"{PAPER}, equation 1", {"minimum": 0})
+minimax_with_logits = MinimaxWithLogits("adversarial.minimax_with_logits", f"{PAPER}, equation 1", {"minimum": 0})

@@ -1,0 +1,443 @@
+"""Losses made of losses: weighted sums, losses of probabilities on logits, and losses with several predictions.
+
+    0.3*segmentation.dice + 0.7*segmentation.cross_entropy      a Sum
+    segmentation.dice.on_logits("softmax")                      an OnLogits
+    detection.faster_rcnn                                       a Joined
+
+Each is a Loss, with the same calls; what its parts compute, their own kernels compute. A sum needs one array for the
+gradient of a part beside the result, a loss on logits one for the probabilities.
+"""
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy
+
+from lossbook import backends, words
+from lossbook.domains import Domain, Logit
+from lossbook.errors import DomainError, ShapeError
+from lossbook.loss import WORKING, Loss, _find, slopes
+from lossbook.reduce import REDUCTIONS, reduced
+
+OPTIONS = ("reduction", "weight", "backend", "class_weight", "ignore_index", "axis", "batch")
+
+
+class Composed(Loss):
+    """What losses made of losses share: their parts answer for the arguments."""
+
+    def __init__(self, name, arguments, defaults, options, text, reference="", properties=None):
+        self.name = self.__name__ = self.__qualname__ = name
+        self.reference, self.properties = reference, dict(properties or {})
+        self._arguments, self._defaults = arguments, defaults
+        self._arrays = [n for n, domain in arguments.items() if domain.role in ("prediction", "target")]
+        self._target = next((n for n in self._arrays if arguments[n].role == "target"), None)
+        self._flags = [n for n, domain in arguments.items() if domain.role == "flag"]
+        self._parameters = [n for n, domain in arguments.items() if domain.role == "parameter"]
+        self._by_class = "class_weight" in options
+        self._given_options = options
+        self.signature = self.__signature__ = self._public_signature()
+        self.__doc__ = text
+
+    def _options(self):
+        return list(self._given_options)
+
+    @property
+    def textbook(self):
+        return self.formula.rewrite(sympy.exp)
+
+    def with_parameters(self, **parameters):
+        raise TypeError(f"{self.name}: give the parameters to its parts: part.with_parameters(...)")
+
+
+# --- weighted sums ---------------------------------------------------------------------------------------------------
+
+
+class Sum(Composed):
+    """A weighted sum of losses of the same prediction and target."""
+
+    def __init__(self, terms):
+        self.terms = tuple(terms)
+        parts = [part for _, part in self.terms]
+        first = parts[0]
+        for part in parts[1:]:
+            mine, other = ([p._arguments[a].name for a in p._arrays] for p in (first, part))
+            if mine != other:
+                raise TypeError(
+                    f"losses add only if they take the same arguments; {first.name} takes {', '.join(mine)}, "
+                    f"{part.name} takes {', '.join(other)}"
+                )
+        arguments = {name: first._arguments[name] for name in first._arrays}
+        defaults = {}
+        self._shared = set()
+        for part in parts:
+            for name, default in part._defaults.items():
+                if name in defaults:
+                    self._shared.add(name)
+                arguments[name], defaults[name] = part._arguments[name], default
+        for name in self._shared:
+            del arguments[name], defaults[name]
+        options = [option for option in OPTIONS if any(option in part._options() for part in parts)]
+        name = " + ".join(f"{coefficient:g}*{part.name}" for coefficient, part in self.terms)
+        text = f"The weighted sum {name}, each part with its own reduction.\n\nRaises what its parts raise."
+        convex = all(part.properties.get("convex") for part in parts)
+        super().__init__(name, arguments, defaults, options, text, properties={"convex": True} if convex else {})
+
+    @property
+    def shape(self):
+        shapes = {part.shape for _, part in self.terms}
+        return shapes.pop() if len(shapes) == 1 else "mixed"
+
+    @property
+    def _axis(self):
+        return self.terms[0][1]._axis
+
+    @cached_property
+    def formula(self):
+        first = self.terms[0][1]._form({})
+        total = sympy.S.Zero
+        for coefficient, part in self.terms:
+            form = part._form({})
+            names = dict(zip(form.arrays, first.arrays, strict=True))
+            total += sympy.nsimplify(coefficient, rational=True) * part.formula.xreplace(names)
+        return total
+
+    @property
+    def gradient(self):
+        return slopes(self.formula, self.terms[0][1]._form({}).predictions)
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernels of the parts, one after the other."""
+        texts = [part.source(backend, dtype, **self._for(part, parameters)) for _, part in self.terms]
+        return "\n\n".join(texts)
+
+    def _for(self, part, keywords):
+        """The keywords that concern a part."""
+        for name in keywords:
+            if name in self._shared:
+                raise TypeError(
+                    f"{self.name}: several parts have a parameter {name}; "
+                    f"set it in each: part.with_parameters({name}=...)"
+                )
+            if name not in self._defaults and name not in self._given_options:
+                raise TypeError(
+                    f"{self.name}: unknown argument {name!r}; the parameters are "
+                    f"{', '.join(self._defaults) or 'none'}, beside {', '.join(self._given_options)}"
+                )
+        known = {*part._defaults, *part._options()}
+        return {name: value for name, value in keywords.items() if name in known}
+
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+        values, total = [], None
+        for coefficient, part in self.terms:
+            mine = self._for(part, keywords)
+            result, slope = part._evaluate(arrays, mine, value, gradient, out if total is None else None, partial)
+            values.append(result)
+            if gradient:
+                slope *= slope.dtype.type(coefficient)
+                if total is None:
+                    total = slope
+                else:
+                    total += slope
+        if partial:
+            return PartialSum(self.name, tuple(c for c, _ in self.terms), tuple(values)), None
+        if not value:
+            return None, total
+        if len({np.shape(result) for result in values}) > 1:
+            raise ShapeError(
+                f"{self.name}: reduction must be 'sum' or 'mean', since the parts have values of different shapes; "
+                f"got {' and '.join(str(np.shape(result)) for result in values)}"
+            )
+        weighted = [result.dtype.type(c) * result for (c, _), result in zip(self.terms, values, strict=True)]
+        return sum(weighted[1:], start=weighted[0]), total
+
+    def __reduce__(self):
+        return Sum, (self.terms,)
+
+
+@dataclass(frozen=True)
+class PartialSum:
+    """The partial sums of the parts of a Sum: `(a + b).finish()` is the loss of both pieces together."""
+
+    loss: str
+    coefficients: tuple[float, ...]
+    parts: tuple[Any, ...]
+
+    def __add__(self, other):
+        if not isinstance(other, PartialSum):
+            return NotImplemented
+        if (self.loss, self.coefficients) != (other.loss, other.coefficients):
+            raise ValueError(f"{self.loss}: partial sums merge only within one loss; got {other.loss}")
+        parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
+        return PartialSum(self.loss, self.coefficients, parts)
+
+    def __radd__(self, other):
+        return self if other == 0 else NotImplemented
+
+    def finish(self, reduction="mean"):
+        """The loss of all that was added up, as a Python float: "mean" (the default) or "sum"."""
+        finished = [part.finish(reduction) for part in self.parts]
+        return sum(c * value for c, value in zip(self.coefficients, finished, strict=True))
+
+
+# --- losses of probabilities, on logits ------------------------------------------------------------------------------
+
+
+class OnLogits(Composed):
+    """A loss of probabilities with the sigmoid, or the softmax over the class axis, in front.
+
+    The gradient follows by the chain rule in one more pass. Probabilities round: where a loss of the same name ends in
+    `_with_logits`, that one keeps the digits which are lost here.
+    """
+
+    def __init__(self, part, activation):
+        if activation not in ("sigmoid", "softmax"):
+            raise DomainError(f"{part.name}.on_logits: activation must be 'sigmoid' or 'softmax'; got {activation!r}")
+        self.part, self.activation = part, activation
+        (prediction, *others) = part._arrays
+        if part._arguments[prediction].name != "Probability":
+            raise TypeError(f"{part.name}.on_logits: needs a loss of probabilities; {prediction} is not one")
+        if activation == "softmax" and part.shape == "pointwise":
+            raise TypeError(f"{part.name}.on_logits: softmax needs a loss with a class axis, which this is not")
+        arguments = {"z": Logit} | {name: part._arguments[name] for name in (*others, *part._defaults)}
+        text = f"{part.summary}\n\nTakes logits z and is {part.name} of {activation}(z)."
+        options = part._options()
+        super().__init__(
+            f"{part.name}.on_logits({activation!r})", arguments, dict(part._defaults), options, text, part.reference
+        )
+
+    @property
+    def shape(self):
+        return self.part.shape
+
+    @property
+    def _axis(self):
+        return self.part._axis
+
+    @cached_property
+    def _activated(self):
+        z = sympy.Symbol("z", real=True)
+        return z, words.sigmoid(z) if self.activation == "sigmoid" else words.softmax(z)
+
+    @cached_property
+    def formula(self):
+        return self.part.formula.subs(self.part._form({}).prediction, self._activated[1])
+
+    @property
+    def gradient(self):
+        z, p = self._activated
+        slope = self.part.gradient.subs(self.part._form({}).prediction, p)
+        if self.activation == "sigmoid":
+            return slope * p.diff(z)
+        return p * (slope - words.across(p * slope))
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
+        return self.part.source(backend, dtype, **parameters)
+
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+        options = [keywords.get(name) for name in ("weight", "class_weight")]
+        if len(arrays) != len(self._arrays):
+            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+        xp = backends.choose(self.name, keywords.get("backend"), (*arrays, *options, out)).xp
+        z = self._prediction(arrays[0], xp)
+        axis = keywords.get("axis", self._axis)
+        if self.activation == "softmax" and not (isinstance(axis, int) and -z.ndim <= axis < z.ndim):
+            raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+        p, rest = _activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
+        if gradient:
+            named = dict(zip((*self._arrays, "weight"), (*arrays, keywords.get("weight")), strict=True))
+            slope = self._out(out, z, named, xp)
+        try:
+            result, g = self.part._evaluate((p, *arrays[1:]), dict(keywords), value, gradient, None, partial)
+        except (DomainError, ShapeError) as error:
+            text = str(error).replace(f"{self.part.name}: {self.part._arrays[0]} ", f"{self.name}: z ")
+            raise type(error)(text) from None
+        if value and not partial and result.dtype != z.dtype:
+            result = result.astype(z.dtype)
+        if not gradient:
+            return result, None
+        with np.errstate(all="ignore"):
+            g = xp.where(p == 0, 0, p * g)
+            if self.activation == "sigmoid":
+                slope[...] = xp.where(rest == 0, 0, g * rest)
+            else:
+                slope[...] = g - p * xp.sum(g, axis=axis, keepdims=True)
+        return result, slope
+
+    def __reduce__(self):
+        return OnLogits, (self.part, self.activation)
+
+
+def _activate(xp, activation, z, axis):
+    """(probabilities, their complements), the complements only for the sigmoid; infinite logits give the limit."""
+    with np.errstate(all="ignore"):
+        if activation == "sigmoid":
+            decay = xp.exp(-xp.abs(z))
+            small, large = decay / (1 + decay), 1 / (1 + decay)
+            return xp.where(z < 0, small, large), xp.where(z < 0, large, small)
+        top = z.max(axis=axis, keepdims=True)
+        odds = xp.exp(xp.where(z == top, 0, z - top))
+        odds /= odds.sum(axis=axis, keepdims=True)
+        return odds, None
+
+
+# --- several predictions ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of a Joined loss: coefficient*sum(w*l)/divisor, for a loss l of one of the predictions.
+
+    `part` is the index of what enters of the prediction, if not all of it does. A divisor that counts something of the
+    data adds up when partial sums merge; one that is given does not.
+    """
+
+    loss: Loss
+    prediction: int
+    target: Any = None
+    weight: Any = None
+    coefficient: float = 1.0
+    divisor: float = 1.0
+    counted: bool = True
+    part: Any = ...
+
+
+class Joined(Composed):
+    """A loss with several predictions: `grad` returns a tuple of gradients, one for each, in order.
+
+    A subclass names its `arguments`, in the order of the call, their `defaults` and the `parts` it is made of, and
+    gives the `terms` of a call and its `formula`.
+    """
+
+    arguments: ClassVar[dict[str, Domain]]
+    defaults: ClassVar[dict[str, Any]] = {}
+    optional: ClassVar[tuple[str, ...]] = ()  # parameters that may be None
+    parts: ClassVar[tuple[Loss, ...]]
+
+    def __init__(self, name, reference, properties=None):
+        text = inspect.cleandoc(type(self).__doc__)
+        options = ["reduction", "weight", "backend"]
+        super().__init__(name, dict(self.arguments), dict(self.defaults), options, text, reference, properties)
+        self.__module__, self.__qualname__ = f"lossbook.{name.partition('.')[0]}", name.partition(".")[2]
+        self._predictions = [n for n in self._arrays if self._arguments[n].role == "prediction"]
+
+    shape = "joined"
+
+    def terms(self, arrays, weight, parameters):
+        """The terms of a call, from its checked arrays."""
+        raise NotImplementedError
+
+    def combined(self, values):
+        """What reduction="none" returns of the terms' values, each summed over all but the items."""
+        return sum(values[1:], start=values[0])
+
+    def symbols(self):
+        """The symbols of the arguments, by name."""
+        return {name: domain.symbol(name) for name, domain in self._arguments.items()}
+
+    @property
+    def gradient(self):
+        symbols = self.symbols()
+        return slopes(self.formula, [symbols[name] for name in self._predictions])
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernels of the parts, one after the other."""
+        return "\n\n".join(part.source(backend, dtype) for part in self.parts)
+
+    def _settings(self, given):
+        """The parameters; those that are optional may be None."""
+        unset = [name for name in self.optional if given.get(name, self._defaults[name]) is None]
+        flags, values = super()._settings({**given, **{name: self._defaults[name] for name in unset}})
+        return flags, {**values, **dict.fromkeys(unset)}
+
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+        if len(arrays) != len(self._arrays):
+            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+        reduction = keywords.pop("reduction", "mean")
+        if reduction not in REDUCTIONS:
+            raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
+        weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
+        _, parameters = self._settings(keywords)
+        several = [item for given in (weight, out) for item in (given if isinstance(given, tuple) else (given,))]
+        xp = backends.choose(self.name, name, (*arrays, *several)).xp
+        count = len(self._predictions)
+        checked = [self._prediction(a, xp, n) for a, n in zip(arrays[:count], self._predictions, strict=True)]
+        checked += [self._array(a, n, xp) for a, n in zip(arrays[count:], self._arrays[count:], strict=True)]
+        terms = self.terms(checked, weight, parameters)
+        gradients = self._outs(out, checked, xp) if gradient else None
+        results = []
+        for term in terms:
+            given = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": name}
+            inputs = (checked[term.prediction][term.part], *(() if term.target is None else (term.target,)))
+            result, slope = self._of_part(term, inputs, given, value, gradient)
+            results.append(result)
+            if gradient:
+                divisor = term.divisor if reduction == "mean" else 1.0
+                slope *= slope.dtype.type(term.coefficient / divisor if divisor else 0.0)
+                gradients[term.prediction][term.part] += slope
+        if not value:
+            return None, gradients
+        if reduction == "none":
+            items = [result * result.dtype.type(term.coefficient) for result, term in zip(results, terms, strict=True)]
+            return self.combined(items), gradients
+        sums = np.array([[term.coefficient * float(r), term.divisor] for r, term in zip(results, terms, strict=True)])
+        joined = JoinedPartial(self.name, tuple(sorted(parameters.items())), sums, tuple(t.counted for t in terms))
+        if partial:
+            return joined, None
+        return checked[0].dtype.type(joined.finish(reduction)), gradients
+
+    def _of_part(self, term, inputs, given, value, gradient):
+        """(value, gradient) of a part, whose errors speak of this loss and its arguments."""
+        try:
+            return term.loss._evaluate(inputs, given, value, gradient)
+        except (DomainError, ShapeError) as error:
+            name = self._predictions[term.prediction]
+            text = str(error).replace(f"{term.loss.name}: {term.loss._arrays[0]} ", f"{self.name}: {name} ")
+            raise type(error)(text.replace(f"{term.loss.name}: ", f"{self.name}: target of {name}: ")) from None
+
+    def _outs(self, out, arrays, xp):
+        """The arrays that receive the gradients, zeroed."""
+        predictions = arrays[: len(self._predictions)]
+        outs = out if out is not None else (None,) * len(predictions)
+        if not isinstance(outs, tuple) or len(outs) != len(predictions):
+            raise ShapeError(f"{self.name}: out must be a tuple of {len(predictions)} arrays, one per prediction")
+        named = dict(zip(self._arrays, arrays, strict=True))
+        found = tuple(self._out(o, z, named, xp) for o, z in zip(outs, predictions, strict=True))
+        for array in found:
+            array[...] = 0
+        return found
+
+    def __reduce__(self):
+        return _find, (self.__module__, self.__qualname__)
+
+
+@dataclass(frozen=True)
+class JoinedPartial:
+    """The numerator and the divisor of each term: `(a + b).finish()` is the loss of both pieces together."""
+
+    loss: str
+    parameters: tuple[tuple[str, Any], ...]
+    sums: np.ndarray
+    counted: tuple[bool, ...]
+
+    def __add__(self, other):
+        if not isinstance(other, JoinedPartial):
+            return NotImplemented
+        if (self.loss, self.parameters) != (other.loss, other.parameters):
+            raise ValueError(
+                f"{self.loss}: partial sums merge only within one loss and one setting; "
+                f"got {self.loss}{dict(self.parameters)} and {other.loss}{dict(other.parameters)}"
+            )
+        sums = self.sums + other.sums
+        sums[:, 1] = np.where(self.counted, sums[:, 1], self.sums[:, 1])
+        return JoinedPartial(self.loss, self.parameters, sums, self.counted)
+
+    def __radd__(self, other):
+        return self if other == 0 else NotImplemented
+
+    def finish(self, reduction="mean"):
+        """The loss of all that was added up, as a Python float: "mean" (the default) or "sum"."""
+        return float(sum(reduced(numerator, divisor, reduction) for numerator, divisor in self.sums))

@@ -1,0 +1,344 @@
+"""Detection losses: boxes, their overlap, and the sums that detectors train on (section 1.1.4 of the notes).
+
+Boxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, in pixels, along the last axis.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import sympy
+
+from lossbook import binary, multiclass, regression
+from lossbook.boxes import decode_boxes, encode_boxes
+from lossbook.call import check_same
+from lossbook.compose import Joined, Term
+from lossbook.domains import (
+    Box,
+    Classes,
+    Fraction,
+    Label,
+    Logit,
+    NonNegative,
+    Outcome,
+    Positive,
+    Probability,
+    Real,
+    TrueBox,
+)
+from lossbook.errors import DomainError, ShapeError
+from lossbook.loss import loss
+from lossbook.words import arctan, below, larger, let, reciprocal, share, smaller
+
+__all__ = [
+    "ciou", "decode_boxes", "detection", "detection_with_logits", "diou", "encode_boxes", "faster_rcnn",
+    "faster_rcnn_with_logits", "giou", "iou", "mask_rcnn", "mask_rcnn_with_logits",
+]  # fmt: skip
+
+
+# --- overlap of boxes ------------------------------------------------------------------------------------------------
+# One minus a ratio of areas is written as the area of what is wrong over the area of everything, from lengths that are
+# never negative, so that nothing cancels for boxes that nearly agree.
+
+
+@dataclass(frozen=True)
+class Side:
+    """Two intervals, one of each box: the lengths of which all areas are made."""
+
+    own: sympy.Expr  # length of the predicted interval
+    true: sympy.Expr
+    both: sympy.Expr  # what they share
+    only_own: sympy.Expr
+    only_true: sympy.Expr
+    gap: sympy.Expr  # between them, if they are apart
+
+    @property
+    def apart(self):
+        """0 if and only if the intervals are the same."""
+        return self.only_own + self.only_true + self.gap
+
+    @property
+    def around(self):
+        """The length of the shortest interval that holds both."""
+        return self.both + self.apart
+
+
+def _side(name, low, high, true_low, true_high):
+    own, true = high - low, true_high - true_low
+    between = smaller(high, true_high) - larger(low, true_low)
+    return Side(
+        own,
+        true,
+        let(**{f"both_{name}": larger(between, 0)}),
+        let(**{f"own_{name}": smaller(own, larger(high - true_high, 0) + larger(true_low - low, 0))}),
+        let(**{f"true_{name}": smaller(true, larger(true_high - high, 0) + larger(low - true_low, 0))}),
+        let(**{f"gap_{name}": larger(-between, 0)}),
+    )
+
+
+def _overlap(p, t):
+    """(sides x and y, area of the union, one minus intersection over union)."""
+    x, y = _side("x", p[0], p[2], t[0], t[2]), _side("y", p[1], p[3], t[1], t[3])
+    overlap = let(overlap=x.both * y.both)
+    errors = let(errors=x.only_own * y.own + x.both * y.only_own + x.only_true * y.true + x.both * y.only_true)
+    union = errors + overlap
+    without_area = (1 - below(0, union)) * below(0, x.apart + y.apart)
+    return x, y, union, share(errors, overlap) + without_area
+
+
+@loss(source="Jaccard 1901; as a loss, with a logarithm: Yu et al. 2016, UnitBox", properties={"minimum": 0})
+def iou(p: Box, t: TrueBox):
+    """One minus intersection over union: 1 for boxes that are apart, and for boxes that differ and have no area."""
+    return _overlap(p, t)[-1]
+
+
+@loss(
+    source="Rezatofighi et al. 2019, Generalized Intersection over Union, CVPR, algorithm 1",
+    properties={"minimum": 0},
+)
+def giou(p: Box, t: TrueBox):
+    """One minus IoU, plus the share of the enclosing box that neither box covers: boxes that are apart attract."""
+    x, y, union, distance = _overlap(p, t)
+    spare = x.only_own * y.only_true + x.only_true * y.only_own + x.gap * y.around + y.gap * (x.around - x.gap)
+    return distance + share(let(spare=spare), union)
+
+
+def _center_distance(p, t, x, y):
+    """The squared distance of the centers in units of the squared diagonal of the enclosing box."""
+    across, down = ((p[0] - t[0]) + (p[2] - t[2])) / 2, ((p[1] - t[1]) + (p[3] - t[3])) / 2
+    return (across**2 + down**2) * reciprocal(let(diagonal=x.around**2 + y.around**2))
+
+
+@loss(source="Zheng et al. 2020, Distance-IoU Loss, AAAI, equation 7", properties={"minimum": 0})
+def diou(p: Box, t: TrueBox):
+    """One minus IoU, plus the squared distance of the centers over the squared diagonal of the enclosing box."""
+    x, y, _, distance = _overlap(p, t)
+    return distance + _center_distance(p, t, x, y)
+
+
+@loss(source="Zheng et al. 2020, Distance-IoU Loss, AAAI, equations 8 to 11", properties={"minimum": 0})
+def ciou(p: Box, t: TrueBox):
+    """The DIoU loss plus alpha*v, where v compares the aspect ratios and alpha = v/(1 - IoU + v).
+
+    v is 4/pi**2 times the square of the angle between the diagonals, found by one arctangent, so that flat boxes are
+    no exception. The gradient is that of this formula; the authors' code holds alpha fixed in it.
+    """
+    x, y, _, distance = _overlap(p, t)
+    cross = x.true * (y.own - y.true) - y.true * (x.own - x.true)
+    angle = let(angle=arctan(cross * reciprocal(y.true * y.own + x.true * x.own)))
+    v = let(v=4 / sympy.pi**2 * angle**2)
+    return distance + _center_distance(p, t, x, y) + v * share(v, distance)
+
+
+# --- losses of several predictions -----------------------------------------------------------------------------------
+
+
+def _item_weights(name, weight, labels):
+    """The weights of the items as an array, all 1 if there are none, and their sum."""
+    shape = labels.shape
+    if weight is None:
+        return (labels == labels).astype(np.float64), float(labels.size)
+    if getattr(weight, "shape", None) != shape:
+        got = getattr(weight, "shape", weight)
+        raise ShapeError(f"{name}: weight must have shape {shape}, one per item; got {got}")
+    return weight, float(weight.sum())
+
+
+def _only(name, labels, low, high, what):
+    """Labels are whole numbers in their range."""
+    wrong = (labels < low) | (labels > high) if labels.dtype.kind in "iu" else labels == labels
+    if labels.size and bool(wrong.any()):
+        if labels.dtype.kind not in "iu":
+            raise DomainError(f"{name}: {what} must be integers; got dtype {labels.dtype}")
+        at = tuple(int(i) for i in np.argwhere(np.asarray(wrong.tolist()))[0])
+        place = at[0] if len(at) == 1 else at
+        raise DomainError(f"{name}: {what} must be in {low}..{high}; got {int(labels[at])} at index {place}")
+
+
+class Detection(Joined):
+    """alpha times the cost of the class plus 1 - alpha times that of the box, averaged over the proposals.
+
+    scores: class probabilities of shape (N, C), class 0 the background. boxes: (N, 4), encoded (`encode_boxes`).
+    classes: integers (N,). targets: (N, 4), encoded. A box counts only where its class is not the background; its cost
+    is the sum of smooth L1 over the four coordinates. reduction="none" gives one value per proposal; `weight` is one
+    per proposal. Returns a gradient for scores and one for boxes, in order.
+    Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).
+    """
+
+    arguments: ClassVar = {
+        "scores": Probability, "boxes": Real, "classes": Classes, "targets": Outcome,
+        "alpha": Fraction, "beta": Positive,
+    }  # fmt: skip
+    defaults: ClassVar = {"alpha": 0.5, "beta": 1.0}
+    parts = (multiclass.cross_entropy, regression.smooth_l1)
+
+    def terms(self, arrays, weight, parameters):
+        scores, boxes, classes, targets = arrays
+        if scores.ndim != 2:
+            raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
+        check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
+        check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
+        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
+        w, count = _item_weights(self.name, weight, classes)
+        of_class, of_box = self.parts
+        box = of_box.with_parameters(beta=parameters["beta"])
+        alpha = parameters["alpha"]
+        return [
+            Term(of_class, 0, classes, w, alpha, count),
+            Term(box, 1, targets, _spread(w * (classes > 0), 4), 1 - alpha, count),
+        ]
+
+    def combined(self, values):
+        return values[0] + values[1].sum(axis=1)
+
+    @property
+    def formula(self):
+        s = self.symbols()
+        foreground = below(0, s["classes"])
+        of_class = self.parts[0].formula_of(s["scores"], s["classes"])
+        of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
+        return s["alpha"] * of_class + (1 - s["alpha"]) * foreground * of_box
+
+
+class DetectionWithLogits(Detection):
+    __doc__ = Detection.__doc__.replace("class probabilities", "class logits")
+    arguments: ClassVar = {**Detection.arguments, "scores": Logit}
+    parts = (multiclass.cross_entropy_with_logits, regression.smooth_l1)
+
+
+def _spread(weight, count):
+    """One weight per item as one for each of its coordinates."""
+    return weight[..., None] * np.ones(count) if isinstance(weight, np.ndarray) else weight[..., None].repeat(count, -1)
+
+
+class FasterRCNN(Joined):
+    """The loss of a region proposal network: objectness of all sampled anchors, boxes of the positive ones.
+
+    1/cls_norm times the sum of binary cross-entropy, plus box_weight/box_norm times the sum of smooth L1 over the four
+    coordinates of the anchors with label 1. scores: probabilities that an anchor holds an object, of any shape. boxes:
+    (..., 4), encoded (`encode_boxes`). labels: 1 object, 0 background, -1 not sampled. targets: (..., 4), encoded.
+    The defaults are the paper's: cls_norm 256 (the mini-batch), box_norm 2400 (the anchor locations), box_weight 10.
+    None as a norm counts the sampled anchors. The authors' released code has box_norm=256, box_weight=1, beta=1/9.
+
+    reduction="mean" is this formula, "sum" leaves the norms out, "none" gives each anchor's part of the sum. `weight`
+    is one per anchor. Returns a gradient for scores and one for boxes, in order.
+    Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).
+    """
+
+    arguments: ClassVar = {
+        "scores": Probability, "boxes": Real, "labels": Label, "targets": Outcome,
+        "box_weight": NonNegative, "cls_norm": Positive, "box_norm": Positive, "beta": Positive,
+    }  # fmt: skip
+    defaults: ClassVar = {"box_weight": 10.0, "cls_norm": 256.0, "box_norm": 2400.0, "beta": 1.0}
+    optional = ("cls_norm", "box_norm")
+    parts = (binary.cross_entropy, regression.smooth_l1)
+
+    def terms(self, arrays, weight, parameters):
+        scores, boxes, labels, targets = arrays
+        check_same(self.name, "labels", labels.shape, scores.shape, "scores has")
+        check_same(self.name, "boxes", boxes.shape, (*scores.shape, 4), "scores has, and four coordinates")
+        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        _only(self.name, labels, -1, 1, "labels")
+        w, _ = _item_weights(self.name, weight, labels)
+        sampled, positive = w * (labels >= 0), labels == 1
+        count = float(sampled.sum())
+        of_class, of_box = self.parts
+        box = of_box.with_parameters(beta=parameters["beta"])
+        cls_norm, box_norm = parameters["cls_norm"], parameters["box_norm"]
+        target = positive.astype(scores.dtype)
+        return [
+            Term(of_class, 0, target, sampled, 1.0, cls_norm or count, counted=cls_norm is None),
+            Term(
+                box, 1, targets, _spread(w * positive, 4), parameters["box_weight"], box_norm or count,
+                counted=box_norm is None,
+            ),
+        ]  # fmt: skip
+
+    def combined(self, values):
+        return values[0] + values[1].sum(axis=-1)
+
+    @property
+    def formula(self):
+        s = self.symbols()
+        of_class = self.parts[0].formula_of(s["scores"], s["labels"])
+        of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
+        return of_class / s["cls_norm"] + s["box_weight"] / s["box_norm"] * s["labels"] * of_box
+
+
+class FasterRCNNWithLogits(FasterRCNN):
+    __doc__ = FasterRCNN.__doc__.replace("scores: probabilities that", "scores: logits of the claim that")
+    arguments: ClassVar = {**FasterRCNN.arguments, "scores": Logit}
+    parts = (binary.cross_entropy_with_logits, regression.smooth_l1)
+
+
+class MaskRCNN(Joined):
+    """The loss of a region of interest: class, box and mask, averaged over the regions.
+
+    scores: class probabilities (N, C), class 0 the background. boxes: (N, 4), encoded (`encode_boxes`). masks:
+    probabilities (N, C, m, m), one mask per class, of which only that of the true class counts. classes: integers (N,).
+    targets: (N, 4), encoded. true_masks: (N, m, m) in [0, 1]. The mask's cost is binary cross-entropy averaged over the
+    m x m grid; box and mask count only where the class is not the background. reduction="none" gives one value per
+    region; `weight` is one per region. Returns a gradient for scores, boxes and masks, in order.
+    Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).
+    """
+
+    arguments: ClassVar = {
+        "scores": Probability, "boxes": Real, "masks": Probability,
+        "classes": Classes, "targets": Outcome, "true_masks": Label, "beta": Positive,
+    }  # fmt: skip
+    defaults: ClassVar = {"beta": 1.0}
+    parts = (multiclass.cross_entropy, regression.smooth_l1, binary.cross_entropy)
+
+    def terms(self, arrays, weight, parameters):
+        scores, boxes, masks, classes, targets, true_masks = arrays
+        if scores.ndim != 2:
+            raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
+        if masks.ndim != 4 or masks.shape[:2] != scores.shape:
+            raise ShapeError(f"{self.name}: masks must have shape {(*scores.shape, 'm', 'm')}; got {masks.shape}")
+        check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
+        check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
+        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        grid = masks.shape[2] * masks.shape[3]
+        check_same(self.name, "true_masks", true_masks.shape, (scores.shape[0], *masks.shape[2:]), "masks has")
+        _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
+        w, count = _item_weights(self.name, weight, classes)
+        of_class, of_box, of_mask = self.parts
+        box = of_box.with_parameters(beta=parameters["beta"])
+        foreground = w * (classes > 0)
+        pixels = _spread(foreground, grid).reshape(true_masks.shape)
+        rows = (classes * 0 + 1).cumsum() - 1  # 0, 1, 2, ... on the device of the classes
+        return [
+            Term(of_class, 0, classes, w, 1.0, count),
+            Term(box, 1, targets, _spread(foreground, 4), 1.0, count),
+            Term(of_mask, 2, true_masks, pixels, 1.0 / grid if grid else 0.0, count, part=(rows, classes)),
+        ]
+
+    def combined(self, values):
+        of_class, of_box, of_mask = values
+        return of_class + of_box.sum(axis=1) + of_mask.sum(axis=(1, 2))
+
+    @property
+    def formula(self):
+        s = self.symbols()
+        of_class = self.parts[0].formula_of(s["scores"], s["classes"])
+        of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
+        of_mask = self.parts[2].formula_of(s["masks"], s["true_masks"])
+        return of_class + below(0, s["classes"]) * (of_box + of_mask)
+
+
+class MaskRCNNWithLogits(MaskRCNN):
+    __doc__ = MaskRCNN.__doc__.replace("class probabilities", "class logits").replace("probabilities (N", "logits (N")
+    arguments: ClassVar = {**MaskRCNN.arguments, "scores": Logit, "masks": Logit}
+    parts = (multiclass.cross_entropy_with_logits, regression.smooth_l1, binary.cross_entropy_with_logits)
+
+
+GIRSHICK = "Girshick 2015, Fast R-CNN, ICCV, equation 1, as a convex combination"
+REN = "Ren, He, Girshick and Sun 2015, Faster R-CNN, NeurIPS, equation 1"
+HE = "He, Gkioxari, Dollar and Girshick 2017, Mask R-CNN, ICCV, section 3"
+detection = Detection("detection.detection", GIRSHICK, {"minimum": 0})
+detection_with_logits = DetectionWithLogits("detection.detection_with_logits", GIRSHICK, {"minimum": 0})
+faster_rcnn = FasterRCNN("detection.faster_rcnn", REN, {"minimum": 0})
+faster_rcnn_with_logits = FasterRCNNWithLogits("detection.faster_rcnn_with_logits", REN, {"minimum": 0})
+mask_rcnn = MaskRCNN("detection.mask_rcnn", HE, {"minimum": 0})
+mask_rcnn_with_logits = MaskRCNNWithLogits("detection.mask_rcnn_with_logits", HE, {"minimum": 0})
