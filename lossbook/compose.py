@@ -321,7 +321,8 @@ class Joined(Composed):
         text = inspect.cleandoc(type(self).__doc__)
         options = ["reduction", "weight", "backend"]
         super().__init__(name, dict(self.arguments), dict(self.defaults), options, text, reference, properties)
-        self.__module__, self.__qualname__ = f"lossbook.{name.partition('.')[0]}", name.partition(".")[2]
+        home, _, self.__name__ = name.partition(".")
+        self.__module__, self.__qualname__ = f"lossbook.{home}", self.__name__
         self._predictions = [n for n in self._arrays if self._arguments[n].role == "prediction"]
 
     shape = "joined"

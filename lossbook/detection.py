@@ -209,7 +209,7 @@ class DetectionWithLogits(Detection):
 
 def _spread(weight, count):
     """One weight per item as one for each of its coordinates."""
-    return weight[..., None] * np.ones(count) if isinstance(weight, np.ndarray) else weight[..., None].repeat(count, -1)
+    return weight[..., None].repeat(count, axis=-1)
 
 
 class FasterRCNN(Joined):

@@ -9,7 +9,6 @@ The signature is the signature, annotations are the domains, defaults the defaul
 once with SymPy symbols, is the formula.
 """
 
-import copy
 import inspect
 import numbers
 import sys
@@ -194,7 +193,8 @@ class Loss:
     def with_parameters(self, **parameters):
         """This loss with other defaults: `tversky.with_parameters(alpha=0.3, beta=0.7)`."""
         flags, values = self._settings(parameters)
-        other = copy.copy(self)
+        other = object.__new__(type(self))  # not copy.copy, which finds losses by their address
+        vars(other).update(vars(self))
         other._defaults = {name: {**flags, **values}[name] for name in self._defaults}
         other._forms, other._plans = {}, {}
         for name in ("signature", "__signature__", "__doc__", "summary"):
@@ -518,9 +518,9 @@ class Loss:
         if xp is np and not isinstance(out, np.ndarray):
             raise DomainError(f"{self.name}: out must be an array; got {type(out).__name__}")
         if out.shape != z.shape:
-            raise ShapeError(f"{self.name}: out must have shape {z.shape}, as {self._arrays[0]} has; got {out.shape}")
+            raise ShapeError(f"{self.name}: out must have shape {z.shape}, as the prediction has; got {out.shape}")
         if out.dtype != z.dtype:
-            raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as {self._arrays[0]} has; got {out.dtype}")
+            raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
         if xp is np and not out.flags.writeable:
             raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
         for name, array in inputs.items():
@@ -530,7 +530,7 @@ class Loss:
                 )
         return out
 
-    # --- composition ---------------------------------------------------------------------------------------------------
+    # --- composition --------------------------------------------------------------------------------------------------
 
     def __mul__(self, coefficient):
         """`0.3*loss`: the loss times a number, which other losses can be added to."""

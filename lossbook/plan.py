@@ -209,7 +209,7 @@ def make_plan(name, form, hard=False):
 
     if form.shape == "boxes":
         names = tuple(symbols[0].name.removesuffix("_x1") for symbols in (form.prediction, form.target))
-        domains = {name: form.domains[symbols[0]] for name, symbols in zip(names, (form.prediction, form.target), strict=True)}
+        domains = dict(zip(names, (form.domains[form.prediction[0]], form.domains[form.target[0]]), strict=True))
     else:
         names = tuple(symbol.name for symbol in form.arrays)
         domains = {symbol.name: form.domains[symbol] for symbol in form.arrays}

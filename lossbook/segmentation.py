@@ -1,14 +1,15 @@
 """Segmentation losses: probabilities of shape (N, C, *space) against masks (section 1.1.3 of the notes)."""
 
 from lossbook import multiclass
+from lossbook.distance import boundary, hausdorff, hausdorff_distance
 from lossbook.domains import Classes, Flag, Fraction, Logit, NonNegative, Positive, Probability
 from lossbook.loss import loss
 from lossbook.weight_maps import edge_weights
 from lossbook.words import below, larger, let, log, log1p, power, reciprocal, share, smaller, total
 
 __all__ = [
-    "balanced_cross_entropy", "cross_entropy", "cross_entropy_with_logits", "dice", "edge_weights", "focal_tversky",
-    "jaccard", "sensitivity_specificity", "tversky",
+    "balanced_cross_entropy", "boundary", "cross_entropy", "cross_entropy_with_logits", "dice", "edge_weights",
+    "focal_tversky", "hausdorff", "hausdorff_distance", "jaccard", "sensitivity_specificity", "tversky",
 ]  # fmt: skip
 
 

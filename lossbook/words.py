@@ -25,8 +25,8 @@ from sympy.core.function import ArgumentIndexError
 
 __all__ = [
     "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p",
-    "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy", "share",
-    "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softmax", "softplus", "tanh", "total",
+    "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy",
+    "share", "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softmax", "softplus", "tanh", "total",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.

@@ -199,6 +199,12 @@ class ndarray:
         shape = shape[0] if len(shape) == 1 else shape
         return _wrap(self._array.reshape(shape, order=order), self)
 
+    def cumsum(self, axis=None):
+        return _wrap(self._array.cumsum(axis))
+
+    def repeat(self, repeats, axis=None):
+        return _wrap(self._array.repeat(repeats, axis))
+
     def ravel(self, order="C"):
         return _wrap(self._array.ravel(order), self)
 

@@ -6,16 +6,18 @@ and need none of them:
     python tests/make_peer_values.py
 
 A row is a loss, a name, the call that gives the number, the arrays and the loss's own keywords. The call is text: it is
-evaluated here, and kept beside its result. In it the arrays are `prediction` and `target`, the loss's keywords keep
-their names, and everything else is the peer's. Calls without a library are exact: fractions, or mpmath.
+evaluated here, and kept beside its result. In it the arrays are `prediction` and `target` (or have the `names` of the
+row), the loss's keywords keep their names, and everything else is the peer's. Calls without a library are exact:
+fractions, or mpmath.
 
+    names       of the arrays, where a loss has several predictions; `predictions` tells how many of them come first
     gradient    how the slopes along the prediction are found: automatically (the default for libraries that
                 differentiate; of the sum, if the result is an array), a text of its own, or None
     factor      the loss is this fraction times the peer's number; `why` gives the reason
     wrong       the peer's number is wrong: why, with the `truth` (and `true_gradient`) as an mpmath text
     convention  the peer's number is right for another definition: as `wrong`
     tolerance   relative; 1e-12 unless the peer computes in less than float64
-    by          provenance, where no library is called; `published` is then a number that was printed elsewhere
+    by          provenance, where no library is called; `published` is then the number, printed elsewhere
 """
 
 import importlib.metadata
@@ -31,6 +33,8 @@ warnings.simplefilter("ignore")
 
 import jax  # noqa: E402
 import keras  # noqa: E402
+import monai.losses  # noqa: E402
+import monai.metrics  # noqa: E402
 import mpmath  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
@@ -39,10 +43,6 @@ import scipy.special  # noqa: E402
 import sklearn._loss.loss  # noqa: E402
 import sklearn.metrics  # noqa: E402
 import torch  # noqa: E402
-
-import monai  # noqa: E402  isort: skip
-import monai.losses  # noqa: E402
-import monai.metrics  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 mpmath.mp.dps = 60
@@ -61,7 +61,7 @@ MODULES = {
     "torch": torch, "keras": keras, "monai": monai, "optax": optax, "sklearn": sklearn, "scipy": scipy, "np": np,
     "jnp": jax.numpy, "F": torch.nn.functional, "Bernoulli": torch.distributions.Bernoulli,
     "kl": torch.distributions.kl_divergence,
-}
+}  # fmt: skip
 WRITTEN_OUT = {
     "F.": "torch.nn.functional.",
     "Bernoulli(": "torch.distributions.Bernoulli(",
@@ -71,8 +71,8 @@ HAND = "by hand, exact fractions"
 NOTES = "by hand, completing the worked example of the notes (section 1.1.3)"
 OWN = {
     "gradient", "factor", "why", "wrong", "convention", "truth", "true_gradient", "tolerance", "by", "published",
-    "version", "names",
-}
+    "version", "names", "predictions",
+}  # fmt: skip
 ROWS = []
 
 
@@ -96,7 +96,7 @@ SOFT = a(0.05, 0.1, 0.3, 0.5, 0.9, 0.25, 1, 0.7)
 Z = a(-6.5, -2, -0.4, 0, 0.3, 1.7, 4.2, 9)
 SIGN = 2 * HARD - 1
 WEIGHT = a(1, 0.5, 2, 0, 3, 1, 0.25, 1.25)  # sums to 9
-R = a(-3, -1.25, -0.5, -1e-3, 0.02, 0.75, 2, 40)  # residuals against the zeros of ZERO
+R = a(-3, -1.25, -0.5, -1e-3, 0.02, 0.75, 2, 40)  # residuals
 OBSERVED = a(1, -2, 0.5, 3, 3.5, -1, 0.25, 10)
 PREDICTED = OBSERVED + R
 EDGE = (a(0, 0, 1, 0.25, 0.75, 0.5), a(0, 0.5, 1, 0, 1, 0.125))
@@ -122,9 +122,7 @@ MASK = np.concatenate([MASK, 1 - MASK[:, :, ::-1]])
 SOFT_MASK = 0.9 * MASK + 0.05
 PIXELS = np.concatenate([MASKED, 1.25 - MASKED], axis=1) / 2.5  # four classes, each pixel sums to 1
 CHANNELS_LAST = np.moveaxis(PIXELS, 1, 3).copy(), np.moveaxis(SOFT_MASK, 1, 3)[..., [0, 0, 1, 1]].copy()
-NOTES_P = a(
-    [0.01, 0.03, 0.02, 0.02], [0.05, 0.12, 0.09, 0.07], [0.89, 0.85, 0.88, 0.91], [0.99, 0.97, 0.95, 0.97]
-)
+NOTES_P = a([0.01, 0.03, 0.02, 0.02], [0.05, 0.12, 0.09, 0.07], [0.89, 0.85, 0.88, 0.91], [0.99, 0.97, 0.95, 0.97])
 NOTES_Y = a([0] * 4, [0] * 4, [1] * 4, [1] * 4)
 NOTES_MASKS = NOTES_P[None, None], NOTES_Y[None, None]
 
@@ -293,7 +291,7 @@ row("binary.focal_with_logits", "mean", f"keras.losses.binary_focal_crossentropy
     f"{BALANCED}", Z, HARD, alpha=0.25, gamma=2.0, tolerance=MEAN)
 row("binary.focal_with_logits", "two-logits",
     "torchvision.ops.sigmoid_focal_loss(prediction, target, reduction='mean')", a(0.5, -1.2), a(1, 0), alpha=0.25,
-    gamma=2.0, by="torchvision", version="0.29.1", published="0.01374", tolerance=4e-4)
+    gamma=2.0, by="torchvision", version="0.29.1", published=0.01374, tolerance=4e-4)
 row("binary.focal_with_logits", "soft", OPTAX_FOCAL, a(0.5, -1), a(0.25, 0.5), alpha=0.25, gamma=2.0, reduction="none",
     gradient=None, truth=FOCAL_Z,
     convention="soft labels: optax multiplies three mixtures, of the weights, of the chances to be wrong and of the "
@@ -304,8 +302,9 @@ row("binary.focal_with_logits", "right-and-sure", f"keras.losses.binary_focal_cr
     true_gradient="[-alpha*(1 + exp(z))**-gamma*(gamma*log(1 + exp(-z))/(1 + exp(-z)) + 1/(1 + exp(z))) "
     "for z in prediction]")
 row("binary.focal_with_logits", "right-and-sure",
-    "monai.losses.FocalLoss(gamma=gamma, alpha=alpha, reduction=reduction)(prediction[:, None], target[:, None])[:, 0]", single(20, 1), single(1, 1), alpha=0.25, gamma=2.0, reduction="none",
-    tolerance=1e-5, wrong="MONAI's value is right; z - z*y - log_sigmoid(z) has slope 0", truth=FOCAL_Z,
+    "monai.losses.FocalLoss(gamma=gamma, alpha=alpha, reduction=reduction)(prediction[:, None], target[:, None])[:, 0]",
+    single(20, 1), single(1, 1), alpha=0.25, gamma=2.0, reduction="none", tolerance=1e-5,
+    wrong="MONAI's value is right; z - z*y - log_sigmoid(z) has slope 0", truth=FOCAL_Z,
     true_gradient="[-alpha*(1 + exp(z))**-gamma*(gamma*log(1 + exp(-z))/(1 + exp(-z)) + 1/(1 + exp(z))) "
     "for z in prediction]")
 
@@ -442,7 +441,8 @@ row("multiclass.focal_with_logits", "none", KERAS_FOCAL + ", from_logits=True)",
 row("multiclass.focal_with_logits", "distribution", KERAS_FOCAL + ", from_logits=True)", SCORES, TRUE_SHARES, alpha=1.0,
     gamma=3.0, reduction="none")
 row("multiclass.focal_with_logits", "one-hot",
-    "monai.losses.FocalLoss(use_softmax=True, gamma=gamma, reduction='none')(prediction, target).sum(1)", SCORES, HOT, alpha=1.0, gamma=2.0, reduction="none", tolerance=5e-5)
+    "monai.losses.FocalLoss(use_softmax=True, gamma=gamma, reduction='none')(prediction, target).sum(1)", SCORES, HOT,
+    alpha=1.0, gamma=2.0, reduction="none", tolerance=5e-5)
 FOCAL_ROW = "[alpha*(1 + exp(z[0] - z[1]))**-gamma*log(1 + exp(z[1] - z[0])) for z in prediction]"
 row("multiclass.focal_with_logits", "right-and-sure", "monai.losses.FocalLoss(use_softmax=True, gamma=gamma, "
     "reduction='none')(prediction, target).sum(1)", single([20, 0], [1, 0]), single([1, 0], [1, 0]), alpha=1.0,
@@ -477,8 +477,8 @@ row("multilabel.focal_with_logits", "mean", "monai.losses.FocalLoss(gamma=gamma,
 
 REGRESSION = PREDICTED, OBSERVED
 SUM_OF_WEIGHTS = (
-    "PyTorch divides the weighted sum by the number of elements here, 8, though its weighted mean of squares divides by "
-    "the sum of the weights, 9, as lossbook always does"
+    "PyTorch divides the weighted sum by the number of elements here, 8, though its weighted mean of squares divides "
+    "by the sum of the weights, 9, as lossbook always does"
 )
 row("regression.squared_error", "none", "F.mse_loss(prediction, target, reduction=reduction)", *REGRESSION,
     reduction="none")
@@ -551,7 +551,8 @@ row("segmentation.dice", "soft", DICE.format(""), MASKED, SOFT_MASK, smooth=0.5,
 row("segmentation.dice", "squared", DICE.format(", squared_pred=True"), MASKED, SOFT_MASK, smooth=1.0, squared=True,
     reduction="none")
 row("segmentation.dice", "class-weight",
-    "monai.losses.DiceLoss(smooth_nr=smooth, smooth_dr=smooth, weight=class_weight)(prediction, target)", MASKED, MASK, smooth=1.0, class_weight=a(1, 3), factor="1/2",
+    "monai.losses.DiceLoss(smooth_nr=smooth, smooth_dr=smooth, weight=class_weight)(prediction, target)", MASKED, MASK,
+    smooth=1.0, class_weight=a(1, 3), factor="1/2",
     why="MONAI divides the weighted sum by the number of images and classes, 4; lossbook by their weights, 8")
 row("segmentation.dice", "batch", "monai.losses.DiceLoss(smooth_nr=smooth, smooth_dr=smooth, batch=True)(prediction, "
     "target)", MASKED, MASK, smooth=1.0, batch=True)
@@ -634,6 +635,116 @@ SQUARES = "torch.sum({0}*(target - prediction)**2, (2, 3))/torch.sum({0}, (2, 3)
 row("segmentation.sensitivity_specificity", "none", "ratio*" + SQUARES.format("target") + " + (1 - ratio)*"
     + SQUARES.format("(1 - target)"), MASKED, MASK, ratio=0.1, reduction="none")
 
+SHAPE = np.zeros((1, 1, 5, 6))
+SHAPE[..., 1:4, 2:5] = 1
+SHAPE[..., 0, 4] = 1
+GUESS = 0.5 + 0.4 * np.cos(np.arange(30.0)).reshape(SHAPE.shape)
+DISTANCE = "monai.metrics.compute_hausdorff_distance((prediction > 0.5).double(), target, include_background=True{})"
+row("segmentation.hausdorff_distance", "masks", DISTANCE.format(""), GUESS, SHAPE, gradient=None, tolerance=ULP)
+row("segmentation.hausdorff_distance", "percentile", DISTANCE.format(", percentile=percentile"), GUESS, SHAPE,
+    percentile=80.0, gradient=None, tolerance=ULP)
+row("segmentation.hausdorff_distance", "spacing", DISTANCE.format(", spacing=spacing"), GUESS, SHAPE,
+    spacing=[0.5, 2.0], gradient=None, tolerance=ULP)
+row("segmentation.hausdorff_distance", "thin-masks",
+    "[[max(scipy.spatial.distance.directed_hausdorff(np.argwhere(a[0, 0]), "
+    "np.argwhere(b[0, 0]))[0] for a, b in ((prediction, target), (target, prediction)))]]",
+    a([[[1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]]]),
+    a([[[0, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0]]]))
+row("segmentation.hausdorff", "distance-transform", "monai.losses.HausdorffDTLoss(include_background=True)(prediction, "
+    "target)", GUESS, SHAPE, tolerance=ULP)
+row("segmentation.hausdorff", "alpha-one", "monai.losses.HausdorffDTLoss(include_background=True, alpha=alpha)("
+    "prediction, target)", GUESS, SHAPE, alpha=1.0, tolerance=ULP)
+row("segmentation.hausdorff", "nothing-for-everything", "monai.losses.HausdorffDTLoss()(prediction, target)", NOTHING,
+    EVERYTHING, gradient=None, truth="mpf(2)*(2**2 + 3**2)",
+    convention="a mask without a boundary is at distance 0 in MONAI, so that the worst answer costs nothing; in "
+    "lossbook it is as far as the diagonal")
+row("segmentation.boundary", "distance-map",
+    "monai.losses.BoundaryLoss()(prediction, target) - (prediction*target).mean()", GUESS, SHAPE, tolerance=ULP)
+row("segmentation.boundary", "four-pixels", "monai.losses.BoundaryLoss()(prediction, target)",
+    a([[[0.5, 0.75, 0.25, 0.75]]]), a([[[0, 1, 1, 0]]]), gradient=None,
+    truth="(prediction[0][0][0][0] - prediction[0][0][0][1] - prediction[0][0][0][2] + prediction[0][0][0][3])/4",
+    convention="distances inside are smaller by 1 in MONAI: pixels along the boundary count 0 inside and 1 outside")
+row("segmentation.boundary", "everything-on-empty", "monai.losses.BoundaryLoss()(prediction, target)", EVERYTHING,
+    NOTHING, gradient=None, truth="sqrt(mpf(2**2 + 3**2))",
+    convention="a class that is absent costs nothing in MONAI, whatever is predicted; in lossbook every pixel is as "
+    "far from it as the diagonal")
+
+# --- detection: boxes as corners (x1, y1, x2, y2) --------------------------------------------------------------------
+
+TABLE = {"by": "torchvision", "version": "the published table of its test_ops.py", "reduction": "none"}
+SQUARE, QUARTER, ABOVE, BESIDE = [-1, -1, 1, 1], [0, 0, 1, 1], [0, 1, 1, 2], [1, 1, 2, 2]
+row("detection.giou", "published", "torchvision.ops.generalized_box_iou_loss(prediction, target)",
+    a(SQUARE, SQUARE, QUARTER, QUARTER), a(SQUARE, QUARTER, ABOVE, BESIDE), published=[0, 0.75, 1, 1.5], **TABLE)
+for name, call in (("diou", "distance_box_iou_loss"), ("ciou", "complete_box_iou_loss")):
+    row(f"detection.{name}", "published", f"torchvision.ops.{call}(prediction, target)",
+        a(SQUARE, SQUARE, SQUARE, SQUARE), a(SQUARE, QUARTER, ABOVE, BESIDE), published=[0, 0.8125, 1.1923, 1.25],
+        tolerance=3e-5, **TABLE)
+# Overlapping at a corner, crossing, apart, inside: IoU 3/7, 2/5, 0, 1/8. GIoU adds the share of the hull outside the
+# union; DIoU the squared distance of the centers over the squared diagonal of the hull.
+BOXES = (
+    a([0, 0, 4, 2], [1, 1, 3, 5], [0, 0, 2, 2], [10, 0, 14, 8]),
+    a([1, 0, 5, 3], [1, 2, 4, 4], [3, 3, 5, 7], [11, 1, 13, 3]),
+)
+DIOU = "[Fraction(4, 7) + Fraction(5, 136), Fraction(3, 5) + Fraction(1, 100), 1 + Fraction(25, 74), "
+DIOU += "Fraction(7, 8) + Fraction(4, 80)]"
+row("detection.iou", "four-pairs", "[Fraction(4, 7), Fraction(3, 5), 1, Fraction(7, 8)]", *BOXES, by=HAND,
+    reduction="none")
+row("detection.iou", "four-pairs-mean", "(Fraction(4, 7) + Fraction(3, 5) + 1 + Fraction(7, 8))/4", *BOXES, by=HAND)
+row("detection.giou", "four-pairs", "[Fraction(4, 7) + Fraction(1, 15), Fraction(3, 5) + Fraction(2, 12), "
+    "1 + Fraction(23, 35), Fraction(7, 8)]", *BOXES, by=HAND, reduction="none")
+row("detection.giou", "four-pairs", "monai.losses.BoxGIoULoss(reduction='none')(prediction, target)", BOXES[0],
+    a([1, -0.5, 5, 3], [0.5, 2, 4, 4], [3, 3, 5, 7], [11, 1, 13, 3]), reduction="none", tolerance=ULP)
+row("detection.giou", "identical-without-area", "monai.losses.BoxGIoULoss(reduction='none')(prediction, target)",
+    a([1, 1, 1, 1], [0, 2, 3, 2]), a([1, 1, 1, 1], [0, 2, 3, 2]), reduction="none", gradient=None,
+    wrong="the same box twice is not 0: an area of 0 makes MONAI's IoU 0", truth="[mpf(0), mpf(0)]")
+row("detection.diou", "four-pairs", DIOU, *BOXES, by=HAND, reduction="none")
+row("detection.ciou", "four-pairs", "[mpf(d.numerator)/d.denominator + v**2/(1 - i + v) for d, i, v in zip("
+    f"{DIOU}, [mpf(3)/7, mpf(2)/5, 0, mpf(1)/8], [4/pi**2*(atan((t[2] - t[0])/(t[3] - t[1])) - "
+    "atan((p[2] - p[0])/(p[3] - p[1])))**2 for p, t in zip(prediction, target)])]", *BOXES, by="by hand, mpmath",
+    reduction="none")
+
+PROPOSALS = ("scores", "boxes", "classes", "targets")
+SHIFTS = a([0.1, -0.5, 2, 0.3], [-2, 0.75, 0.05, -0.2], [1.5, 0.25, -0.4, 3], [0.6, -0.6, 1, 0.125])
+TRUE_SHIFTS = a([0, -0.25, 0.5, 0.35], [0.5, 0.5, 0, -0.3], [1, 2, 3, 4], [-1, -0.5, 1.25, 0.25])
+REGIONS = np.array([2, 0, 1, 1])
+BOX = "F.smooth_l1_loss(boxes[{0}], targets[{0}], beta=beta, reduction='sum')"
+for name, scores, of_class in (("detection", SHARES, "F.nll_loss(torch.log(scores), classes)"),
+                               ("detection_with_logits", SCORES, "F.cross_entropy(scores, classes)")):
+    row(f"detection.{name}", "sum-of-two", f"alpha*{of_class} + (1 - alpha)*{BOX.format('classes > 0')}/len(classes)",
+        scores, SHIFTS, REGIONS, TRUE_SHIFTS, names=PROPOSALS, predictions=2, alpha=0.25, beta=0.5)
+ANCHORS = np.array([1, 0, -1, 1])
+SAMPLED = "(scores[labels >= 0], labels[labels >= 0].double(), reduction='sum')"
+for name, scores, of_class in (("faster_rcnn", SHARES[:, 0], "F.binary_cross_entropy" + SAMPLED),
+                               ("faster_rcnn_with_logits", SCORES[:, 0],
+                                "F.binary_cross_entropy_with_logits" + SAMPLED)):
+    given = scores.copy(), SHIFTS, ANCHORS, TRUE_SHIFTS
+    named = {"names": ("scores", "boxes", "labels", "targets"), "predictions": 2}
+    row(f"detection.{name}", "paper", f"{of_class}/cls_norm + box_weight/box_norm*{BOX.format('labels == 1')}", *given,
+        box_weight=10.0, cls_norm=256.0, box_norm=2400.0, beta=1.0, **named)
+    row(f"detection.{name}", "counted", f"({of_class} + {BOX.format('labels == 1')})/(labels >= 0).sum()", *given,
+        box_weight=1.0, cls_norm=None, box_norm=None, beta=1 / 9, **named)
+GRIDS = np.concatenate([MASKED, 0.5 * MASKED]).reshape(4, 3, 2, 2)
+TRUE_GRIDS = a([[1, 0], [1, 1]], [[0, 0], [1, 0]], [[0.5, 1], [0, 0.25]], [[1, 1], [1, 1]])
+MASKS = "F.binary_cross_entropy{}(masks[range(4), classes][classes > 0], true_masks[classes > 0], reduction='sum')"
+for name, scores, masks, of_class, of_mask in (
+    ("mask_rcnn", SHARES, GRIDS, "F.nll_loss(torch.log(scores), classes)", ""),
+    ("mask_rcnn_with_logits", SCORES, 8 * GRIDS - 4, "F.cross_entropy(scores, classes)", "_with_logits"),
+):
+    row(f"detection.{name}", "sum-of-three",
+        f"{of_class} + ({BOX.format('classes > 0')} + {MASKS.format(of_mask)}/4)/4", scores,
+        SHIFTS, masks, REGIONS, TRUE_SHIFTS, TRUE_GRIDS, predictions=3, beta=1.0,
+        names=("scores", "boxes", "masks", "classes", "targets", "true_masks"))
+
+# --- adversarial: what a discriminator says of real and of made data --------------------------------------------------
+
+GAME = {"names": ("real", "fake"), "predictions": 2}
+for name, cost, said in (("", "F.binary_cross_entropy", P), ("_with_logits", "F.binary_cross_entropy_with_logits", Z)):
+    row(f"adversarial.minimax{name}", "mean", f"{cost}(real, torch.ones_like(real)) + {cost}(fake, "
+        "torch.zeros_like(fake))", said[:6].copy(), said[2:7, None].copy(), **GAME)
+    row(f"adversarial.generator{name}", "mean", f"{cost}(prediction, torch.ones_like(prediction))", said)
+    row(f"adversarial.saturating_generator{name}", "none", f"-{cost}(prediction, torch.zeros_like(prediction), "
+        "reduction=reduction)", said, reduction="none")
+row("adversarial.minimax", "optimal-discriminator", "2*log(2)", a(0.5, 0.5), a(0.5), by="by hand, mpmath", **GAME)
 
 # fmt: on
 
@@ -652,8 +763,7 @@ def map_nested(function, value):
     return [map_nested(function, item) for item in value] if isinstance(value, (list, tuple)) else function(value)
 
 
-EXACT = {name: getattr(mpmath, name) for name in ("mpf", "log", "exp", "cosh", "tanh", "atan", "pi", "inf", "nan", "fsum")}
-EXACT |= {"Fraction": Fraction, "flat": flat}
+EXACT = vars(mpmath) | {"Fraction": Fraction, "flat": flat}
 
 
 def exactly(text, names):
@@ -697,28 +807,32 @@ def write_out(call):
     return call
 
 
-def run(call, names, gradient):
-    """(library, version, value, gradient) of a call of a library."""
+def run(call, names, predictions, gradient):
+    """(library, version, value, gradients) of a call of a library; no gradients where there are none to be had."""
     peer = next((peer for peer in PEERS if re.search(rf"\b{peer}\.", write_out(call))), None)
     version = importlib.metadata.version(PACKAGES.get(peer, peer)).partition("+")[0]
+    if peer == "keras":
+        version += f" on PyTorch {torch.__version__.partition('+')[0]}"
+    slopes = []
     if peer == "optax":
         names = {key: jax.numpy.asarray(x) if isinstance(x, np.ndarray) else x for key, x in names.items()}
 
         def result(prediction):
             return eval(call, MODULES | names | {"prediction": prediction})
 
-        value = np.asarray(result(names["prediction"]))
-        slopes = gradient and np.asarray(jax.grad(lambda p: jax.numpy.sum(result(p)))(names["prediction"]))
+        value = result(names["prediction"])
+        if gradient:
+            slopes = [jax.grad(lambda prediction: jax.numpy.sum(result(prediction)))(names["prediction"])]
     elif peer in ("torch", "keras", "monai"):
         names = {key: torch.tensor(x) if isinstance(x, np.ndarray) else x for key, x in names.items()}
-        prediction = names["prediction"].requires_grad_()
-        value, slopes = eval(call, MODULES | names), None
+        value = eval(call, MODULES | names | {name: names[name].requires_grad_() for name in predictions})
         if gradient:
             value.sum().backward()
-            slopes = prediction.grad
+            slopes = [names[name].grad for name in predictions]
     else:
         value = eval(call, MODULES | names)
-        slopes = eval(gradient, MODULES | names) if isinstance(gradient, str) else None
+        if isinstance(gradient, str):
+            slopes = [eval(gradient, MODULES | names)]
     return PEERS[peer], version, value, slopes
 
 
@@ -726,12 +840,13 @@ def entry(loss, name, call, arrays, keywords, own):
     """One row as JSON."""
     labels = own.get("names", ("prediction", "target"))
     names = dict(zip(labels, arrays, strict=False)) | keywords
+    predictions = labels[: own.get("predictions", 1)]
     if "by" not in own:
-        library, version, value, slopes = run(call, names, own.get("gradient", True))
+        library, version, value, slopes = run(call, names, predictions, own.get("gradient", True))
     else:
         library, version = own["by"], own.get("version")
-        value = float(own["published"]) if "published" in own else exactly(call, names)
-        slopes = exactly(own["gradient"], names) if own.get("gradient") else None
+        value = own["published"] if "published" in own else exactly(call, names)
+        slopes = [exactly(own["gradient"], names)] if "gradient" in own else []
     result = {
         "id": f"{loss}-{library.partition(',')[0].replace(' ', '-')}-{name}",
         "loss": loss,
@@ -741,14 +856,14 @@ def entry(loss, name, call, arrays, keywords, own):
         "version": version,
         "call": write_out(call),
         "value": plain(value),
-        "gradient": None if slopes is None or slopes is False else plain(slopes),
+        "gradients": [plain(slope) for slope in slopes],
         "tolerance": own.get("tolerance", 1e-12),
     }
-    result |= {key: own[key] for key in ("published", "factor", "why", "wrong", "convention") if key in own}
+    result |= {key: own[key] for key in ("factor", "why", "wrong", "convention") if key in own}
     for key in ("truth", "true_gradient"):
         if key in own:
             result |= {key: digits(exactly(own[key], names)), f"{key}_formula": own[key]}
-    return {key: value for key, value in result.items() if value is not None}
+    return {key: value for key, value in result.items() if value not in (None, [])}
 
 
 def main():

@@ -148,7 +148,7 @@ def test_smooth_at_its_ends():
 @untimed
 @given(st.data(), st.sampled_from(DTYPES), st.floats(0, 1), st.integers(0, 2))
 def test_smooth_is_exact(data, dtype, epsilon, axis):
-    """Within 2 ulp of (1 - epsilon)*t + epsilon/C in rational numbers, along any axis, in the dtype that came."""
+    """Within 2 ulp of (1 - epsilon)*t + epsilon/C in rational numbers, along any axis; float16 is rounded once."""
     shape = data.draw(array_shapes(min_dims=3, max_dims=3, max_side=3))
     width = np.finfo(dtype).bits
     target = data.draw(arrays(dtype, shape, elements=st.floats(0, 1, width=width)))
@@ -160,7 +160,7 @@ def test_smooth_is_exact(data, dtype, epsilon, axis):
         true = (1 - share) * Fraction(value) + share / shape[axis]
         size = max(true, Fraction(float(np.finfo(dtype).tiny)))
         spacing = Fraction(float(np.spacing(dtype(float(size)))))
-        assert abs(Fraction(here) - true) <= 2 * spacing
+        assert abs(Fraction(here) - true) <= (Fraction("0.51") if dtype == np.float16 else 2) * spacing
 
 
 def test_smooth_refuses():

@@ -5,6 +5,7 @@ peer's number (times the row's factor, where a convention differs), or with mpma
 is wrong or means something else; that it is so is a test, too.
 """
 
+import importlib
 import json
 import math
 from fractions import Fraction
@@ -12,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import LOSSES
+from cases import every_loss
 
 ROWS = json.loads((Path(__file__).parent / "data" / "peer_values.json").read_text())
-NAMED = {loss.name: loss for loss in LOSSES}
 DISPUTED = [row for row in ROWS if "truth" in row]
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
@@ -40,34 +40,39 @@ def numbers(value):
 
 def departure(got, wanted):
     """The largest relative difference; infinite where only one of two numbers is 0, NaN or infinite."""
+
+    def of(x, y):
+        if x == y or (math.isnan(x) and math.isnan(y)):
+            return 0.0
+        return abs(x - y) / abs(y) if y != 0 and math.isfinite(x) and math.isfinite(y) else math.inf
+
     got, wanted = np.broadcast_arrays(np.asarray(got, np.float64), wanted)
-    pairs = zip(got.flat, wanted.flat, strict=True)
-    return max(
-        (
-            0.0
-            if x == y or (math.isnan(x) and math.isnan(y))
-            else abs(x - y) / abs(y)
-            if y != 0 and math.isfinite(x) and math.isfinite(y)
-            else math.inf
-        )
-        for x, y in pairs
-    )
+    return max(map(of, got.flat, wanted.flat))
 
 
-def expected(row, what):
-    """The value or gradient that the loss must have: mpmath's if the row is disputed, else the peer's by the factor."""
+def expected(row):
+    """(value, gradients) that the loss must have: mpmath's if the row is disputed, else the peer's by the factor."""
     if "truth" in row:
-        truth = row.get({"value": "truth", "gradient": "true_gradient"}[what])
-        return None if truth is None else numbers(truth).astype(np.float64)
-    return None if what not in row else float(Fraction(row.get("factor", "1"))) * numbers(row[what]).astype(np.float64)
+        value, slopes = row["truth"], [row["true_gradient"]] if "true_gradient" in row else []
+        return exact(value), [exact(slope) for slope in slopes]
+    factor = float(Fraction(row.get("factor", "1")))
+    return factor * exact(row["value"]), [factor * exact(slope) for slope in row.get("gradients", [])]
+
+
+def exact(value):
+    """Numbers of the file, or their decimals, in float64."""
+    return numbers(value).astype(np.float64)
 
 
 def evaluate(row, gradient):
-    """The loss of a row, and its gradient if wanted."""
-    assert row["loss"] in NAMED, f"no loss is called {row['loss']}"
-    loss = NAMED[row["loss"]]
+    """(value, gradients) of the loss of a row; no gradients if none are wanted."""
+    module, _, name = row["loss"].partition(".")
+    loss = getattr(importlib.import_module(f"lossbook.{module}"), name)
     arrays, keywords = map(read, row["arguments"]), {name: read(value) for name, value in row["keywords"].items()}
-    return loss.value_and_grad(*arrays, **keywords) if gradient else (loss(*arrays, **keywords), None)
+    if not gradient:
+        return loss(*arrays, **keywords), ()
+    value, gradients = loss.value_and_grad(*arrays, **keywords)
+    return value, gradients if isinstance(gradients, tuple) else (gradients,)
 
 
 @every_row
@@ -75,27 +80,26 @@ def test_a_loss_agrees_with_its_peer(row):
     """Value and gradient; where the peer is wrong, with mpmath."""
     said = row.get("wrong") or row.get("convention")
     where = f"{row['id']}: {row['call']}" + (f" gives {row['value']}, but {said}" if said else "")
-    slopes = expected(row, "gradient")
-    got, gradient = evaluate(row, slopes is not None)
-    value = expected(row, "value")
+    value, slopes = expected(row)
+    got, gradients = evaluate(row, bool(slopes))
     assert np.shape(got) == value.shape, where
     assert departure(got, value) <= row["tolerance"], f"{where}: {got} against {value}"
-    if slopes is not None:
-        assert np.shape(gradient) == slopes.shape, where
-        assert departure(gradient, slopes) <= row["tolerance"], f"{where}: gradient {gradient} against {slopes}"
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        assert np.shape(gradient) == slope.shape, where
+        assert departure(gradient, slope) <= row["tolerance"], f"{where}: gradient {gradient} against {slope}"
 
 
 @every_disputed_row
 def test_a_disputed_number_is_not_the_true_one(row):
     """A row that calls its peer wrong, or of another convention, shows a number that differs from mpmath's."""
     assert ("wrong" in row) != ("convention" in row)
-    departures = [departure(numbers(row["value"]), expected(row, "value"))]
-    if "true_gradient" in row:
-        departures.append(departure(numbers(row["gradient"]), expected(row, "gradient")))
+    value, slopes = expected(row)
+    departures = [departure(exact(row["value"]), value)]
+    departures += [departure(exact(row["gradients"][k]), slope) for k, slope in enumerate(slopes)]
     assert max(departures) > 10 * row["tolerance"]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", every_loss(), ids=lambda loss: loss.name)
 def test_every_loss_has_a_row(loss):
     """No loss stands on its own word alone."""
     assert any(row["loss"] == loss.name for row in ROWS)

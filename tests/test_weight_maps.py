@@ -121,6 +121,13 @@ def test_spacing_is_the_unit_of_sigma():
     assert not np.array_equal(edge_weights(y, spacing=(2, 1)), edge_weights(y, spacing=(1, 2)))
 
 
+def test_gaps_of_no_width_and_of_any_width():
+    """The least sigma leaves the weights of the classes alone; the largest gives w0 to every pixel of two instances."""
+    y = np.array([[[1, 0, 2]], [[1, 0, 0]]])
+    assert edge_weights(y, sigma=5e-324).tolist() == [[[1, 1, 1]], [[1, 1, 1]]]
+    assert edge_weights(y, sigma=1e308).tolist() == [[[11, 11, 11]], [[1, 1, 1]]]
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_weights_are_rounded_once(dtype):
     """float32 unless told; the other dtypes hold the float64 weights, rounded."""

@@ -245,14 +245,18 @@ $pull                for (long long k = 0; k < classes; ++k)
 """)
 
 SOFT_BODY = Template("""\
-            double of_top = 0, of_rest = 0, shares = 0, sum = 0;
+            double of_top = 0, of_rest = 0, shares = 0, sum = 0, part = 0;  // by sixteens, which rounds less
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner], $y = $target;
 $check                const real of_class = class_weight ? class_weight[k] : real(1);
                 $standing
                 real value_here, slope;
                 element($call);
-                sum += words::weighted(of_class, value_here);
+                part += words::weighted(of_class, value_here);
+                if (k % 16 == 15 || k == classes - 1) {
+                    sum += part;
+                    part = 0;
+                }
                 shares += of_class * $y;
 $pull            }
             value = words::weighted(w, real(sum));

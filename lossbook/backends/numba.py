@@ -211,7 +211,7 @@ RIVALS = {
                     one = real(1) if largest else real(0)
                     odds[k, b] = e
                     ties[b] += one
-                    part[b] += e - one
+                    part[b] += real(0) if largest else e  # not e - one: sums may be made in another order
             for b in range(n):
                 others[b] += part[b]
 """,
@@ -296,18 +296,22 @@ $pull        if gradient is not None:
 """)
 
 SOFT_BODY = Template("""\
-        # every class, and its share $y of the target
+        # every class, and its share $y of the target; values are added by sixteens, which rounds less
         for b in range(n):
-            of_top[b], of_rest[b], row_weight[b] = real(0), real(0), real(0)
+            of_top[b], of_rest[b], row_weight[b], part[b] = real(0), real(0), real(0), real(0)
         for k in range(classes):
             of_class = real(1) if class_weight is None else class_weight[k]
             for b in range(n):
                 $y = $target
 $check$own                value_b, slope_b = element($call)
-                value[b] += weighted(of_class, value_b)
+                part[b] += weighted(of_class, value_b)
                 row_weight[b] += of_class * $y
                 slope[k, b] = of_class * slope_b
-$pulls        for b in range(n):
+$pulls            if k % 16 == 15 or k == classes - 1:
+                for b in range(n):
+                    value[b] += part[b]
+                    part[b] = real(0)
+        for b in range(n):
             value[b] = weighted(w[b], value[b])
             total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
         if gradient is not None:
@@ -351,7 +355,7 @@ $unpack    outer, classes, _ = predictions.shape
                 one = real(1) if largest else real(0)
                 odds[k] = e
                 tied += one
-                part += e - one
+                part += real(0) if largest else e
             others += part
             ties += tied
         w, broken = real(1), real(0)
@@ -515,6 +519,7 @@ def _rows(plan, unpack, call, y, integer):
         text = WIDE_ROWS.substitute(unpack=unpack, call=call) if kind == "margin" else ""
     else:
         scratch = ["slope = np.empty((classes, size), real)"]
+        scratch += ["part = np.empty(size, real)"] if kind != "margin" else []
         scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
         target = "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
         rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w[b]")]

@@ -1,0 +1,506 @@
+"""Losses of distance maps: a mistake costs more the farther it lies from the boundary (section 1.1.3 of the notes).
+
+A formula cannot say how far a pixel is from the boundary of a mask. Here `distance` and `signed_distance` are words in
+the formula of a pixel; SciPy (for CuPy arrays, CuPy) makes their maps, one image and one class at a time, and the
+formula itself goes through generated kernels as every other does.
+
+All maps follow one convention. The mask of an array is where it is above 1/2; a NaN, and a pixel of weight 0, is
+background. Distances are Euclidean, from the center of a pixel to the center of the nearest pixel of the other kind,
+so they are never 0. A mask that is empty or full has no boundary: every pixel then is as far from it as anything can be
+in this image, the diagonal from corner to corner.
+"""
+# mypy: disable-error-code="operator, valid-type"
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy.printing.precedence import PRECEDENCE
+
+from lossbook import backends
+from lossbook.call import check_same
+from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
+from lossbook.errors import DomainError, ShapeError
+from lossbook.labels import parameter, plain, refuse, to_host
+from lossbook.loss import Loss, Shown
+from lossbook.reduce import Partial, reduced
+from lossbook.weight_maps import _distance_transform
+from lossbook.words import Word
+
+__all__ = ["boundary", "hausdorff", "hausdorff_distance"]
+
+Percentile = Domain("Percentile", "parameter", "in [0, 100]", "a number in [0, 100]", 0.0, 100.0)
+Spacing = replace(Positive, describes="the distance of neighboring pixels, one number or one per space axis, > 0")
+Unit = replace(Flag, describes="whether distances are divided by the diagonal of the image")
+Distance = Domain("Distance", "prediction", ">= 0", "distances", 0.0)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+class distance(Word):
+    """How far a pixel is from the nearest one of the other kind, in the mask x > 1/2 of its image and class.
+
+    A mask does not change with x, except that it jumps where x passes 1/2: the slope is 0.
+    """
+
+    nargs = 1
+    symbol = "d"
+    precedence = PRECEDENCE["Atom"]
+
+    def slopes(self):
+        return (sympy.S.Zero,)
+
+    def _eval_is_nonnegative(self):
+        return True
+
+    def _latex(self, printer, exp=None):
+        return f"{self.symbol}_{{{printer._print(self.args[0])}}}" + ("" if exp is None else f"^{{{exp}}}")
+
+
+class signed_distance(distance):
+    """The distance with a sign: negative inside the mask, positive outside."""
+
+    symbol = r"\phi"
+
+    def _eval_is_nonnegative(self):
+        return None
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def distance_loss(*, source, properties):
+    """Make a DistanceLoss of a formula, as `lossbook.loss` makes a Loss."""
+    return lambda function: DistanceLoss(function, source, properties)
+
+
+class DistanceLoss(Loss):
+    __doc__ = Shown(
+        vars(Loss)["__doc__"].make,
+        """A loss of pixels in whose formula the distances of the masks appear; two parameters say how to measure them.
+
+    The formula must be a function of `distance(...)` alone, times a function of the rest, in which one
+    `signed_distance(...)` may take the place of the target. Each factor has a kernel; the first makes the weights of
+    the second.
+    """,
+    )
+
+    def __init__(self, function, reference, properties):
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def formula(*arrays, spacing, normalize, **parameters):
+            return function(*arrays, **parameters)  # the maps know how they were measured
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        measures = [
+            inspect.Parameter("spacing", keyword, default=1.0, annotation=Spacing),
+            inspect.Parameter("normalize", keyword, default=False, annotation=Unit),
+        ]
+        formula.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *measures])
+        formula.__module__ = "lossbook.segmentation"  # where users find it
+        super().__init__(formula, reference, properties)
+
+    @property
+    def shape(self):
+        """A value belongs to a pixel, but depends on the image around it."""
+        return "distance"
+
+    # --- kernels ---
+
+    @functools.cached_property
+    def _maps(self):
+        """The words of distance in the formula, and the symbols that stand for their maps in kernels."""
+        found = {}
+        for word in sorted(self.formula.atoms(distance), key=str):
+            kind = Outcome if isinstance(word, signed_distance) else Distance
+            found[word] = kind.symbol(f"{word.func.__name__}_{word.args[0]}")
+        return found
+
+    @functools.cached_property
+    def _factors(self):
+        """(loss of a pixel, its weight by distance or None): pointwise losses whose product is the formula."""
+        p, y = self._form({}).arrays
+        signed = [symbol for word, symbol in self._maps.items() if isinstance(word, signed_distance)]
+        weight, rest = self.formula.xreplace(self._maps).as_independent(p, y, *signed, as_Add=False)
+        target = {signed[0].name: Outcome} if signed else {y.name: Label}
+        pixel = self._pointwise(rest, {p.name: self._arguments[p.name]} | target)
+        if weight == 1:
+            return pixel, None
+        maps = [symbol.name for symbol in self._maps.values() if symbol not in signed]
+        kinds = (Distance, replace(Distance, role="target"))
+        return pixel, self._pointwise(weight, dict(zip(maps, kinds, strict=False)))
+
+    def _pointwise(self, expression, arrays):
+        """A loss of its own, for an expression of some arrays and of the parameters that it contains."""
+
+        def formula(*arrays, **parameters):
+            return expression
+
+        used = {symbol.name for symbol in expression.free_symbols}
+        positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
+        formula.__name__, formula.__module__ = self.__name__, self.__module__
+        formula.__signature__ = inspect.Signature(
+            [inspect.Parameter(name, positional, annotation=domain) for name, domain in arrays.items()]
+            + [
+                inspect.Parameter(name, keyword, default=self._defaults[name], annotation=self._arguments[name])
+                for name in self._parameters
+                if name in used
+            ]
+        )
+        return Loss(formula, "", {})
+
+    def _plan(self, flags, parameters, integer):
+        """The plan of the loss of a pixel."""
+        return self._factors[0]._plan({}, {}, integer=False)
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel."""
+        self._settings(parameters)
+        return "\n\n".join(part.source(backend, dtype) for part in reversed(self._factors) if part is not None)
+
+    # --- arguments ---
+
+    def _settings(self, given):
+        """(flags, parameters); here spacing may be several numbers, and `normalize` is with the parameters, too."""
+        spacing = given.get("spacing", self._defaults["spacing"])
+        flags, values = super()._settings({**given, "spacing": 1.0})
+        return flags, {**values, **flags, "spacing": _spacing(self.name, spacing)}
+
+    def _lay_out(self, z, target, xp, real, axis):
+        """A call with the images first, the classes second, and then space."""
+        _check_space(self.name, self._arrays[0], z, xp)
+        call = super()._lay_out(z, target, xp, real, axis)
+        call.move_classes()
+        return call
+
+    def _weight(self, weight, call, xp):
+        """The weights in the shape of the prediction: from a number, one per item, one per pixel, or one each."""
+        weight = self._array(weight, "weight", xp)
+        refuse(self.name, "weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
+        given, full, pixels = weight.shape, call.layout.shape, call.layout.without_classes
+        if weight.ndim == len(full):
+            weight = call.moved(weight)
+        elif weight.ndim == len(pixels):
+            weight = xp.expand_dims(weight, 1)
+        elif given == full[:1]:
+            weight = weight.reshape(-1, *(1,) * (len(full) - 1))
+        if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=False)):
+            raise ShapeError(
+                f"{self.name}: weight must have shape {call.given_shape} (one per pixel and class), {pixels} (one per "
+                f"pixel) or {full[:1]} (one per item); got {given}"
+            )
+        return xp.broadcast_to(weight, full)
+
+    # --- evaluation ---
+
+    def _summed(self, backend, call, reduction, value, partial, parameters):
+        """One image and class at a time: masks, their maps, and the kernels on them."""
+        steps = _per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
+        transform = _distance_transform(self.name, call.xp)
+        measure = Measure(call.xp, call.real, transform, steps, parameters["normalize"])
+        options = {"backend": backend.__name__.rpartition(".")[2]}
+        pixel, _ = self._factors
+        planes = list(np.ndindex(*call.z.shape[:2]))
+        total, count = 0.0, None
+        if partial or reduction == "mean":
+            count = sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
+        if value and reduction == "none":
+            call.values = call.xp.zeros(call.z.shape, call.z.dtype)
+        if call.gradient is not None:
+            call.gradient[...] = 0
+        for plane in planes:
+            weight = _weight_of(call, plane)
+            p, y = self._checked(call, plane, weight != 0)
+            if not bool(weight.any()):
+                continue  # nothing is there, and no map is needed
+            target, weight = self._measured(p, y, weight, measure, parameters, options)
+            if call.values is not None:
+                call.values[plane] = pixel(p, target, weight=weight, reduction="none", **options)
+            elif value:
+                total += pixel.partial(p, target, weight=weight, **options).sums[0]
+            if call.gradient is not None:
+                weight = weight * call.real(1 / count) if reduction == "mean" else weight
+                pixel.grad(p, target, weight=weight, reduction="sum", out=call.gradient[plane], **options)
+        if partial:
+            setting = tuple(sorted({**parameters, "spacing": steps}.items()))
+            return Partial(self.name, setting, np.array([total, count]))
+        if not value:
+            return None
+        if reduction == "none":
+            return call.values if call.given_axis is None else call.xp.moveaxis(call.values, 1, call.given_axis)
+        return call.number(reduced(total, count, reduction))
+
+    def _checked(self, call, plane, live):
+        """The prediction and the target of one image and class, whose values are checked where they count."""
+        n, c = plane
+        if call.integer and c == 0:
+            _check_classes(call, n)
+        arrays = call.z[plane], call.y[n] == c if call.integer else call.y[plane]
+        for name, array in zip(self._arrays, arrays, strict=True):
+            domain = self._arguments[name]
+            _refuse_in(self.name, name, f"must be {domain.rule}", array, ~domain.holds(array) & live, plane)
+        return arrays
+
+    def _measured(self, p, y, weight, measure, parameters, options):
+        """(target, weight) of the loss of a pixel, made with the maps."""
+        live, maps = weight != 0, {}
+        arrays = dict(zip(self._form({}).arrays, (p, y), strict=True))
+        for word, symbol in self._maps.items():
+            away = measure((arrays[word.args[0]] > 0.5) & live)
+            maps[symbol.name] = away if isinstance(word, signed_distance) else abs(away)
+        pixel, factor = self._factors
+        target = maps.get(pixel._target, y)
+        if factor is None:
+            return target, weight
+        given = {name: parameters[name] for name in factor._parameters}
+        weight = factor(*(maps[name] for name in factor._arrays), weight=weight, reduction="none", **given, **options)
+        if not bool((weight < np.inf).all()):
+            raise DomainError(
+                f"{self.name}: {', '.join(given)} must leave the powers of all distances finite in {weight.dtype}, for "
+                f"which normalize=True is a help; got {', '.join(map(str, given.values()))}"
+            )
+        least = np.finfo(weight.dtype).tiny  # a power that underflows must not remove a pixel, which might be NaN
+        return target, measure.xp.where(live, measure.xp.maximum(weight, least), measure.real(0))
+
+    # --- documentation ---
+
+    def _document(self, text):
+        """The author's words, then what the declaration knows."""
+        endings = dict(zip(self._arrays, ("float array of (N, C, *space)", "never broadcast"), strict=True))
+        endings |= {name: f"{default!r} if left out" for name, default in self._defaults.items()}
+        rows = [
+            *(f"{name}: {domain.describes}; {endings[name]}." for name, domain in self._arguments.items()),
+            "reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per pixel and class.",
+            "weight: one per item, per pixel, or per pixel and class, >= 0; absent means 1. 0 removes whatever stands "
+            "there, which is then background in both masks.",
+            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes.",
+            "backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.",
+        ]
+        parts = [
+            text,
+            f"Formula, per pixel and class: {self.formula}",
+            "distance(x) is the Euclidean distance of a pixel to the nearest one of the other kind in the mask x > 1/2 "
+            "of its image and class (a NaN is background), signed_distance(x) the same, negative in the mask. Where a "
+            "mask is empty or full it is the diagonal of the image. To the gradient, distances are constants.",
+            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
+            "Returns a number (or array) of the prediction's dtype. Maps are made in float64, and one image and class "
+            "at a time.",
+            "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError), also without SciPy.",
+            f"Source: {self.reference}.",
+        ]
+        return "\n\n".join(parts) + "\n"
+
+
+@distance_loss(
+    source="Karimi and Salcudean 2019, Reducing the Hausdorff Distance in Medical Image Segmentation with "
+    "Convolutional Neural Networks, IEEE Transactions on Medical Imaging 39(2), 499-513, arXiv:1904.10030, the loss "
+    "from distance transforms",
+    properties={"minimum": 0, "symmetric": True},
+)
+def hausdorff(p: Probability, y: Classes, *, alpha: NonNegative = 2.0):
+    """Squared error, weighted with the powers of the distances to both boundaries, the predicted and the true one.
+
+    A stand-in for the Hausdorff distance, which as a function of probabilities has slope 0 wherever it has one; a
+    larger alpha looks more at the largest distance. Use it beside a loss of regions, and with normalize, lest squares
+    of hundreds of pixels dwarf that.
+
+    Where one mask is empty or full, all mistakes are weighted with the diagonal: an empty prediction of an empty target
+    costs 0, an empty prediction of a full target the most that any costs. (MONAI sets such distances to 0, so that
+    this costs nothing.)
+    """
+    return (y - p) ** 2 * (distance(p) ** alpha + distance(y) ** alpha)
+
+
+@distance_loss(
+    source="Kervadec, Bouchtiba, Desrosiers, Granger, Dolz and Ben Ayed 2019, Boundary loss for highly unbalanced "
+    "segmentation, MIDL, PMLR 102, 285-296, arXiv:1812.07032",
+    properties={"convex": True},
+)
+def boundary(p: Probability, y: Classes):
+    """The prediction, weighted with the signed distance to the true boundary.
+
+    Probability outside the true mask costs its distance and inside earns it, so the loss may be negative, and is least
+    where the prediction is the mask itself. Its slope does not depend on the prediction: use it beside a loss of
+    regions.
+
+    With an empty target all that is predicted costs the diagonal, with a full one it earns that. (The authors' code and
+    MONAI count distances inside from 0, so that the outermost pixels of a mask earn nothing, and a class that is absent
+    costs nothing whatever is predicted.)
+    """
+    return signed_distance(y) * p
+
+
+# --- the metric ------------------------------------------------------------------------------------------------------
+
+
+def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
+    """The Hausdorff distance between the boundaries of two masks, for each image and class: a metric, not a loss.
+
+        max(max over a of min over b of |a - b|, max over b of min over a of |a - b|)
+
+    p           predictions of shape (N, C, *space): probabilities, or masks of integers or bools
+    y           masks of the same shape, or class indices, integers of shape (N, *space)
+    percentile  in [0, 100]: in either direction this percentile of the distances takes the place of their maximum,
+                interpolated linearly, each boundary pixel counted once; then the larger is taken. 95 is HD95 as MONAI
+                computes it; MedPy takes one percentile of the distances of both directions together.
+    spacing     the distance of neighboring pixels, a number or one per space axis; the unit of the result
+    threshold   in [0, 1]: the predicted mask is p > threshold (a NaN is not); the true mask is always y > 1/2
+
+    a and b run over the boundary pixels of the two masks: those that have a neighbor outside the mask along an axis,
+    where all beyond the image is outside. The result is float64 of shape (N, C), in NumPy or CuPy as p is.
+
+    Two empty masks are at distance 0, as in scikit-image. An empty and another mask are at distance infinity, where
+    MONAI gives NaN if a percentile is asked for: means that leave NaN out get better with every structure missed.
+
+    ShapeError for shapes that do not fit together; DomainError for values out of range; BackendError without SciPy.
+    Source: Huttenlocher, Klanderman and Rucklidge 1993, Comparing Images Using the Hausdorff Distance, IEEE
+    Transactions on Pattern Analysis and Machine Intelligence 15(9), 850-863.
+    """
+    where = "segmentation.hausdorff_distance"
+    p, y = plain(where, "p", p), plain(where, "y", y)
+    on_device = backends.is_cupy(p) or backends.is_cupy(y)
+    xp = backends.choose(where, None if on_device else "numpy", (p, y)).xp
+    _check_space(where, "p", p, xp)
+    indices, pixels = y.ndim == p.ndim - 1, (p.shape[0], *p.shape[2:])
+    of = "p without its class axis" if indices else f"p has (or {pixels} for class indices)"
+    check_same(where, "y", y.shape, pixels if indices else p.shape, of)
+    for name, array in (("p", p), ("y", y)):
+        if array.dtype.kind not in ("iub" if indices and name == "y" else "fiub"):
+            what = "integers when it holds class indices" if indices and name == "y" else "real numbers"
+            raise DomainError(f"{where}: {name} must hold {what}; got dtype {array.dtype}")
+    percentile = parameter(where, "percentile", percentile, Percentile)
+    threshold = parameter(where, "threshold", threshold, Fraction)
+    steps = _per_axis(where, _spacing(where, spacing), p.shape[2:], np.float64)
+    transform = _distance_transform(where, xp)
+    result = np.empty(p.shape[:2])
+    for plane in np.ndindex(*result.shape):
+        n, c = plane
+        _refuse_in(where, "p", f"must be {Probability.rule}", p[plane], ~Probability.holds(p[plane]), plane)
+        if indices:
+            bad = (y[n] < 0) | (y[n] >= xp.asarray(p.shape[1]))
+            _refuse_in(where, "y", f"must be a class index in 0..{p.shape[1] - 1}", y[n], bad, (n,))
+        else:
+            _refuse_in(where, "y", f"must be {Label.rule}", y[plane], ~Label.holds(y[plane]), plane)
+        a, b = _edge(p[plane] > threshold), _edge(y[n] == c if indices else y[plane] > 0.5)
+        some = bool(a.any()), bool(b.any())
+        if all(some):
+            directions = (to_host(transform(~there, steps)[here]) for here, there in ((a, b), (b, a)))
+            result[plane] = max(float(np.percentile(distances, percentile)) for distances in directions)
+        else:
+            result[plane] = math.inf if any(some) else 0.0
+    return xp.asarray(result)
+
+
+def _edge(mask):
+    """The pixels of a mask that have a neighbor outside it, along an axis."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        first, last, low, high = (
+            (slice(None),) * axis + (part,) for part in (slice(1), slice(-1, None), slice(1, None), slice(-1))
+        )
+        inner[low] &= mask[high]
+        inner[high] &= mask[low]
+        inner[first] = False
+        inner[last] = False
+    return mask & ~inner
+
+
+# --- maps and arguments ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Makes the map of a mask: how far each pixel is from the nearest of the other kind, negative in the mask."""
+
+    xp: Any
+    real: type  # the working type, in which maps are returned
+    transform: Callable  # distance_transform_edt
+    steps: tuple[float, ...]  # the spacing of each axis
+    normalize: bool
+
+    def __call__(self, mask):
+        diagonal = _diagonal(mask.shape, self.steps)
+        if not bool(mask.any()):
+            away = self.xp.full(mask.shape, diagonal)
+        elif bool(mask.all()):
+            away = self.xp.full(mask.shape, -diagonal)
+        else:
+            away = self.transform(~mask, self.steps)
+            away -= self.transform(mask, self.steps)
+        if self.normalize:
+            away /= diagonal
+        return away.astype(self.real, copy=False)
+
+
+def _diagonal(shape, steps):
+    """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
+    return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))
+
+
+def _weight_of(call, plane):
+    """The weights of the pixels of one image and class."""
+    n, c = plane
+    weight = call.xp.ones(call.z.shape[2:], call.real) if call.weight is None else call.weight[plane].astype(call.real)
+    if call.class_weight is not None:
+        weight *= call.class_weight[c]
+    if call.ignore is not None:
+        weight *= call.y[n] != call.xp.asarray(call.ignore)
+    return weight
+
+
+def _check_classes(call, n):
+    """Refuse the labels of an image that are no class, unless they are ignored or their weight is 0."""
+    y, classes = call.y[n], call.z.shape[1]
+    bad = (y < 0) | (y >= call.xp.asarray(classes))
+    rule = f"must be a class index in 0..{classes - 1}"
+    if call.ignore is not None:
+        bad &= y != call.xp.asarray(call.ignore)
+        rule += f" or ignore_index={call.ignore}"
+    if call.weight is not None:
+        bad &= (call.weight[n] != 0).any(axis=0)
+    _refuse_in(call.loss, "y", rule, y, bad, (n,))
+
+
+def _refuse_in(where, name, rule, array, bad, start):
+    """`refuse` for a part of an array, all that lies at the index `start`."""
+    new = (None,) * len(start)
+    refuse(where, name, rule, array[new], bad[new], (*start, *(0,) * array.ndim))
+
+
+def _check_space(where, name, array, xp):
+    if array.ndim < 3:
+        raise ShapeError(f"{where}: {name} must have shape (N, C, *space), with a space axis; got {array.shape}")
+    if xp is not np and array.ndim not in (4, 5):
+        raise ShapeError(
+            f"{where}: {name} must have two or three space axes if it is a CuPy array; got shape {array.shape}"
+        )
+
+
+def _spacing(where, given):
+    """A float, or a tuple of floats, one per axis."""
+    if isinstance(given, (tuple, list, np.ndarray)) and np.ndim(given):
+        return tuple(parameter(where, "spacing", step, Spacing) for step in given)
+    return parameter(where, "spacing", given, Spacing)
+
+
+def _per_axis(where, spacing, shape, real):
+    """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
+    steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
+    if len(steps) != len(shape):
+        raise ShapeError(
+            f"{where}: spacing must be a number or have shape ({len(shape)},), one per space axis; got ({len(steps)},)"
+        )
+    info = np.finfo(real)
+    low, high = math.sqrt(info.tiny), math.sqrt(info.max)
+    if min(steps) < low or _diagonal(shape, steps) > high:
+        raise DomainError(
+            f"{where}: spacing must keep all distances between {low:.1e} and {high:.1e} in {info.dtype}; got {spacing}"
+        )
+    return steps
