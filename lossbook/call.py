@@ -96,6 +96,7 @@ class Call:
 
     def number(self, value):
         """A result in the prediction's dtype."""
+        value = float(value)
         if abs(value) <= 65504:  # the largest float16
             return self.z.dtype.type(value + 0.0)  # and never -0.0
         with np.errstate(over="ignore"):

@@ -85,12 +85,12 @@ class Sum(Composed):
         convex = all(part.properties.get("convex") for part in parts)
         super().__init__(name, arguments, defaults, options, text, properties={"convex": True} if convex else {})
 
-    @property
+    @cached_property
     def shape(self):
         shapes = {part.shape for _, part in self.terms}
         return shapes.pop() if len(shapes) == 1 else "mixed"
 
-    @property
+    @cached_property
     def _axis(self):
         return self.terms[0][1]._axis
 
@@ -208,11 +208,11 @@ class OnLogits(Composed):
             f"{part.name}.on_logits({activation!r})", arguments, dict(part._defaults), options, text, part.reference
         )
 
-    @property
+    @cached_property
     def shape(self):
         return self.part.shape
 
-    @property
+    @cached_property
     def _axis(self):
         return self.part._axis
 
@@ -248,8 +248,7 @@ class OnLogits(Composed):
             raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
         p, rest = _activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
         if gradient:
-            named = dict(zip((*self._arrays, "weight"), (*arrays, keywords.get("weight")), strict=True))
-            slope = self._out(out, z, named, xp)
+            slope = self._out(out, z, (*arrays, keywords.get("weight")), xp)
         try:
             result, g = self.part._evaluate((p, *arrays[1:]), dict(keywords), value, gradient, None, partial)
         except (DomainError, ShapeError) as error:
@@ -405,8 +404,7 @@ class Joined(Composed):
         outs = out if out is not None else (None,) * len(predictions)
         if not isinstance(outs, tuple) or len(outs) != len(predictions):
             raise ShapeError(f"{self.name}: out must be a tuple of {len(predictions)} arrays, one per prediction")
-        named = dict(zip(self._arrays, arrays, strict=True))
-        found = tuple(self._out(o, z, named, xp) for o, z in zip(outs, predictions, strict=True))
+        found = tuple(self._out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
         for array in found:
             array[...] = 0
         return found

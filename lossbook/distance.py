@@ -95,7 +95,7 @@ class DistanceLoss(Loss):
         signature = inspect.signature(function)
 
         @functools.wraps(function)
-        def formula(*arrays, spacing, normalize, **parameters):
+        def formula(*arrays, spacing=1.0, normalize=False, **parameters):
             return function(*arrays, **parameters)  # the maps know how they were measured
 
         keyword = inspect.Parameter.KEYWORD_ONLY
@@ -106,6 +106,7 @@ class DistanceLoss(Loss):
         formula.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *measures])
         formula.__module__ = "lossbook.segmentation"  # where users find it
         super().__init__(formula, reference, properties)
+        self._parameters.remove("spacing")  # of the formula, and of kernels
 
     @property
     def shape(self):
@@ -486,8 +487,8 @@ def _check_space(where, name, array, xp):
 def _spacing(where, given):
     """A float, or a tuple of floats, one per axis."""
     if isinstance(given, (tuple, list, np.ndarray)) and np.ndim(given):
-        return tuple(parameter(where, "spacing", step, Spacing) for step in given)
-    return parameter(where, "spacing", given, Spacing)
+        return tuple(_spacing(where, step) for step in given)
+    return parameter(where, "spacing", given.item() if isinstance(given, np.generic) else given, Spacing)
 
 
 def _per_axis(where, spacing, shape, real):

@@ -217,12 +217,12 @@ class Loss:
         needed = self._form(flags).hard_when_zero()
         return needed is not None and {symbol.name for symbol in needed} <= zero
 
-    @property
+    @cached_property
     def shape(self):
         """What one value is of: "pointwise" an element, "rows" a row of classes, "overlap" an image, "boxes" a box."""
         return self._form({}).shape
 
-    @property
+    @cached_property
     def _axis(self):
         """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4)."""
         return -1 if self.shape == "boxes" else 1
@@ -350,7 +350,7 @@ class Loss:
             call.ignore = self._ignore(ignore, call)
         slope = None
         if gradient:
-            slope = self._out(out, z, dict(zip((*self._arrays, "weight"), (*arrays, weight), strict=True)), xp)
+            slope = self._out(out, z, (*arrays, weight), xp)
             call.gradient = call.moved(slope)
         if call.overlap:
             result = self._overlap(backend, call, reduction, batch, value, partial, flags, parameters)
@@ -512,7 +512,7 @@ class Loss:
         return int(ignore)
 
     def _out(self, out, z, inputs, xp):
-        """The array that receives the gradient; `inputs` are the named arrays that it must not overlap."""
+        """The array that receives the gradient; `inputs` are the arguments and the weight, which it must not overlap."""
         if out is None:
             return xp.empty_like(z)
         if xp is np and not isinstance(out, np.ndarray):
@@ -523,8 +523,9 @@ class Loss:
             raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
         if xp is np and not out.flags.writeable:
             raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
-        for name, array in inputs.items():
+        for position, array in enumerate(inputs):
             if isinstance(array, type(out)) and xp.may_share_memory(out, array):
+                name = (*self._arrays, "weight")[position]
                 raise DomainError(
                     f"{self.name}: out must not share memory with {name}, since inputs are never modified"
                 )
