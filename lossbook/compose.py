@@ -263,7 +263,7 @@ class OnLogits(Composed):
             if self.activation == "sigmoid":
                 slope[...] = xp.where(rest == 0, 0, g * rest)
             else:
-                slope[...] = g - p * xp.sum(g, axis=axis, keepdims=True)
+                slope[...] = g - p * g.sum(axis=axis, keepdims=True)
         return result, slope
 
     def __reduce__(self):
@@ -274,7 +274,7 @@ def _activate(xp, activation, z, axis):
     """(probabilities, their complements), the complements only for the sigmoid; infinite logits give the limit."""
     with np.errstate(all="ignore"):
         if activation == "sigmoid":
-            decay = xp.exp(-xp.abs(z))
+            decay = xp.exp(-abs(z))
             small, large = decay / (1 + decay), 1 / (1 + decay)
             return xp.where(z < 0, small, large), xp.where(z < 0, large, small)
         top = z.max(axis=axis, keepdims=True)

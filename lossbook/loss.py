@@ -512,7 +512,7 @@ class Loss:
         return int(ignore)
 
     def _out(self, out, z, inputs, xp):
-        """The array that receives the gradient; `inputs` are the arguments and the weight, which it must not overlap."""
+        """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weight."""
         if out is None:
             return xp.empty_like(z)
         if xp is np and not isinstance(out, np.ndarray):

@@ -1,0 +1,243 @@
+"""Sums of losses, losses of probabilities on logits, losses with other defaults: each is a Loss like any other."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sympy
+from cases import BACKENDS, Backend, distributions
+from mpmath import mp, mpf
+from oracle import exact, slope, value
+
+from lossbook import (
+    BackendError,
+    DomainError,
+    Loss,
+    ShapeError,
+    adversarial,
+    binary,
+    multiclass,
+    regression,
+    segmentation,
+)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with Backend(request.param).ready() as ready:
+        yield ready
+
+
+@pytest.fixture
+def maps():
+    """Softmax maps of three classes, and integer masks."""
+    random = np.random.default_rng(0)
+    return distributions((2, 3, 4, 5), np.float64), random.integers(0, 3, (2, 4, 5)), random.normal(size=(2, 3, 4, 5))
+
+
+MIXED = 0.3 * segmentation.dice + 0.7 * segmentation.cross_entropy
+SUMS = {
+    "mixed": MIXED,
+    "three": segmentation.jaccard + 2 * segmentation.dice + segmentation.balanced_cross_entropy * 0.5,
+}
+ON_LOGITS = {
+    "dice softmax": segmentation.dice.on_logits("softmax"),
+    "dice sigmoid": segmentation.dice.on_logits("sigmoid"),
+    "cross-entropy": segmentation.cross_entropy.on_logits("softmax"),
+    "sum": MIXED.on_logits("softmax"),
+}
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("name", SUMS)
+def test_a_sum_is_the_sum_of_its_parts(name, reduction, maps, backend):
+    """Value and gradient are the weighted sums of what the parts give, also with class weights and ignored labels."""
+    loss, (p, y, _) = SUMS[name], maps
+    for keywords in ({}, {"class_weight": np.array([1.0, 2, 0.5])}, {"ignore_index": 1}):
+        got, gradient = backend.call(loss.value_and_grad, p, y, reduction=reduction, **keywords)
+        parts = [backend.call(part.value_and_grad, p, y, reduction=reduction, **keywords) for _, part in loss.terms]
+        coefficients = [c for c, _ in loss.terms]
+        np.testing.assert_allclose(got, sum(c * v for c, (v, _) in zip(coefficients, parts, strict=True)), rtol=1e-14)
+        np.testing.assert_allclose(
+            gradient, sum(c * g for c, (_, g) in zip(coefficients, parts, strict=True)), rtol=1e-13
+        )
+
+
+def test_a_sum_is_a_loss(maps):
+    """It has a name, a formula, its gradient, LaTeX, source, properties, a card, and it pickles."""
+    p, y, _ = maps
+    assert isinstance(MIXED, Loss)
+    assert MIXED.name == "0.3*segmentation.dice + 0.7*segmentation.cross_entropy"
+    for text in ("dice", "cross_entropy"):
+        assert f"segmentation.{text} on NumPy" in MIXED.source("numpy")
+        assert f"segmentation.{text}" in MIXED.source("cupy")
+    assert r"\sum" in MIXED.latex
+    assert MIXED.latex in MIXED._repr_markdown_()
+    again = pickle.loads(pickle.dumps(MIXED))
+    assert again(p, y) == MIXED(p, y)
+    assert (0.5 * regression.huber + regression.squared_error).properties == {"convex": True}
+    assert "smooth" in MIXED.signature.parameters
+    assert MIXED(p, y, smooth=0.0) == 0.3 * segmentation.dice(p, y, smooth=0.0) + 0.7 * segmentation.cross_entropy(p, y)
+
+
+def test_the_formula_of_a_sum_is_its_value():
+    """Formula and gradient, evaluated in mpmath, agree with the numbers of the kernels."""
+    loss = 0.25 * regression.huber + 3 * regression.log_cosh
+    p, y = np.array([2.0, -0.3]), np.array([0.5, 0.1])
+    values, slopes = loss.value_and_grad(p, y, reduction="none")
+    names = loss.terms[0][1]._form({})
+    for i in range(2):
+        symbols = {
+            names.prediction: exact(p[i]),
+            names.target: exact(y[i]),
+            sympy.Symbol("delta", positive=True): mpf(1),
+        }
+        true = value(loss.formula, symbols)
+        assert abs(values[i] - true) <= mpf(2) ** -50 * true
+        steep = slope(loss.formula, symbols, names.prediction)
+        assert abs(slopes[i] - steep) <= mpf(2) ** -50 * abs(steep)
+
+
+def test_partial_sums_of_a_sum_merge(maps):
+    """Pieces of the data add up to the whole, pickled or not, and refuse the pieces of another loss."""
+    p, y, _ = maps
+    parts = pickle.loads(pickle.dumps([MIXED.partial(p[:1], y[:1]), MIXED.partial(p[1:], y[1:])]))
+    np.testing.assert_allclose(sum(parts).finish(), MIXED(p, y), rtol=1e-14)
+    np.testing.assert_allclose(sum(parts).finish("sum"), MIXED(p, y, reduction="sum"), rtol=1e-14)
+    with pytest.raises(ValueError, match="partial sums merge only within one loss"):
+        parts[0] + SUMS["three"].partial(p, y)
+
+
+def test_what_does_not_add(maps):
+    """Losses of other arguments, equal names of parameters, values of several shapes, and things that are no loss."""
+    p, y, _ = maps
+    with pytest.raises(
+        TypeError, match=r"take the same arguments; .*dice takes Probability, Classes, .*huber takes Real"
+    ):
+        segmentation.dice + regression.huber
+    for wrong in (lambda: segmentation.dice + 1, lambda: "2" * segmentation.dice, lambda: True * segmentation.dice):
+        with pytest.raises(TypeError):
+            wrong()
+    twice = segmentation.tversky + segmentation.focal_tversky
+    with pytest.raises(TypeError, match="several parts have a parameter alpha; set it in each: part.with_parameters"):
+        twice(p, y, alpha=0.3)
+    with pytest.raises(TypeError, match="unknown argument 'smoth'; the parameters are smooth, squared"):
+        MIXED(p, y, smoth=1)
+    with pytest.raises(ShapeError, match=r"reduction must be 'sum' or 'mean'.*got \(2, 3\) and \(2, 4, 5\)"):
+        MIXED(p, y, reduction="none")
+
+
+# --- other defaults --------------------------------------------------------------------------------------------------
+
+
+def test_other_defaults_make_another_loss(maps):
+    """with_parameters leaves the loss itself alone, checks its values, shows in the signature, and pickles."""
+    p, y, _ = maps
+    tversky = segmentation.tversky
+    before = tversky(p, y)
+    other = tversky.with_parameters(alpha=0.2, beta=0.8)
+    assert other(p, y) == tversky(p, y, alpha=0.2, beta=0.8) != before
+    assert tversky(p, y) == before
+    assert other.signature.parameters["alpha"].default == 0.2
+    assert "0.2 if left out" in other.__doc__
+    assert other.with_parameters(alpha=0.5, beta=0.5)(p, y) == before
+    assert pickle.loads(pickle.dumps(other))(p, y) == other(p, y)
+    assert segmentation.dice.with_parameters(squared=True)(p, y) == segmentation.dice(p, y, squared=True)
+    with pytest.raises(DomainError, match=r"segmentation.tversky: alpha must be >= 0 and finite; got -1.0"):
+        tversky.with_parameters(alpha=-1)
+    both = tversky.with_parameters(alpha=0.2) + segmentation.focal_tversky
+    assert both(p, y) == tversky(p, y, alpha=0.2) + segmentation.focal_tversky(p, y)
+
+
+# --- on logits -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", ON_LOGITS)
+def test_on_logits_is_the_loss_of_the_activation(name, dtype, maps, backend):
+    """The value is the loss of the activated logits; dtype and shape of the gradient are those of the logits."""
+    loss, (_, y, z) = ON_LOGITS[name], maps
+    z = z.astype(dtype)
+    wide = z.astype(float)
+    p = 1 / (1 + np.exp(-wide)) if loss.activation == "sigmoid" else np.exp(wide) / np.exp(wide).sum(1, keepdims=True)
+    got, gradient = backend.call(loss.value_and_grad, z, y)
+    np.testing.assert_allclose(got, loss.part(p, y), rtol={2: 1e-3, 4: 1e-6, 8: 1e-13}[z.itemsize])
+    assert got.dtype == gradient.dtype == dtype
+    assert gradient.shape == z.shape
+    if dtype == np.float64:
+        random = np.random.default_rng(1)
+        step = random.normal(size=z.shape) * 1e-6
+        difference = (backend.call(loss, z + step, y) - backend.call(loss, z - step, y)) / 2
+        np.testing.assert_allclose(np.sum(gradient * step), difference, rtol=1e-6)
+
+
+def test_on_logits_agrees_with_the_loss_of_logits():
+    """Where both exist they agree, for ordinary logits, value and gradient, pointwise and over classes."""
+    random = np.random.default_rng(2)
+    z, y = random.normal(size=(20, 4)), random.random((20, 4))
+    for of_logits, loss in (
+        (binary.focal_with_logits, binary.focal.on_logits("sigmoid")),
+        (binary.cross_entropy_with_logits, binary.cross_entropy.on_logits("sigmoid")),
+        (adversarial.generator_with_logits, adversarial.generator.on_logits("sigmoid")),
+    ):
+        arrays = [z, y][: len(loss._arrays)]
+        for a, b in zip(of_logits.value_and_grad(*arrays), loss.value_and_grad(*arrays), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-17)
+    labels = random.integers(0, 4, 20)
+    pair = multiclass.cross_entropy_with_logits, multiclass.cross_entropy.on_logits("softmax")
+    for a, b in zip(*(loss.value_and_grad(z, labels, class_weight=np.arange(4.0)) for loss in pair), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-17)
+
+
+def test_on_logits_of_infinite_and_masked_logits():
+    """Infinite logits give the limit of the probabilities, and no NaN in the gradient."""
+    loss = multiclass.cross_entropy.on_logits("softmax")
+    z = np.array([[-np.inf, 1, 2], [np.inf, 1, 2]])
+    values, gradient = loss.value_and_grad(z, np.array([2, 0]), reduction="none")
+    np.testing.assert_allclose(values, [np.log1p(np.exp(-1)), 0], rtol=1e-14)
+    assert np.all(np.isfinite(gradient))
+    assert gradient[0, 0] == 0
+    with mp.workdps(30):
+        q = float(1 / (1 + mp.exp(1)))
+    np.testing.assert_allclose(gradient[0, 1:], [q, -q], rtol=1e-14)
+
+
+def test_on_logits_is_a_loss():
+    """Formula, gradient, LaTeX, source, signature and pickling; parameters and options are those of the part."""
+    loss = segmentation.dice.on_logits("softmax")
+    assert loss.name == "segmentation.dice.on_logits('softmax')"
+    assert "softmax" in loss.latex
+    assert "softmax" in str(loss.gradient)
+    assert "segmentation.dice on NumPy" in loss.source()
+    assert list(loss.signature.parameters)[:3] == ["z", "y", "smooth"]
+    assert pickle.loads(pickle.dumps(loss)).name == loss.name
+    p = binary.focal.on_logits("sigmoid")
+    z = sympy.Symbol("z", real=True)
+    assert sympy.simplify(p.gradient - sympy.diff(p.formula, z)) == 0
+
+
+def test_what_cannot_be_on_logits(maps):
+    """Losses that are not of probabilities, softmax without classes, unknown activations, bad arrays."""
+    _, y, z = maps
+    with pytest.raises(TypeError, match="needs a loss of probabilities; z is not one"):
+        binary.focal_with_logits.on_logits("sigmoid")
+    with pytest.raises(TypeError, match="softmax needs a loss with a class axis"):
+        binary.focal.on_logits("softmax")
+    with pytest.raises(DomainError, match="activation must be 'sigmoid' or 'softmax'; got 'tanh'"):
+        segmentation.dice.on_logits("tanh")
+    loss = segmentation.dice.on_logits("softmax")
+    with pytest.raises(
+        DomainError, match=r"on_logits\('softmax'\): z must be float16, float32 or float64; got dtype int64"
+    ):
+        loss(z.astype(int), y)
+    with pytest.raises(ShapeError, match="y must have shape"):
+        loss(z, y[:1])
+    with pytest.raises(ShapeError, match=r"z must have a class axis 7"):
+        loss(z, y, axis=7)
+    with pytest.raises(DomainError, match="out must not share memory with z"):
+        loss.grad(z, y, out=z)
+    with pytest.raises(BackendError):
+        loss(z, y, backend="torch")
