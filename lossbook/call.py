@@ -102,9 +102,14 @@ class Call:
         with np.errstate(over="ignore"):
             return self.z.dtype.type(value)
 
+    @property
+    def item_weights(self):
+        """Losses of totals: whether the weights are one per image, and act on the mean."""
+        return self.weight is not None and self.weight.ndim == 1 and len(self.layout.without_classes) != 1
+
     def take_item_weights(self):
         """Losses of totals: weights given one per image leave the pixels and act on the mean. They are checked here."""
-        if self.weight is None or self.weight.ndim != 1 or len(self.layout.without_classes) == 1:
+        if not self.item_weights:
             return None
         items, self.weight = self.to_host(self.weight).astype(np.float64), None
         self._report("weight", items, (items >= 0) & (items < np.inf), (slice(None),), "must be >= 0 and finite")

@@ -201,6 +201,11 @@ class DistanceLoss(Loss):
 
     # --- evaluation ---
 
+    def _count(self, backend, call):
+        """sum(w) over the pixels of all images and classes."""
+        planes = np.ndindex(*call.z.shape[:2])
+        return sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
+
     def _summed(self, backend, call, reduction, value, partial, parameters):
         """One image and class at a time: masks, their maps, and the kernels on them."""
         steps = _per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
@@ -211,7 +216,7 @@ class DistanceLoss(Loss):
         planes = list(np.ndindex(*call.z.shape[:2]))
         total, count = 0.0, None
         if partial or reduction == "mean":
-            count = sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
+            count = self._count(backend, call)
         if value and reduction == "none":
             call.values = call.xp.zeros(call.z.shape, call.z.dtype)
         if call.gradient is not None:

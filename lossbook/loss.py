@@ -20,14 +20,12 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.call import Call, Layout, check_same
+from lossbook.arguments import WORKING, Arguments
+from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
-
-GREEK = {"alpha", "beta", "gamma", "delta", "epsilon"}
-WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
 def loss(function=None, *, source="", properties=None):
@@ -42,29 +40,7 @@ def loss(function=None, *, source="", properties=None):
     return Loss(function, source, properties or {})
 
 
-class Shown:
-    """An attribute that a loss works out when it is asked for, so that `import lossbook` builds no formula.
-
-    The class itself keeps what it has under that name, such as its own docstring.
-    """
-
-    def __init__(self, make, of_class=None):
-        self.make, self.of_class = make, of_class
-
-    def __set_name__(self, owner, name):
-        self.name = name
-
-    def __get__(self, loss, owner):
-        if loss is None:
-            if self.of_class is None:
-                raise AttributeError(self.name)
-            return self.of_class
-        value = self.make(loss)
-        vars(loss)[self.name] = value
-        return value
-
-
-class Loss:
+class Loss(Arguments, Documented):
     __doc__ = Shown(
         lambda self: self._document(inspect.cleandoc(self._function.__doc__ or "")),
         """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
@@ -244,17 +220,6 @@ class Loss:
         """The slope of the formula along the prediction (of one element, pixel or class; of each corner), in words."""
         return slopes(self.formula, self._form({}).predictions)
 
-    @property
-    def latex(self):
-        """The formula as LaTeX, printed from the formula that runs."""
-        return self._print_latex(self.formula)
-
-    def _print_latex(self, expression):
-        """LaTeX in which a parameter with a long name is set as a word, not as a product of letters."""
-        names = {s: rf"\mathrm{{{s.name}}}\,".replace("_", r"\_") for s in expression.free_symbols}
-        words_only = {s: text for s, text in names.items() if len(s.name) > 1 and s.name not in GREEK}
-        return sympy.latex(expression, symbol_names=words_only)
-
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         real = WORKING[np.dtype(dtype)]
@@ -318,7 +283,22 @@ class Loss:
             names += ["class_weight", "ignore_index"]
         return names + {"pointwise": [], "overlap": ["axis", "batch"]}.get(self.shape, ["axis"])
 
-    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False, totals=None):
+        """(value, gradient), or (Partial, gradient); `totals` are those of whole images, where known (`_totals`)."""
+        if backends.is_dask(*arrays, *keywords.values(), out):
+            from lossbook.backends import dask
+
+            return dask.evaluate(self, arrays, keywords, value, gradient, out, partial)
+        backend, call, slope, setting = self._prepare(arrays, keywords, gradient, out)
+        if call.overlap:
+            result = self._overlap(backend, call, value, partial, *setting, totals)
+        else:
+            reduction, _, _, parameters = setting
+            result = self._summed(backend, call, reduction, value, partial, parameters)
+        return result, slope
+
+    def _prepare(self, arrays, keywords, gradient=False, out=None):
+        """(backend, call, array for the gradient, (reduction, batch, flags, parameters)), all checked but values."""
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
         reduction = keywords.pop("reduction", "mean")
@@ -352,17 +332,19 @@ class Loss:
         if gradient:
             slope = self._out(out, z, (*arrays, weight), xp)
             call.gradient = call.moved(slope)
-        if call.overlap:
-            result = self._overlap(backend, call, reduction, batch, value, partial, flags, parameters)
-        else:
-            result = self._summed(backend, call, reduction, value, partial, parameters)
-        return result, slope
+        if batch and call.item_weights:
+            raise ShapeError(f"{self.name}: weight must be one per pixel with batch=True; got one per image")
+        return backend, call, slope, (reduction, batch, flags, parameters)
+
+    def _count(self, backend, call):
+        """sum(w) over the elements or rows, by which a mean divides."""
+        return call.total_weight(backend)
 
     def _summed(self, backend, call, reduction, value, partial, parameters):
         """Losses of elements and of rows: everything follows from sum(w*l) and sum(w)."""
         count = None  # sum(w), where it is needed before the kernel runs, or where the kernel does not know it
         if partial or (reduction == "mean" and (call.gradient is not None or not call.rows)):
-            count = call.total_weight(backend)
+            count = self._count(backend, call)
         if call.gradient is not None and reduction == "mean":
             call.scale = 1.0 / count if count else 0.0
         if value and reduction == "none":
@@ -380,16 +362,21 @@ class Loss:
             return call.values
         return call.number(reduced(sums[0], sums[1] if count is None else count, reduction))
 
-    def _overlap(self, backend, call, reduction, batch, value, partial, flags, parameters):
-        """Losses of totals: sums per image and class, then the finish, then the gradient from its slopes."""
-        gradient, call.gradient = call.gradient, None
-        items = call.take_item_weights()
-        if items is not None and batch:
-            raise ShapeError(f"{self.name}: weight must be one per pixel with batch=True; got one per image")
+    def _totals(self, backend, call):
+        """Losses of totals: the totals of each image and class, shape (images, classes, totals)."""
         sums = backend.run(call.plan, call)
         if np.any(sums[..., -1]):
             call.explain()
-        totals = sums[..., :-1].sum(axis=0, keepdims=True) if batch else sums[..., :-1]
+        return sums[..., :-1]
+
+    def _overlap(self, backend, call, value, partial, reduction, batch, flags, parameters, totals):
+        """Losses of totals: sums per image and class, then the finish, then the gradient from its slopes."""
+        gradient, call.gradient = call.gradient, None
+        items = call.take_item_weights()
+        if totals is None:
+            totals = self._totals(backend, call)
+            if batch:
+                totals = totals.sum(axis=0, keepdims=True)
         each = np.ones(totals.shape[:2]) if items is None else np.repeat(items[:, None], totals.shape[1], axis=1)
         if call.class_weight is not None:
             each = each * call.to_host(call.class_weight).astype(np.float64)
@@ -403,133 +390,14 @@ class Loss:
             scale = each if reduction != "mean" else each / count if count else 0 * each
             slopes = slopes * scale[..., None]
             call.gradient = gradient
-            call.slopes = call.xp.asarray(np.broadcast_to(slopes, (len(sums), *slopes.shape[1:])).astype(call.real))
+            slopes = np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:]))
+            call.slopes = call.xp.asarray(slopes.astype(call.real))
             backend.run(call.plan, call)
         if not value:
             return None
         if reduction == "none":
             return call.xp.asarray((losses[0] if batch else losses).astype(call.z.dtype))
         return call.number(reduced(np.sum(losses), count, reduction))
-
-    # --- arguments ---------------------------------------------------------------------------------------------------
-
-    def _array(self, array, name, xp):
-        """An array of the backend's kind; what cannot be one is refused by name."""
-        if xp is np and type(array) is not np.ndarray:
-            if isinstance(array, np.ma.MaskedArray):
-                raise DomainError(
-                    f"{self.name}: {name} must be a plain array; got a masked array (fill it, and pass weight=~mask)"
-                )
-            array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise DomainError(f"{self.name}: {name} must hold real numbers; got dtype {array.dtype}")
-        return array
-
-    def _prediction(self, array, xp, name=None):
-        name = name or self._arrays[0]
-        z = self._array(array, name, xp)
-        if z.dtype.newbyteorder("=") not in WORKING:
-            raise DomainError(f"{self.name}: {name} must be float16, float32 or float64; got dtype {z.dtype}")
-        return z
-
-    def _lay_out(self, z, target, xp, real, axis):
-        """A Call with the shapes checked."""
-        layout = Layout(z.shape, None)
-        if axis is not None:
-            if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
-                raise ShapeError(
-                    f"{self.name}: {self._arrays[0]} must have an axis {axis!r} for the "
-                    f"{'corners, as in (N, 4)' if self.shape == 'boxes' else 'classes, as in (N, C, ...)'}; "
-                    f"got shape {z.shape}"
-                )
-            axis = int(axis) % z.ndim
-            layout = Layout(z.shape, axis)
-            corners = len(self._arguments[self._arrays[0]].components)
-            if corners and z.shape[axis] != corners:
-                raise ShapeError(
-                    f"{self.name}: {self._arrays[0]} must have {corners} numbers (x1, y1, x2, y2) along axis {axis}; "
-                    f"got shape {z.shape}"
-                )
-        call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
-        if target is None:
-            return call
-        name = self._target
-        call.y = y = self._array(target, name, xp)
-        if self._by_class and y.ndim == z.ndim - 1:
-            check_same(self.name, name, y.shape, layout.without_classes, f"{self._arrays[0]} without its class axis")
-            if y.dtype.kind == "f":
-                raise DomainError(
-                    f"{self.name}: {name} must be integers when it holds class indices; got dtype {y.dtype}"
-                )
-            call.integer = True
-        elif y.shape != z.shape:
-            of = f"{self._arrays[0]} has"
-            if self._by_class:
-                of += f" (or {layout.without_classes} for class indices)"
-            check_same(self.name, name, y.shape, z.shape, of)
-        if self.shape == "overlap":
-            call.move_classes()
-        return call
-
-    def _weight(self, weight, call, xp):
-        """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each."""
-        weight = self._array(weight, "weight", xp)
-        full = call.layout.without_classes
-        if call.overlap and weight.shape == call.given_shape and weight.ndim > 1:
-            return call.moved(weight)
-        if weight.ndim == 1 and len(full) > 1 and weight.shape == full[:1]:
-            if call.overlap:
-                return weight
-            weight = weight.reshape(-1, *(1,) * (len(full) - 1))
-        if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=True)):
-            each = "pixel" if call.overlap else "row" if call.rows else "element"
-            raise ShapeError(
-                f"{self.name}: weight must have shape {full} (one per {each}) or {full[:1]} (one per item); "
-                f"got {weight.shape}"
-            )
-        return xp.broadcast_to(weight, full) if weight.shape != full else weight
-
-    def _class_weight(self, weight, call, xp):
-        weight = self._array(weight, "class_weight", xp)
-        classes = call.layout.three[1]
-        if weight.shape != (classes,):
-            raise ShapeError(
-                f"{self.name}: class_weight must have shape ({classes},), one per class; got {weight.shape}"
-            )
-        good = (weight >= 0) & (weight < np.inf)
-        if not bool(good.all()):
-            first = int(xp.argmin(good))
-            raise DomainError(
-                f"{self.name}: class_weight must be >= 0 and finite; got {weight[first].item()} at index {first}"
-            )
-        return xp.ascontiguousarray(weight, dtype=call.real)
-
-    def _ignore(self, ignore, call):
-        if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
-            raise DomainError(f"{self.name}: ignore_index must be an integer or None; got {ignore!r}")
-        if not call.integer:
-            raise DomainError(f"{self.name}: ignore_index is for class indices; got a distribution as {self._target}")
-        return int(ignore)
-
-    def _out(self, out, z, inputs, xp):
-        """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weight."""
-        if out is None:
-            return xp.empty_like(z)
-        if xp is np and not isinstance(out, np.ndarray):
-            raise DomainError(f"{self.name}: out must be an array; got {type(out).__name__}")
-        if out.shape != z.shape:
-            raise ShapeError(f"{self.name}: out must have shape {z.shape}, as the prediction has; got {out.shape}")
-        if out.dtype != z.dtype:
-            raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
-        if xp is np and not out.flags.writeable:
-            raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
-        for position, array in enumerate(inputs):
-            if isinstance(array, type(out)) and xp.may_share_memory(out, array):
-                name = (*self._arrays, "weight")[position]
-                raise DomainError(
-                    f"{self.name}: out must not share memory with {name}, since inputs are never modified"
-                )
-        return out
 
     # --- composition --------------------------------------------------------------------------------------------------
 
@@ -556,64 +424,6 @@ class Loss:
         from lossbook.compose import OnLogits
 
         return OnLogits(self, activation)
-
-    # --- showing oneself ---------------------------------------------------------------------------------------------
-
-    def _public_signature(self):
-        """The signature that users call: arrays, parameters, options."""
-        positional = inspect.Parameter.POSITIONAL_ONLY
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        defaults = {"reduction": "mean", "axis": self._axis, "batch": False}
-        return inspect.Signature(
-            [inspect.Parameter(name, positional) for name in self._arrays]
-            + [inspect.Parameter(name, keyword, default=value) for name, value in self._defaults.items()]
-            + [inspect.Parameter(name, keyword, default=defaults.get(name)) for name in self._options()]
-        )
-
-    def _document(self, text):
-        """The author's words, then what the declaration knows: formula, arguments, result, errors, source."""
-        of = {"pointwise": "element", "rows": "row", "overlap": "image and class", "boxes": "box"}[self.shape]
-        shapes = {"pointwise": "any shape", "boxes": "(..., 4)"}.get(self.shape, "(N, C, ...)")
-        rows = []
-        for name, domain in self._arguments.items():
-            if domain.role == "prediction":
-                rows.append(f"{name}: {domain.describes}; float array of {shapes}.")
-            elif domain.role == "target":
-                rows.append(f"{name}: {domain.describes}; never broadcast.")
-            else:
-                rows.append(f"{name}: {domain.describes}; {self._defaults[name]!r} if left out.")
-        rows.append(f"reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per {of}.")
-        rows.append("weight: one per item or one each, >= 0; absent means 1, and 0 removes whatever stands there.")
-        if self._by_class:
-            rows.append(
-                "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes."
-            )
-        if self.shape == "overlap":
-            rows.append("batch: sum over the images before the quotient is taken.")
-        rows.append("backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.")
-        parts = [
-            text,
-            f"Formula, per {of}: {self._form({}).formula}",
-            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
-        ]
-        parts.append("Returns a number (or array) of the prediction's dtype, in nats where the formula has logarithms.")
-        parts.append("Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).")
-        if self.reference:
-            parts.append(f"Source: {self.reference}.")
-        return "\n\n".join(part for part in parts if part) + "\n"
-
-    @cached_property
-    def summary(self):
-        """The first sentence of the docstring."""
-        return self.__doc__.partition("\n")[0]
-
-    def _repr_markdown_(self):
-        """The card that a notebook shows: name, formula, gradient, source."""
-        lines = [f"**{self.name}** · {self.summary}", f"$$\n{self.latex}\n$$"]
-        lines += ["Gradient:", f"$$\n{self._print_latex(self.gradient)}\n$$"]
-        if self.reference:
-            lines.append(f"Source: {self.reference}.")
-        return "\n\n".join(lines)
 
     def __repr__(self):
         return f"<loss {self.name}{self.signature}>"

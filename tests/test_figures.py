@@ -16,7 +16,7 @@ import pytest
 
 import lossbook
 from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
-from lossbook.backends import numpy_words
+from lossbook.backends import javascript, numpy_words
 from lossbook.words import let, log_cosh, magnitude, softplus
 
 
@@ -81,7 +81,7 @@ def test_the_browser_computes_what_the_package_computes(loss, changed):
 
 def test_every_word_has_a_javascript_spelling():
     """A word that NumPy can compute, the browser can compute too."""
-    assert set(numpy_words.__all__) - {"Logistic"} - {*figures.NATIVE, *figures.WORDS} == set()
+    assert set(numpy_words.__all__) - {"Logistic"} - {*javascript.NATIVE, *javascript.WORDS} == set()
 
 
 def test_words_mean_the_same_in_the_browser():
@@ -89,9 +89,9 @@ def test_words_mean_the_same_in_the_browser():
     x = np.array([0, 1e-300, 1e-9, 0.25, 0.5, 1, 3, 20, 700])
     signed = np.concatenate([-x[::-1], x])
     script, expected = "", []
-    for name, text in figures.WORDS.items():
+    for name, text in javascript.WORDS.items():
         script += f"const {name} = {text};\n"
-    for name, text in {**figures.NATIVE, **figures.WORDS}.items():
+    for name, text in {**javascript.NATIVE, **javascript.WORDS}.items():
         count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("larger", "smaller") else 1
         word = getattr(numpy_words, name)
         first = x if name in ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal") else signed
@@ -103,7 +103,7 @@ def test_words_mean_the_same_in_the_browser():
             rows = [(p, q, p - q) for p in x[:6] for q in x[1:6]]
         with np.errstate(all="ignore"):
             expected += [word(*(np.array([float(value)]) for value in row)).item() for row in rows]
-        call = f"{figures.NATIVE.get(name, name)}(...row)"
+        call = f"{javascript.NATIVE.get(name, name)}(...row)"
         script += (
             f"for (const row of {json.dumps([list(map(float, row)) for row in rows])}) console.log(String({call}));\n"
         )
@@ -481,7 +481,7 @@ def test_a_word_without_a_javascript_spelling_is_named(monkeypatch):
         """A loss in a word that the browser lacks."""
         return log_cosh(z)
 
-    monkeypatch.delitem(figures.WORDS, "log_cosh")
+    monkeypatch.delitem(javascript.WORDS, "log_cosh")
     with pytest.raises(TypeError, match="the function log_cosh has no spelling here"):
         figures.javascript(unknown)
 

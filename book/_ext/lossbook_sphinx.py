@@ -15,6 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+import lossbook
+
 # --- the API page ----------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +92,8 @@ class Losses(FromCode):
     """
 
     def print(self, names: list[str] | None) -> list[nodes.Node]:
-        losses = {name: value for name, value in vars(self.module).items() if type(value).__name__ == "Loss"}
+        losses = {name: vars(self.module)[name] for name in self.module.__all__}
+        losses = {name: value for name, value in losses.items() if isinstance(value, lossbook.Loss)}
         entries = [self.loss(name, losses[name]) for name in names or losses]
         return [*prose(self.module.__doc__), *entries] if entries else []
 

@@ -47,11 +47,23 @@ def is_cupy(array):
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
+def is_dask(*arrays):
+    """Whether any array is Dask's; a package that is not loaded owns no array, so Dask is not imported to find out."""
+    if "dask.array" not in sys.modules:
+        return False
+    owned = getattr(sys.modules["dask.array"], "Array", ())  # absent while another thread imports it
+    return any(isinstance(array, owned) for array in arrays)
+
+
 def choose(loss, name, arrays):
     """The backend for these arrays: their type decides between host and device, the user between NumPy and Numba.
 
     A package that is not loaded owns no array, so CuPy is never imported to find out.
     """
+    if is_dask(*arrays):
+        raise BackendError(
+            f"{loss}: takes NumPy and CuPy arrays; got a Dask array (compute() it first, or call {loss} on its blocks)"
+        )
     on_device = [is_cupy(array) for array in arrays if array is not None] if "cupy" in sys.modules else ()
     if any(on_device):
         if name not in (None, "cupy"):

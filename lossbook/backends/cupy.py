@@ -12,8 +12,8 @@ from string import Template
 
 import numpy as np
 
+from lossbook.backends.spelling import Spelling, literal
 from lossbook.errors import BackendError
-from lossbook.plan import Spelling, literal
 from lossbook.words import SPELLED
 
 BLOCK = 4096  # elements whose sum one CUDA block makes

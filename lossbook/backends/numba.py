@@ -18,8 +18,8 @@ import numpy as np
 
 from lossbook import kernels
 from lossbook.backends import host
+from lossbook.backends.spelling import Spelling, literal
 from lossbook.errors import BackendError
-from lossbook.plan import Spelling, literal
 from lossbook.words import SPELLED
 
 xp = np

@@ -12,7 +12,7 @@ import numpy as np
 
 from lossbook import kernels
 from lossbook.backends import host
-from lossbook.plan import Spelling, literal
+from lossbook.backends.spelling import Spelling, literal
 from lossbook.words import SPELLED
 
 xp = np

@@ -1,0 +1,139 @@
+"""The arrays of a call, checked: what each may be, and the error that names it if it is not that."""
+
+import numbers
+
+import numpy as np
+
+from lossbook.call import Call, Layout, check_same
+from lossbook.errors import DomainError, ShapeError
+
+WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
+
+
+class Arguments:
+    """The part of a Loss that checks and lays out the arrays of a call; `xp` is the array module of its backend."""
+
+    name: str
+    shape: str
+    _arguments: dict
+    _arrays: list[str]
+    _target: str | None
+    _by_class: bool
+
+    def _array(self, array, name, xp):
+        """An array of the backend's kind; what cannot be one is refused by name."""
+        if xp is np and type(array) is not np.ndarray:
+            if isinstance(array, np.ma.MaskedArray):
+                raise DomainError(
+                    f"{self.name}: {name} must be a plain array; got a masked array (fill it, and pass weight=~mask)"
+                )
+            array = np.asarray(array)
+        if array.dtype.kind not in "fiub":
+            raise DomainError(f"{self.name}: {name} must hold real numbers; got dtype {array.dtype}")
+        return array
+
+    def _prediction(self, array, xp, name=None):
+        name = name or self._arrays[0]
+        z = self._array(array, name, xp)
+        if z.dtype.newbyteorder("=") not in WORKING:
+            raise DomainError(f"{self.name}: {name} must be float16, float32 or float64; got dtype {z.dtype}")
+        return z
+
+    def _lay_out(self, z, target, xp, real, axis):
+        """A Call with the shapes checked."""
+        layout = Layout(z.shape, None)
+        if axis is not None:
+            if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
+                raise ShapeError(
+                    f"{self.name}: {self._arrays[0]} must have an axis {axis!r} for the "
+                    f"{'corners, as in (N, 4)' if self.shape == 'boxes' else 'classes, as in (N, C, ...)'}; "
+                    f"got shape {z.shape}"
+                )
+            axis = int(axis) % z.ndim
+            layout = Layout(z.shape, axis)
+            corners = len(self._arguments[self._arrays[0]].components)
+            if corners and z.shape[axis] != corners:
+                raise ShapeError(
+                    f"{self.name}: {self._arrays[0]} must have {corners} numbers (x1, y1, x2, y2) along axis {axis}; "
+                    f"got shape {z.shape}"
+                )
+        call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
+        if target is None:
+            return call
+        name = self._target
+        call.y = y = self._array(target, name, xp)
+        if self._by_class and y.ndim == z.ndim - 1:
+            check_same(self.name, name, y.shape, layout.without_classes, f"{self._arrays[0]} without its class axis")
+            if y.dtype.kind == "f":
+                raise DomainError(
+                    f"{self.name}: {name} must be integers when it holds class indices; got dtype {y.dtype}"
+                )
+            call.integer = True
+        elif y.shape != z.shape:
+            of = f"{self._arrays[0]} has"
+            if self._by_class:
+                of += f" (or {layout.without_classes} for class indices)"
+            check_same(self.name, name, y.shape, z.shape, of)
+        if self.shape == "overlap":
+            call.move_classes()
+        return call
+
+    def _weight(self, weight, call, xp):
+        """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each."""
+        weight = self._array(weight, "weight", xp)
+        full = call.layout.without_classes
+        if call.overlap and weight.shape == call.given_shape and weight.ndim > 1:
+            return call.moved(weight)
+        if weight.ndim == 1 and len(full) > 1 and weight.shape == full[:1]:
+            if call.overlap:
+                return weight
+            weight = weight.reshape(-1, *(1,) * (len(full) - 1))
+        if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=True)):
+            each = "pixel" if call.overlap else "row" if call.rows else "element"
+            raise ShapeError(
+                f"{self.name}: weight must have shape {full} (one per {each}) or {full[:1]} (one per item); "
+                f"got {weight.shape}"
+            )
+        return xp.broadcast_to(weight, full) if weight.shape != full else weight
+
+    def _class_weight(self, weight, call, xp):
+        weight = self._array(weight, "class_weight", xp)
+        classes = call.layout.three[1]
+        if weight.shape != (classes,):
+            raise ShapeError(
+                f"{self.name}: class_weight must have shape ({classes},), one per class; got {weight.shape}"
+            )
+        good = (weight >= 0) & (weight < np.inf)
+        if not bool(good.all()):
+            first = int(xp.argmin(good))
+            raise DomainError(
+                f"{self.name}: class_weight must be >= 0 and finite; got {weight[first].item()} at index {first}"
+            )
+        return xp.ascontiguousarray(weight, dtype=call.real)
+
+    def _ignore(self, ignore, call):
+        if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
+            raise DomainError(f"{self.name}: ignore_index must be an integer or None; got {ignore!r}")
+        if not call.integer:
+            raise DomainError(f"{self.name}: ignore_index is for class indices; got a distribution as {self._target}")
+        return int(ignore)
+
+    def _out(self, out, z, inputs, xp):
+        """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weight."""
+        if out is None:
+            return xp.empty_like(z)
+        if xp is np and not isinstance(out, np.ndarray):
+            raise DomainError(f"{self.name}: out must be an array; got {type(out).__name__}")
+        if out.shape != z.shape:
+            raise ShapeError(f"{self.name}: out must have shape {z.shape}, as the prediction has; got {out.shape}")
+        if out.dtype != z.dtype:
+            raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
+        if xp is np and not out.flags.writeable:
+            raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
+        for position, array in enumerate(inputs):
+            if isinstance(array, type(out)) and xp.may_share_memory(out, array):
+                name = (*self._arrays, "weight")[position]
+                raise DomainError(
+                    f"{self.name}: out must not share memory with {name}, since inputs are never modified"
+                )
+        return out

@@ -1,0 +1,77 @@
+"""JavaScript: the fourth language that formulas are printed in, for the sliders of the book.
+
+    print(source(plan))      what a reader's browser runs
+"""
+
+import re
+
+from lossbook.backends.spelling import Spelling, literal
+
+NATIVE = {
+    "arctan": "Math.atan", "exp": "Math.exp", "expm1": "Math.expm1", "log": "Math.log", "log1p": "Math.log1p",
+    "tanh": "Math.tanh", "sqrt": "Math.sqrt", "magnitude": "Math.abs", "sign": "Math.sign", "larger": "Math.max",
+    "smaller": "Math.min",
+}  # fmt: skip
+# The words that JavaScript lacks, written like those of the other backends; a word may use the words above it.
+WORDS = {
+    "square": "x => x*x",
+    "weighted": "(w, x) => w === 0 ? 0 : w*x",
+    "softplus": "x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))",
+    "sigmoid": "x => x < 0 ? Math.exp(x)/(1 + Math.exp(x)) : 1/(1 + Math.exp(-x))",
+    "sigmoid_power": "(x, k) => k === 0 ? 1 : Math.exp(-k*softplus(-x))",
+    "log_cosh": "x => Math.abs(x) <= 1 ? Math.log1p(2*Math.sinh(x/2)**2)\n"
+    "  : Math.abs(x) - Math.LN2 + Math.log1p(Math.exp(-2*Math.abs(x)))",
+    "power": "(b, k) => b**k",
+    "power_slope": "(b, k) => k === 0 || (k < 1 && b === 0) ? 0\n"
+    "  : k*(k < 1 ? Math.max(b, 2.2250738585072014e-308) : b)**(k - 1)",
+    "quotient": "(a, b) => a === 0 && b === 0 ? 0 : a/b",
+    "reciprocal": "b => b === 0 ? 0 : 1/b",
+    "share": "(a, b) => a + b === 0 ? 0 : a/(a + b)",
+    "below": "(a, b) => a < b ? 1 : 0",
+    "excess": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
+    "slant": "(x, d) => x/Math.hypot(x, d)",
+    "mixture": "(p, q, a) => (1 - a)*p + a*q",
+    "log_ratio": "(p, q, d) => Math.abs(d) <= q/2 ? Math.log1p(weighted(d, 1/q)) : Math.log(p) - Math.log(q)",
+    "relative_entropy": """(p, q, d) => {
+  const t = d === 0 ? 0 : d/q, s = t/(2 + t), u = s*s;
+  if (!(t >= -0.5 && t <= 1)) return weighted(p, log_ratio(p, q, d)) - d;
+  let series = 0;
+  for (let k = 37; k > 1; k -= 2) series = series*u + 1/k;
+  return q*(s*(t + 2*(1 + t)*u*series));
+}""",
+}
+# Words of JavaScript that a formula's author may well use as a name.
+RESERVED = {
+    "Math", "await", "case", "catch", "const", "debugger", "default", "delete", "do", "element", "enum", "eval",
+    "export", "extends", "function", "implements", "instanceof", "interface", "let", "new", "null", "package",
+    "private", "protected", "public", "static", "super", "switch", "this", "throw", "typeof", "var", "void",
+}  # fmt: skip
+
+
+class _JavaScript(Spelling):
+    def __init__(self):
+        super().__init__(literal, word=lambda name: NATIVE.get(name, name), known={*NATIVE, *WORDS})
+
+    def atom(self, expression):
+        return self.name(expression.name) if expression.is_Symbol else super().atom(expression)
+
+    def name(self, name):
+        """A symbol of the formula, renamed if it would hide a word or break the language."""
+        return f"{name}_" if name in RESERVED or name in WORDS else name
+
+    def words(self):
+        """The words in use and those that they use, in order."""
+        needed = set(self.used)
+        for name, text in reversed(WORDS.items()):
+            if name in needed:
+                needed |= set(re.findall(r"\w+", text)) & set(WORDS)
+        return "".join(f"const {name} = {text};\n" for name, text in WORDS.items() if name in needed)
+
+
+def source(plan):
+    """The functions of a pointwise plan: the words in use, and `element`."""
+    spell = _JavaScript()
+    lines = [(spell.name(name), spell(value)) for name, value in (*plan.forward, *plan.terms, *plan.backward)]
+    arguments = ", ".join(map(spell.name, (*plan.arrays, *plan.parameters)))
+    body = "".join(f"  const {name} = {text};\n" for name, text in lines)
+    return f"{spell.words()}const element = ({arguments}) => {{\n{body}  return [value, {plan.gradient}];\n}};\n"

@@ -1,0 +1,96 @@
+"""Expressions as kernel text: what Python, CUDA C++ and JavaScript have in common."""
+
+import sympy
+
+
+class Spelling:
+    """Prints an expression as kernel text. `real` wraps a literal, `word` names a function of the backend."""
+
+    def __init__(self, real, word=str, known=()):
+        self.real, self.word, self.known = real, word, known
+        self.used = set()
+
+    def call(self, name, *texts):
+        if name not in self.known:
+            raise TypeError(f"the function {name} has no spelling here; the words are {', '.join(sorted(self.known))}")
+        self.used.add(name)
+        return f"{self.word(name)}({', '.join(texts)})"
+
+    def __call__(self, expression):
+        return self.add(expression)
+
+    def add(self, expression):
+        if not expression.is_Add:
+            return self.multiply(expression)
+        terms = [self.multiply(term) for term in expression.as_ordered_terms()]
+        terms.sort(key=lambda text: text.startswith("-"))  # a kernel reads better with its positive terms first
+        return terms[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in terms[1:])
+
+    def multiply(self, expression):
+        if not (expression.is_Mul or expression.is_Pow or expression.is_Rational):
+            return self.atom(expression)
+        coefficient, factors = expression.as_coeff_mul()
+        sign, coefficient = ("-", -coefficient) if coefficient.is_negative else ("", coefficient)
+        above, below = [], []
+        for factor in factors:
+            base, exponent = factor.as_base_exp()
+            if factor.is_Pow and exponent.is_Integer and exponent < 0:
+                below.append(self.raised(base, -exponent))
+            else:
+                above.append(self.atom(factor))
+        if coefficient != 1 or not above:
+            above.insert(0, self.real(coefficient))
+        text = "*".join(above)
+        if below:
+            text = (
+                f"{text}/{below[0]}"
+                if len(below) == 1 and not self.is_product(below[0])
+                else f"{text}/({'*'.join(below)})"
+            )
+        return sign + text
+
+    @staticmethod
+    def is_product(text):
+        """Whether kernel text has a product outside every bracket."""
+        depth = 0
+        for character in text:
+            depth += (character == "(") - (character == ")")
+            if character == "*" and depth == 0:
+                return True
+        return False
+
+    def raised(self, base, exponent):
+        """base**exponent for a positive integer, as squares and products."""
+        if exponent == 1:
+            return self.atom(base)
+        if exponent % 2:
+            return f"{self.atom(base)}*{self.raised(base, exponent - 1)}"
+        inner = self.add(base) if exponent == 2 else self.raised(base, exponent // 2)
+        return self.call("square", inner)
+
+    def atom(self, expression):
+        if expression.is_Symbol:
+            return expression.name
+        if expression.is_Pow and expression.func is sympy.Pow:
+            base, exponent = expression.args
+            if exponent.is_Integer and exponent > 0:
+                return self.raised(base, exponent)
+            if exponent == sympy.Rational(1, 2):
+                return self.call("sqrt", self.add(base))
+            if exponent == sympy.Rational(-1, 2):
+                return f"({self.real(sympy.S.One)}/{self.call('sqrt', self.add(base))})"
+            if not (exponent.is_Integer):
+                return self.call("power", self.add(base), self.add(exponent))
+        if expression.is_number and not expression.is_Function:
+            return self.real(expression) if not expression.is_negative else f"(-{self.real(-expression)})"
+        if expression.is_Function:
+            return self.function(expression)
+        return f"({self.add(expression)})"
+
+    def function(self, expression):
+        return self.call(expression.func.__name__, *map(self.add, expression.args))
+
+
+def literal(number):
+    """A SymPy number as the shortest text that gives it back: 1, 0.5, 0.1."""
+    return str(int(number)) if number.is_Integer else repr(float(number))
