@@ -45,9 +45,9 @@ class Arguments:
         if axis is not None:
             if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
                 raise ShapeError(
-                    f"{self.name}: {self._arrays[0]} must have an axis {axis!r} for the "
-                    f"{'corners, as in (N, 4)' if self.shape == 'boxes' else 'classes, as in (N, C, ...)'}; "
-                    f"got shape {z.shape}"
+                    f"{self.name}: {self._arrays[0]} must have "
+                    f"{'an' if self.shape == 'boxes' else 'a class'} axis {axis!r}, as in "
+                    f"{'(N, 4)' if self.shape == 'boxes' else '(N, C, ...)'}; got shape {z.shape}"
                 )
             axis = int(axis) % z.ndim
             layout = Layout(z.shape, axis)

@@ -96,11 +96,7 @@ class Call:
 
     def number(self, value):
         """A result in the prediction's dtype."""
-        value = float(value)
-        if abs(value) <= 65504:  # the largest float16
-            return self.z.dtype.type(value + 0.0)  # and never -0.0
-        with np.errstate(over="ignore"):
-            return self.z.dtype.type(value)
+        return number(value, self.z.dtype)
 
     @property
     def item_weights(self):
@@ -197,7 +193,7 @@ class Call:
         if not self.overlap and xp is np:
             return self.real(self.scale).reshape(1, 1, 1)
         layout = layout or self.layout
-        return xp.full((*layout.three[:2], len(self.plan.terms)), self.scale, dtype=self.real)
+        return xp.full((*layout.three[:2], len(self.plan.slopes) or 1), self.scale, dtype=self.real)
 
     def index(self, piece):
         """The index of a piece into the prediction; pieces never cut the class axis."""
@@ -292,6 +288,15 @@ class Call:
         place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False)) if at else ()
         suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
         raise DomainError(f"{self.loss}: {name} {rule}; got {found}{suffix}")
+
+
+def number(value, dtype):
+    """A result as a scalar of this dtype."""
+    value = float(value)
+    if abs(value) <= 65504:  # the largest float16
+        return dtype.type(value + 0.0)  # and never -0.0
+    with np.errstate(over="ignore"):
+        return dtype.type(value)
 
 
 def check_same(loss, name, shape, wanted, of):

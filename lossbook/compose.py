@@ -59,7 +59,8 @@ class Sum(Composed):
     """A weighted sum of losses of the same prediction and target."""
 
     def __init__(self, terms):
-        self.terms = tuple(terms)
+        terms = tuple(terms)
+        self.terms = tuple(term for term in terms if term[0] != 0) or terms[:1]  # 0 times an infinite loss is NaN
         parts = [part for _, part in self.terms]
         first = parts[0]
         for part in parts[1:]:
@@ -142,6 +143,10 @@ class Sum(Composed):
                 else:
                     total += slope
         if partial:
+            if backends.is_dask(*arrays):
+                import dask
+
+                return dask.delayed(PartialSum)(self.name, tuple(c for c, _ in self.terms), tuple(values)), None
             return PartialSum(self.name, tuple(c for c, _ in self.terms), tuple(values)), None
         if not value:
             return None, total
@@ -241,30 +246,38 @@ class OnLogits(Composed):
         options = [keywords.get(name) for name in ("weight", "class_weight")]
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+        if backends.is_dask(*arrays, *options, out):
+            from lossbook.backends import dask
+
+            return dask.on_logits(self, arrays, keywords, value, gradient, out, partial)
         xp = backends.choose(self.name, keywords.get("backend"), (*arrays, *options, out)).xp
-        z = self._prediction(arrays[0], xp)
         axis = keywords.get("axis", self._axis)
-        if self.activation == "softmax" and not (isinstance(axis, int) and -z.ndim <= axis < z.ndim):
-            raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+        z = self._check_logits(arrays[0], axis, xp)
         p, rest = _activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
         if gradient:
             slope = self._out(out, z, (*arrays, keywords.get("weight")), xp)
-        try:
-            result, g = self.part._evaluate((p, *arrays[1:]), dict(keywords), value, gradient, None, partial)
-        except (DomainError, ShapeError) as error:
-            text = str(error).replace(f"{self.part.name}: {self.part._arrays[0]} ", f"{self.name}: z ")
-            raise type(error)(text) from None
+        result, g = self._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
         if value and not partial and result.dtype != z.dtype:
             result = result.astype(z.dtype)
         if not gradient:
             return result, None
-        with np.errstate(all="ignore"):
-            g = xp.where(p == 0, 0, p * g)
-            if self.activation == "sigmoid":
-                slope[...] = xp.where(rest == 0, 0, g * rest)
-            else:
-                slope[...] = g - p * g.sum(axis=axis, keepdims=True)
+        slope[...] = _chain(xp, self.activation, p, rest, g, axis)
         return result, slope
+
+    def _check_logits(self, array, axis, xp):
+        """The logits as an array, if they are right in dtype and have the class axis."""
+        z = self._prediction(array, xp)
+        if self.activation == "softmax" and not (isinstance(axis, int) and -z.ndim <= axis < z.ndim):
+            raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+        return z
+
+    def _of_part(self, arrays, keywords, value, gradient, partial):
+        """(value, gradient) of the loss of probabilities, whose errors speak of this loss and its logits."""
+        try:
+            return self.part._evaluate(arrays, dict(keywords), value, gradient, None, partial)
+        except (DomainError, ShapeError) as error:
+            text = str(error).replace(f"{self.part.name}: {self.part._arrays[0]} ", f"{self.name}: z ")
+            raise type(error)(text) from None
 
     def __reduce__(self):
         return OnLogits, (self.part, self.activation)
@@ -281,6 +294,15 @@ def _activate(xp, activation, z, axis):
         odds = xp.exp(xp.where(z == top, 0, z - top))
         odds /= odds.sum(axis=axis, keepdims=True)
         return odds, None
+
+
+def _chain(xp, activation, p, rest, g, axis):
+    """The slope along the logits, from g, that along their probabilities."""
+    with np.errstate(all="ignore"):
+        g = xp.where(p == 0, 0, p * g)
+        if activation == "sigmoid":
+            return xp.where(rest == 0, 0, g * rest)
+        return g - p * g.sum(axis=axis, keepdims=True)
 
 
 # --- several predictions ---------------------------------------------------------------------------------------------

@@ -101,6 +101,16 @@ def test_the_formula_of_a_sum_is_its_value():
         assert abs(slopes[i] - steep) <= mpf(2) ** -50 * abs(steep)
 
 
+def test_a_coefficient_of_zero_leaves_its_part_out():
+    """0 times an infinite loss adds nothing, to the value and to the gradient."""
+    loss = 1.0 * binary.focal + 0 * binary.cross_entropy
+    p, y = np.array([0.0]), np.array([1.0])
+    both = 0.5 * binary.focal.with_parameters(alpha=0.0) + 0.0 * binary.cross_entropy
+    assert both(p, y) == 0
+    assert loss.name == "1*binary.focal"
+    assert (0 * binary.focal)(np.array([0.5]), y) == 0
+
+
 def test_partial_sums_of_a_sum_merge(maps):
     """Pieces of the data add up to the whole, pickled or not, and refuse the pieces of another loss."""
     p, y, _ = maps

@@ -15,32 +15,30 @@ import functools
 import math
 import operator
 import re
-from dataclasses import dataclass, field
-from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.core import flatten
 
 from lossbook import backends
-from lossbook.call import Call, number
-from lossbook.compose import activate, chain
+from lossbook.call import number
+from lossbook.compose import _activate, _chain
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.loss import WORKING, Loss
+from lossbook.arguments import WORKING
 
 TOGETHER = 16  # partial sums that one task adds
-NONE = (None, None)  # an array that is absent, and its axes
-FIRST, SECOND = operator.itemgetter(0), operator.itemgetter(1)
+ABSENT = (None, None)  # an array that is not there, and its axes
 
 
 def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `Loss._evaluate` gives, as Dask arrays; in the place of a Partial a Delayed."""
-    blocks = lay_out(loss, arrays, keywords, out)
+    """What `Loss._evaluate` gives, as Dask arrays; in the place of a Partial, a Delayed."""
+    blocks = Blocks(loss, arrays, keywords, out)
     result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(value, gradient)
     if partial:
         return result.to_delayed().item(), None
     if value and blocks.reduction != "none":
         dtype = blocks.z.dtype
-        result = result.map_blocks(_number, blocks.reduction, dtype, dtype=dtype, meta=_meta(0, dtype))
+        result = result.map_blocks(_number, blocks.reduction, dtype, dtype=dtype, meta=_meta((), dtype))
     return result, slope
 
 
@@ -50,109 +48,259 @@ def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
     z, axis = arrays[0], keywords.get("axis", loss._axis)
     loss._check_logits(_stand_in(z), axis, np)
     real, how = np.dtype(WORKING[z.dtype.newbyteorder("=")]), {"activation": loss.activation, "axis": axis}
-    p = z.map_blocks(_probabilities, **how, dtype=real, meta=_meta(z.ndim, real))
+    p = z.map_blocks(_probabilities, **how, dtype=real, meta=_meta(z.shape, real))
     result, g = loss._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
     if value and not partial:
         result = result.astype(z.dtype)
     if gradient:
-        g = da.map_blocks(_through, z, g, **how, dtype=z.dtype, meta=_meta(z.ndim, z.dtype))
+        g = da.map_blocks(_slope_of_logits, z, g, **how, dtype=z.dtype, meta=_meta(z.shape, z.dtype))
     return result, g
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
-
-
 def check(loss, arrays, keywords, out):
-    """Refuse what is not a call on Dask arrays that hold NumPy arrays of known shapes."""
+    """Refuse what is not a call on Dask arrays made of NumPy arrays of known shapes."""
     named = dict(zip((*loss._arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
-    first = loss._arrays[0]
-    if not backends.is_dask(named[first]):
-        raise BackendError(f"{loss.name}: {first} must be a Dask array if another is; got {type(named[first]).__name__}")
-    for name in ("class_weight", "out"):
-        if backends.is_dask({**keywords, "out": out}.get(name)):
-            raise BackendError(f"{loss.name}: {name} must not be a Dask array, which is not known before it is computed")
+    name, first = next(iter(named.items()))
+    if not backends.is_dask(first):
+        raise BackendError(f"{loss.name}: {name} must be a Dask array if another is; got {type(first).__name__}")
     if out is not None:
-        raise BackendError(f"{loss.name}: out must be None, since Dask arrays are not written to; got an array")
+        raise BackendError(f"{loss.name}: out must be None, since Dask arrays are never written to; got an array")
+    if backends.is_dask(keywords.get("class_weight")):
+        raise BackendError(f"{loss.name}: class_weight must be a NumPy array, one number per class; got a Dask array")
     for name, array in named.items():
         if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
             raise BackendError(f"{loss.name}: {name} must have NumPy arrays in its chunks; got {type(array._meta)}")
         if backends.is_dask(array) and math.isnan(sum(array.shape)):
-            raise ShapeError(
-                f"{loss.name}: {name} must have chunks of known sizes, as after {name}.compute_chunk_sizes(); "
-                f"got shape {array.shape}"
-            )
+            known = f"{name}.compute_chunk_sizes()"
+            raise ShapeError(f"{loss.name}: {name} must have a known shape, as after {known}; got {array.shape}")
 
 
-def lay_out(loss, arrays, keywords, out):
-    """The Blocks of a call, checked in all but values."""
-    check(loss, arrays, keywords, out)
-    z, weight = arrays[0], keywords.get("weight")
-    given = {**keywords, "weight": _stand_in(weight)}
-    backend, call, _, (reduction, batch, *_) = loss._prepare([_stand_in(array) for array in arrays], given)
-    options = {name: option for name, option in keywords.items() if name != "weight"}
-    options |= {"reduction": "none" if reduction == "none" else "sum", "backend": backend.__name__.rpartition(".")[2]}
-    axis, moved = call.layout.axis, call.given_axis
-    if axis is not None:
-        options["axis"] = axis
-        _check_chunks(loss, z, axis if moved is None else moved)
-    blocks = Blocks(loss, call, options, reduction, batch, z if moved is None else da.moveaxis(z, moved, 1), axis)
-    blocks.y = blocks.aligned(arrays[1]) if len(arrays) > 1 else NONE
-    blocks.weight = blocks.aligned(weight)
-    return blocks
+class Blocks:
+    """A call, cut into the chunks of the prediction. Every array goes with the axes of the prediction that it has."""
+
+    def __init__(self, loss, arrays, keywords, out):
+        check(loss, arrays, keywords, out)
+        z, weight = arrays[0], keywords.get("weight")
+        given = {**keywords, "weight": _stand_in(weight)}
+        backend, call, _, (reduction, batch, *_) = loss._prepare([_stand_in(array) for array in arrays], given)
+        self.loss, self.call, self.reduction, self.batch = loss, call, reduction, batch
+        self.axis = call.layout.axis  # of the classes; losses of totals run over the images first, the classes second
+        self.options = {name: option for name, option in keywords.items() if name != "weight"}
+        self.options["reduction"] = "none" if reduction == "none" else "sum"
+        self.options["backend"] = backend.__name__.rpartition(".")[2]
+        if self.axis is not None:
+            self.options["axis"] = self.axis
+            _check_chunks(loss, z, self.axis if call.given_axis is None else call.given_axis)
+        self.z, self.every = self.moved(z), tuple(range(z.ndim))
+        self.y = self.aligned(arrays[1]) if len(arrays) > 1 else ABSENT
+        self.weight = self.aligned(weight)
+
+    def moved(self, array, back=False):
+        """An array of the prediction's shape with its class axis where a block's call has it, or back where it was."""
+        axes = (self.call.given_axis, 1)[:: -1 if back else 1]
+        return array if self.call.given_axis is None else da.moveaxis(array, *axes)
+
+    def aligned(self, array):
+        """(array, its axes) in the chunks of the prediction; axes of length 1 stay as they are."""
+        if array is None:
+            return ABSENT
+        array = da.asarray(array)
+        if array.ndim == self.z.ndim:
+            array, axes = self.moved(array), self.every
+        else:  # one per row, pixel or item, or a number
+            axes = tuple(k for k in self.every if k != self.axis)[: array.ndim]
+        sizes = zip(axes, array.shape, strict=True)
+        return array.rechunk(tuple(self.z.chunks[k] if n == self.z.shape[k] else (n,) for k, n in sizes)), axes
+
+    def map(self, do, arrays, axes, dtype, sizes=None, **constants):
+        """do(blocks of the arrays) for every block, a Dask array with `axes`; `sizes` says how long its blocks are."""
+        sizes, chunks = sizes or {}, {}
+        for array, of in arrays:
+            for k, cut in zip(of, array.chunks, strict=True) if of else ():
+                chunks[k] = max(cut, chunks.get(k, ()), key=len)
+        starts = [np.cumsum((0, *chunks[k][:-1])) for k in self.every if k in chunks]
+        starts = [(da.from_array(start, chunks=1), (k,)) for k, start in enumerate(starts)]
+        return da.blockwise(
+            _task,
+            axes,
+            *(part for pair in (*arrays, *starts) for part in pair),
+            new_axes={k: n for k, n in sizes.items() if k not in self.every},
+            adjust_chunks={k: n for k, n in sizes.items() if k in self.every},
+            concatenate=True,
+            align_arrays=False,
+            dtype=dtype,
+            meta=_meta(axes, dtype),
+            **{"do": do, "given": len(arrays), "loss": self.loss, "axis": self.axis, "options": self.options},
+            **constants,
+        )
+
+    def summed(self, value, gradient):
+        """(sum of Partials or values, gradient) of a loss of elements, rows, boxes or distances."""
+        return self.run(value, gradient, self.count() if gradient and self.reduction == "mean" else ABSENT)
+
+    def run(self, value, gradient, count, totals=ABSENT):
+        """(sum of Partials or values, gradient), in one pass over the blocks."""
+        arrays = [(self.z, self.every), self.y, self.weight, count, totals]
+        both = self.map(_run, arrays, self.every, self.z.dtype, value=value, gradient=gradient)
+        result = slope = None
+        if gradient:
+            slope = self.moved(_pick(both, 1, both.dtype), back=True)
+        if value and self.reduction != "none":
+            result = _added(_pick(both, 0, object))
+        elif value and self.call.rows:
+            chunks = [(1,) if k == self.axis else sizes for k, sizes in enumerate(both.chunks)]
+            result = _pick(both, 0, both.dtype, chunks).squeeze(self.axis)
+        elif value:
+            result = self.moved(_pick(both, 0, both.dtype), back=True)
+        return result, slope
+
+    def count(self):
+        """(sum(w), its axes): a number, or where it depends on targets and weights a Dask array without axes."""
+        call, target = self.call, self.y
+        if call.class_weight is None and call.ignore is None:
+            if self.weight is ABSENT:
+                shape = call.layout.shape if self.loss.shape == "distance" else call.layout.without_classes
+                return float(math.prod(shape)), None
+            target = ABSENT
+        shadow = da.broadcast_to(da.zeros((), dtype=self.z.dtype), self.z.shape, chunks=self.z.chunks)
+        sizes = dict.fromkeys(self.every, 1)
+        counts = self.map(_count, [(shadow, self.every), target, self.weight], self.every, np.float64, sizes)
+        return counts.sum(split_every=TOGETHER), ()
+
+    def overlap(self, value, gradient):
+        """The same for a loss of totals: those of each image are added over its blocks before they are finished."""
+        new, space, batch = self.z.ndim, self.every[2:], self.batch
+        sizes = {**dict.fromkeys(space, 1), new: len(self.call.plan.terms)}
+        totals = self.map(_totals, [(self.z, self.every), self.y, self.weight], (*self.every, new), np.float64, sizes)
+        totals = totals.sum(axis=space, split_every=TOGETHER) if space else totals
+        totals = totals.sum(axis=0, keepdims=True, split_every=TOGETHER) if batch else totals
+        arrays = [(totals, (0, 1, new)), self.weight if self.call.item_weights else ABSENT]
+        result = slope = None
+        if value and self.reduction != "none":
+            result = _added(self.map(_finish, arrays, (0,), object, {0: 1}, real=self.z.dtype))
+        elif value:
+            result = self.map(_finish, arrays, (1,) if batch else (0, 1), self.z.dtype, real=self.z.dtype)
+        if gradient:
+            count = self.count_images() if self.reduction == "mean" else ABSENT
+            slope = self.run(False, True, count, arrays[0])[1]
+        return result, slope
+
+    def count_images(self):
+        """(sum(w), its axes) over images and classes."""
+        by_class = self.call.class_weight
+        classes = self.z.shape[1] if by_class is None else by_class.sum(dtype=np.float64)
+        if self.call.item_weights:
+            return self.weight[0].sum(dtype=np.float64, split_every=TOGETHER) * classes, ()
+        return float(classes * (1 if self.batch else self.z.shape[0])), None
 
 
 def _check_chunks(loss, z, axis):
     """What belongs together must be in one chunk."""
-    name, whole = loss._arrays[0], [axis]
-    what = {"boxes": "the corners of a box", "distance": "whole images"}.get(loss.shape, "all classes")
+    name, whole = loss._arrays[0], {axis}
+    what = {"boxes": "all corners of a box", "distance": "whole images"}.get(loss.shape, "all classes")
     if loss.shape == "distance":
-        whole = sorted({axis, *[k for k in range(z.ndim) if k != axis][1:]})
+        whole |= set([k for k in range(z.ndim) if k != axis][1:])
     if any(z.numblocks[k] > 1 for k in whole):
         raise ShapeError(
             f"{loss.name}: {name} must have {what} in one chunk, as after "
-            f"{name}.rechunk({dict.fromkeys(whole, -1)}); got {z.numblocks} chunks along its axes"
+            f"{name}.rechunk({dict.fromkeys(sorted(whole), -1)}); got {z.numblocks} chunks along its axes"
         )
     if loss.shape == "overlap" and z.ndim == 1:
         raise ShapeError(f"{loss.name}: {name} must have an axis of images if it is a Dask array; got shape {z.shape}")
 
 
-# --- blocks ----------------------------------------------------------------------------------------------------------
+def _stand_in(array):
+    """A NumPy array of the shape and dtype of a Dask array, in no memory; what is no Dask array is itself."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if backends.is_dask(array) else array
 
 
-@dataclass
-class Blocks:
-    """A call cut into the chunks of the prediction. Every array goes with the axes of the prediction that it has."""
+def _meta(axes, dtype):
+    """An empty array, which tells Dask what to expect."""
+    return np.empty((0,) * len(axes), dtype)
 
-    loss: Loss
-    call: Call  # of stand-ins
-    options: dict[str, Any]  # the keywords of a block's call
-    reduction: str
-    batch: bool
-    z: Any  # losses of totals: with the images first, the classes second
-    axis: int | None  # of the classes
-    y: tuple[Any, Any] = NONE
-    weight: tuple[Any, Any] = NONE
 
-    @property
-    def every(self):
-        return tuple(range(self.z.ndim))
+def _pick(tuples, position, dtype, chunks=None):
+    """One of the results of each block."""
+    return tuples.map_blocks(operator.itemgetter(position), chunks=chunks, dtype=dtype, meta=_meta(tuples.shape, dtype))
 
-    def aligned(self, array):
-        """(array, its axes), in the chunks of the prediction; axes of length 1 stay as they are."""
-        if array is None:
-            return NONE
-        array = da.asarray(array)
-        axes = tuple(k for k in self.every if k != self.axis)  # one per row, pixel or item, or a number
-        if array.ndim == self.z.ndim:
-            axes = self.every
-            array = array if self.call.given_axis is None else da.moveaxis(array, self.call.given_axis, 1)
-        sizes = zip(axes, array.shape, strict=False)
-        chunks = tuple(self.z.chunks[k] if size == self.z.shape[k] else (size,) for k, size in sizes)
-        return array.rechunk(chunks), axes[: array.ndim]
 
-    def map(self, do, arrays, axes, dtype, sizes=None, images=False, **constants):
-        """do(blocks of the arrays) for every block; `sizes` are lengths of the results along axes that change."""
-        sizes = sizes or {}
-        starts = [(da.from_array(np.cumsum((0, *sizes[:-1])), chunks=1), (k,)) for k, sizes in enumerate(self.z.chunks)]
-        arrays = [*arrays, *(starts[:1] if images else starts)]
-        ...
+def _added(partials):
+    """The sum of an array of Partials, one in each block, as an array without axes."""
+    if partials.ndim == 0:
+        return partials
+    options = {"concatenate": False, "split_every": TOGETHER, "dtype": object, "meta": _meta((), object)}
+    return da.reduction(partials, lambda partial, **_: partial, _add, **options)
+
+
+# --- tasks: what is done to blocks -----------------------------------------------------------------------------------
+
+
+def _task(*blocks, do, given, axis, **constants):
+    """do(the blocks given); its errors count from the start of the whole array. The starts follow those blocks."""
+    try:
+        return do(*blocks[:given], **constants)
+    except DomainError as error:
+        text, found, place = str(error).rpartition(" at index ")
+        index = [int(i) for i in re.findall(r"\d+", place)]
+        start = [int(first.item()) for first in blocks[given:]]
+        if len(index) < len(start) and axis is not None:
+            del start[axis]
+        index = tuple(map(operator.add, index, start))
+        raise DomainError(f"{text}{found}{index[0] if len(index) == 1 else index}" if found else str(error)) from None
+
+
+def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
+    """(Partial or values, gradient)"""
+    arrays = z.astype(WORKING[z.dtype.newbyteorder("=")], copy=False), y
+    partial = value and options["reduction"] != "none"
+    more = {} if totals is None else {"totals": totals}
+    keywords = {**options, "weight": weight}
+    result, slope = loss._evaluate(arrays[: len(loss._arrays)], keywords, value, gradient, partial=partial, **more)
+    if count is not None and gradient:
+        slope = slope * slope.dtype.type(1 / count) if count else np.zeros_like(slope)
+    if value and not partial:
+        result = result.astype(z.dtype, copy=False)
+        result = result if result.ndim == z.ndim else np.expand_dims(result, options["axis"])
+    return result, slope.astype(z.dtype, copy=False) if gradient else None
+
+
+def _count(z, y, weight, *, loss, options):
+    """sum(w)"""
+    if y is None:
+        y, options = z, {name: option for name, option in options.items() if name != "ignore_index"}
+    backend, call, *_ = loss._prepare((z, y)[: len(loss._arrays)], {**options, "weight": weight})
+    return np.full((1,) * z.ndim, loss._count(backend, call))
+
+
+def _totals(z, y, weight, *, loss, options):
+    """The totals of each image and class, with an axis of length 1 for each of space."""
+    backend, call, *_ = loss._prepare((z, y), {**options, "weight": weight})
+    call.take_item_weights()
+    totals = loss._totals(backend, call)
+    return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), -1)
+
+
+def _finish(totals, items, *, loss, options, real):
+    """The Partial or the losses of images, from their totals."""
+    nothing = np.broadcast_to(np.zeros((), real), (*totals.shape[:2], 1))
+    keywords = {**options, "weight": items, "ignore_index": None}
+    partial = options["reduction"] != "none"
+    return loss._evaluate((nothing, nothing), keywords, True, False, partial=partial, totals=totals)[0]
+
+
+def _add(partials, **_):
+    """The sum of Partials, in nested lists, from the first to the last."""
+    return functools.reduce(operator.add, flatten(partials) if isinstance(partials, list) else [partials])
+
+
+def _number(partial, reduction, dtype):
+    return number(partial.finish(reduction), dtype)
+
+
+def _probabilities(z, activation, axis):
+    return _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)[0]
+
+
+def _slope_of_logits(z, g, activation, axis):
+    p, rest = _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
+    return _chain(np, activation, p, rest, g, axis).astype(z.dtype, copy=False)
