@@ -26,11 +26,11 @@ from lossbook.loss import Loss
 
 __all__ = ["Slider", "cliff", "curves", "javascript", "slider", "style"]
 
-# The colours of Okabe and Ito that show on white; the line styles tell curves apart where colours cannot.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# The colors of Okabe and Ito that show on white; the line styles tell curves apart where colors cannot.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (9, 3)), (0, (2, 1)))
 
-# Where neighbours are further apart than this share of an axis, a line of so many points jumps.
+# Where neighbors are further apart than this share of an axis, a line of so many points jumps.
 JUMP, POINTS = 0.121, 120
 
 
@@ -49,7 +49,7 @@ def _matplotlib():
 
 @cache
 def _style():
-    cycle = _matplotlib().cycler(color=COLOURS) + _matplotlib().cycler(linestyle=LINES)
+    cycle = _matplotlib().cycler(color=COLORS) + _matplotlib().cycler(linestyle=LINES)
     return {
         "figure.figsize": (6.4, 3.8), "figure.dpi": 120, "savefig.dpi": "figure", "figure.constrained_layout.use": True,
         "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
@@ -63,8 +63,8 @@ def _style():
 def style():
     """Give every matplotlib figure that follows the look of the book; call it once, in a chapter's first cell.
 
-    Opaque white ground, lines of width 2 in colours that colour-blind readers tell apart, a line style of its own for
-    each colour (grey print), no frame on the right and on top, and fixed ids in SVG files.
+    Opaque white ground, lines of width 2 in colors that color-blind readers tell apart, a line style of its own for
+    each color (gray print), no frame on the right and on top, and fixed ids in SVG files.
     """
     _matplotlib().rcParams.update(_style())
 
@@ -381,7 +381,7 @@ def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **
         f"<small hidden>(faint: {start:.{decimals}f})</small>\n"
         f'<input id="slider-{name}-input" type="range" min="{low:.{decimals}f}" max="{high:.{decimals}f}" '
         f'step="{10.0**-decimals:.{decimals}f}" value="{start:.{decimals}f}" autocomplete="off" disabled '
-        f'style="flex: 1 1 12rem; min-width: 0; accent-color: {COLOURS[0]}">\n</div>\n'
+        f'style="flex: 1 1 12rem; min-width: 0; accent-color: {COLORS[0]}">\n</div>\n'
         f"<script>\n(() => {{\n{script}}})();\n</script>\n</div>"
     )
     twin = curves(loss, vary={parameter: sorted({low, start, high})}, target=target, x=reach, **fixed)
@@ -426,7 +426,7 @@ def _path(line, low, high):
 
 def _panel(which, title, what, along, across, up, line, reach):
     """One SVG drawing: the sample of its line, grid, ticks, axis label, and the curve, cut to its ground."""
-    stroke = f'stroke="{COLOURS[which]}" stroke-width="2.5" fill="none"' + ' stroke-dasharray="7 4"' * which
+    stroke = f'stroke="{COLORS[which]}" stroke-width="2.5" fill="none"' + ' stroke-dasharray="7 4"' * which
     parts = [
         f'<svg viewBox="0 0 360 270" role="img" aria-label="{escape(what)}" style="flex: 1 1 280px; min-width: 0">',
         f'<g font-family="sans-serif" font-size="13" fill="#222"><line x1="48" y1="14" x2="82" y2="14" {stroke}/>',
@@ -462,7 +462,7 @@ def cliff(loss, naive, x=None, target=None, label="plain form", **parameters):
 
     The exact value is `loss.textbook` at the same float32 numbers, worked out by mpmath with as many digits as the
     largest prediction asks for. One unit of the last place is the distance between two float32 numbers at the exact
-    value; near 2**24 = 16777216 units no digit is right.
+    value; from 2**23 = 8388608 units on no digit is right.
     Returns (figure, errors), where `errors` maps "x", "exact", "plain" and "lossbook" to float64 arrays; the last two
     are in units of the last place, infinite where the result is infinite or not a number, and NaN where the exact value
     is not a normal float32 number. Raises as `curves` does, and ValueError for predictions beyond 1e4.
@@ -507,12 +507,12 @@ def cliff(loss, naive, x=None, target=None, label="plain form", **parameters):
     sentence = f"Float32 error of {label} and of {loss.name} over the {along}, in units of the last place."
     with _matplotlib().rc_context(_style()):
         figure, (axis,) = _panels(sentence, 1, (6.4, 3.8))
-        axis.axhline(2.0**24, color="#888888", linewidth=1, linestyle="-")
+        axis.axhline(2.0**23, color="#888888", linewidth=1, linestyle="-")
         note = {"xytext": (-4, 3), "textcoords": "offset points", "ha": "right", "fontsize": 9}
-        axis.annotate("no digit is right", (x.max(), 2.0**24), **note)
+        axis.annotate("no digit is right", (x.max(), 2.0**23), **note)
         for which, (name, title) in enumerate((("lossbook", loss.name), ("plain", label))):
             # A perfect result has no logarithm, and an infinite one no place: they are drawn along the edges.
-            axis.plot(x, np.clip(errors[name], 0.1, 1e9), label=title, color=COLOURS[which], linestyle=LINES[which])
+            axis.plot(x, np.clip(errors[name], 0.1, 1e9), label=title, color=COLORS[which], linestyle=LINES[which])
         axis.set(xlabel=along, ylabel="error (units of the last place)", yscale="log", ylim=(0.08, 1.5e9))
         axis.set_xlim(x.min(), x.max())
         figure.legend(handles=axis.get_lines()[1:], loc="outside lower center", ncols=2)

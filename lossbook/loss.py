@@ -178,7 +178,7 @@ class Loss(Arguments, Documented):
         return other
 
     def _plan(self, flags, parameters, integer):
-        """The plan for these settings, and whether it is the variant in which only the labelled class enters."""
+        """The plan for these settings, and whether it is the variant in which only the labeled class enters."""
         zero = frozenset(name for name in self._parameters if parameters[name] == 0) if integer else frozenset()
         key = (tuple(flags[name] for name in self._flags), integer and self._is_hard(flags, zero))
         plan = self._plans.get(key)
@@ -187,7 +187,7 @@ class Loss(Arguments, Documented):
         return plan
 
     def _is_hard(self, flags, zero):
-        """Whether, with these parameters at zero, a row needs only its labelled class."""
+        """Whether, with these parameters at zero, a row needs only its labeled class."""
         if self.shape != "rows":
             return False
         needed = self._form(flags).hard_when_zero()

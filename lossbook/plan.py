@@ -107,7 +107,7 @@ class Plan:
     wrt: tuple[str, ...]  # the prediction, the margin of a row, the corners of a box
     finish: sympy.Expr | None = None
     slopes: tuple[Line, ...] = ()
-    hard: bool = False  # rows: only the labelled class enters
+    hard: bool = False  # rows: only the labeled class enters
     said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
 
     @property
@@ -171,7 +171,7 @@ def renamed(form):
 
 
 def make_plan(name, form, hard=False):
-    """The plan of a form; `hard` is the variant of a row loss in which only the labelled class enters."""
+    """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters."""
     form, said = renamed(form)
     steps, expression, totals = form.steps, form.expression, {}
     if form.shape == "rows":

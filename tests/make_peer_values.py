@@ -400,7 +400,7 @@ for dtype, z in ((np.float32, 17), (np.float64, 40)):
     given = a([z, 0], [0, 1], dtype=dtype), np.array([0, 0])
     exact = {"tolerance": ULP if dtype is np.float32 else 1e-12, "reduction": "none"}
     row("multiclass.cross_entropy_with_logits", f"right-and-sure-{dtype.__name__}", CE + "reduction=reduction)", *given,
-        wrong="log_softmax rounds to 0, so cost and slope of the labelled class are 0", **SURE, **exact)
+        wrong="log_softmax rounds to 0, so cost and slope of the labeled class are 0", **SURE, **exact)
     row("multiclass.cross_entropy_with_logits", f"right-and-sure-{dtype.__name__}",
         "optax.losses.softmax_cross_entropy_with_integer_labels(prediction, target)", *given,
         wrong="logsumexp(z) - z[y] cancels to 0", **SURE, **exact)

@@ -295,7 +295,7 @@ def points(word, real):
     elif word == "sigmoid_power":
         found = [np.resize(signed, 1200), generator.choice(exponents, 1200)]
     elif word in ("log_ratio", "relative_entropy"):
-        found = list(neighbours(real, size, generator))
+        found = list(neighbors(real, size, generator))
     elif word == "share":
         found = [np.resize(size, 700), generator.permutation(np.resize(size, 700))]
     elif ARITY[word] == 2:
@@ -306,7 +306,7 @@ def points(word, real):
         return [np.asarray(column).astype(TYPES[real]) for column in found]
 
 
-def neighbours(real, size, generator):
+def neighbors(real, size, generator):
     """p, q and d = p - q: pairs of any two numbers, pairs of ordinary ratio, and pairs that are close or equal."""
     dtype = TYPES[real]
     close = 10.0 ** generator.uniform(-7.5, -1, 150)
@@ -619,7 +619,7 @@ MISTAKES = {
     "no_second_barrier": "__shared__ float s[64]; s[i] = i; __syncthreads(); x[i] = s[63 - i]; s[i] = -i;",
     "no_barrier_of_warps": "__shared__ float s[2]; if (i % 32 == 0) s[i / 32] = 1; if (i == 0) x[0] = s[0] + s[1];",
     "one_element": "x[0] = i;",
-    "neighbour": "x[i] = x[(i + 1) % 64] + 1;",
+    "neighbor": "x[i] = x[(i + 1) % 64] + 1;",
     "one_element_of_blocks": "if (i == 0) x[0] += blockIdx.x * x[0] + 1;",
     "two_barriers": "if (i < 32) {\n__syncthreads();\n} else {\n__syncthreads();\n}",
     "deadlock": "if (i % 32 == 0) __syncthreads(); else __syncwarp();",
@@ -684,7 +684,7 @@ def test_shared_memory_starts_as_nan(engine):
 
 
 @pytest.mark.parametrize(
-    "mistake", ["no_barrier", "no_second_barrier", "no_barrier_of_warps", "one_element", "neighbour"]
+    "mistake", ["no_barrier", "no_second_barrier", "no_barrier_of_warps", "one_element", "neighbor"]
 )
 def test_missing_barriers_are_caught(mistake):
     """A result that depends on the order of the threads is an error: a barrier is missing, or two write one place."""

@@ -367,7 +367,7 @@ def test_figures_are_the_same_twice_and_say_nothing_of_the_program():
 
 
 def test_style_holds_for_figures_that_follow():
-    """Wide lines, a line style for each colour, no frame above and on the right."""
+    """Wide lines, a line style for each color, no frame above and on the right."""
     import matplotlib
 
     with matplotlib.rc_context():

@@ -1,4 +1,4 @@
-"""The words for Numba: accuracy against mpmath, special cases, and loops that are vectorised."""
+"""The words for Numba: accuracy against mpmath, special cases, and loops that are vectorized."""
 
 import functools
 import math
@@ -214,26 +214,26 @@ def spread(real):
     return np.concatenate([np.ldexp(real(m), exponents) for m in (1, 1.41, 1.99)]).astype(real)
 
 
-def around(real, centre):
+def around(real, center):
     """Numbers at a few and at many ulp from a positive number."""
     steps = np.concatenate([np.arange(5), 3 ** np.arange(2, np.finfo(real).nmant * 3 // 5)])
     steps = np.concatenate([-steps[:0:-1], steps])
-    return (real(centre) + steps * np.spacing(real(centre))).astype(real)
+    return (real(center) + steps * np.spacing(real(center))).astype(real)
 
 
 def positive(real):
     """Positive numbers: of all sizes, ordinary, and near one."""
-    edges = [around(real, centre) for centre in (1, math.sqrt(0.5), math.sqrt(2), 2, 0.5)]
+    edges = [around(real, center) for center in (1, math.sqrt(0.5), math.sqrt(2), 2, 0.5)]
     return np.concatenate([spread(real), np.linspace(0, 5, 701)[1:], np.linspace(0.5, 1.5, 700), *edges]).astype(real)
 
 
 def signed(real):
     """Numbers of both signs: of all sizes, ordinary, and where an exponential over- or underflows or changes course."""
     info = np.finfo(real)
-    centres = [math.log(info.max), -math.log(info.smallest_normal), -math.log(info.smallest_subnormal)]
-    centres += [centre / 2 for centre in centres] + [math.log(2) * n / 2 for n in (1, 2, 3, 5)] + [1, 1.3]
-    centres += [89, 710] if real is np.float64 else [89]
-    edges = np.concatenate([around(real, centre) for centre in centres])
+    centers = [math.log(info.max), -math.log(info.smallest_normal), -math.log(info.smallest_subnormal)]
+    centers += [center / 2 for center in centers] + [math.log(2) * n / 2 for n in (1, 2, 3, 5)] + [1, 1.3]
+    centers += [89, 710] if real is np.float64 else [89]
+    edges = np.concatenate([around(real, center) for center in centers])
     ordinary = np.concatenate([np.linspace(0, 1, 301)[1:], np.linspace(1, 30, 300), np.linspace(30, 110, 100)])
     return np.concatenate([sign * part for sign in (-1, 1) for part in (spread(real), ordinary, edges)]).astype(real)
 
@@ -344,7 +344,7 @@ def test_all_words_are_tested():
 
 @every_real
 @every_word
-def test_loop_is_vectorised(word, real):
+def test_loop_is_vectorized(word, real):
     """A loop over a word works on whole vectors of its own type and calls no mathematics library."""
     applied(word, real, np.full((ARITY[word], 3), 0.25))
     text = assembly(loop(word), real)
@@ -374,7 +374,7 @@ def one_cross_entropy(z, y):
 
 
 @every_real
-def test_cross_entropy_is_vectorised(real):
+def test_cross_entropy_is_vectorized(real):
     """The loop of binary cross entropy divides and multiplies whole vectors and calls no mathematics library."""
     z, y = np.linspace(-3, 3, 37).astype(real), np.linspace(0, 1, 37).astype(real)
     gradient, terms = np.empty_like(z), np.empty_like(z)

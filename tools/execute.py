@@ -58,7 +58,7 @@ def plain_png(data: str) -> str:
 
 
 def clean_outputs(outputs: list[Any]) -> list[Any]:
-    """Neighbouring pieces of one stream joined, since a kernel flushes when it likes; pictures without their texts."""
+    """Neighboring pieces of one stream joined, since a kernel flushes when it likes; pictures without their texts."""
     kept: list[Any] = []
     for output in outputs:
         if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:

@@ -21,10 +21,10 @@ import numpy as np
 from dask.core import flatten
 
 from lossbook import backends
+from lossbook.arguments import WORKING
 from lossbook.call import number
 from lossbook.compose import _activate, _chain
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.arguments import WORKING
 
 TOGETHER = 16  # partial sums that one task adds
 ABSENT = (None, None)  # an array that is not there, and its axes
@@ -130,7 +130,7 @@ class Blocks:
             align_arrays=False,
             dtype=dtype,
             meta=_meta(axes, dtype),
-            **{"do": do, "given": len(arrays), "loss": self.loss, "axis": self.axis, "options": self.options},
+            do=do, given=len(arrays), loss=self.loss, axis=self.axis, options=self.options,
             **constants,
         )
 

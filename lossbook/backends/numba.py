@@ -1,4 +1,4 @@
-"""Numba: one fused pass, compiled and vectorised, for value and gradient.
+"""Numba: one fused pass, compiled and vectorized, for value and gradient.
 
     print(source(plan, np.float32))      the file that runs, readable from top to bottom
 
@@ -24,7 +24,7 @@ from lossbook.words import SPELLED
 
 xp = np
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
-WIDE = 256  # from this many classes on, a contiguous row is vectorised along itself
+WIDE = 256  # from this many classes on, a contiguous row is vectorized along itself
 
 HEAD = Template('''\
 """$name on Numba, $real. Written by lossbook from the formula: change that, not this file."""
@@ -271,7 +271,7 @@ LEFT = {
 }
 
 HARD_BODY = Template("""\
-        # the labelled class
+        # the labeled class
         for b in range(n):
             k = label[b]
             if class_weight is not None:

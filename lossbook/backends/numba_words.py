@@ -1,7 +1,7 @@
-"""The words of lossbook for Numba: scalar functions that a compiled loop inlines and vectorises.
+"""The words of lossbook for Numba: scalar functions that a compiled loop inlines and vectorizes.
 
 Each word takes float32 or float64 scalars, all of one type, and returns that type.  Nothing here calls the C
-mathematics library, whose scalar functions would keep the loop from being vectorised: exponentials and logarithms are
+mathematics library, whose scalar functions would keep the loop from being vectorized: exponentials and logarithms are
 polynomials after a range reduction, and every choice between two values is a plain selection.
 
 The words share their work, so that the compiler merges what a kernel computes twice.  All exponentials start from
@@ -255,7 +255,7 @@ def _tail(s):
 
 
 @_word
-def _normalised(high, low):
+def _normalized(high, low):
     """high + low again as two numbers, where high now is the rounded sum, for abs(low) <= abs(high)."""
     total = high + low
     return total, low - (total - high)
@@ -266,7 +266,7 @@ def _with_exponent(n, high, low):
     """n*log(2) + high + low as high + low, for an integer n and abs(low) <= abs(high) < log(2)."""
     whole = n * _number(n, "log2_high")  # exact
     total = whole + high
-    return _normalised(total, high - (total - whole) + _fused(n, _number(n, "log2_low"), low))
+    return _normalized(total, high - (total - whole) + _fused(n, _number(n, "log2_low"), low))
 
 
 @_word
@@ -421,7 +421,7 @@ def _softplus_parts(x):
     e, e_low = half * scale, half_low * scale
     s = e / (real(2) + e)
     below_s = _fused(-s, real(2) + e, e) - s * (e - ((real(2) + e) - real(2))) + e_low * (real(1) - s)
-    high, low = _normalised(s + s, below_s * (real(1) - s) + _tail(s))
+    high, low = _normalized(s + s, below_s * (real(1) - s) + _tail(s))
     linear = x if x > 0 else real(0)
     total = linear + high
     return total, (linear - total) + high + low

@@ -2,7 +2,7 @@
 
 The logistic words of z and of -z share one exp(-abs(z)): a kernel makes `at_z = Logistic(z)` once and asks
 it for softplus(z), softplus(-z), sigmoid(z) and the rest. log1p of a number in [0, 1] is written with log,
-which NumPy vectorises, and repaired for the rounding of 1 + e.
+which NumPy vectorizes, and repaired for the rounding of 1 + e.
 """
 
 import numpy as np
