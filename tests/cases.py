@@ -29,7 +29,9 @@ def every_loss():
     return [found[name] for name in sorted(found)]
 
 
-LOSSES = every_loss()
+EVERY_LOSS = every_loss()
+# Losses of boxes, of several predictions and of distances want arguments of other shapes, and have tests of their own.
+LOSSES = [loss for loss in EVERY_LOSS if loss.shape in ("pointwise", "rows", "overlap")]
 
 
 def settings(loss):
@@ -139,7 +141,8 @@ def column(domain, dtype):
     if domain.high == 1.0:
         values = probabilities(dtype)
         return values if domain.role == "prediction" else np.append(values[::5], values.dtype.type(1))
-    return logits(dtype) if domain.role == "prediction" else logits(dtype)[::6]
+    values = logits(dtype) if domain.role == "prediction" else logits(dtype)[::6]
+    return values[(values >= domain.low) & (values <= domain.high)]
 
 
 def points(loss, dtype):
@@ -156,16 +159,52 @@ def points(loss, dtype):
     return [np.ascontiguousarray(part) for part in table.T]
 
 
-def rows(dtype, seed=0):
-    """Matrices of logits: ordinary, confident, tied, extreme rows, of several numbers of classes."""
-    random = np.random.default_rng(seed)
+def row_kind(loss):
+    """What a row loss is made of: "margin", "lead" or "entry"."""
+    return loss._plan(*loss._settings({}), integer=False).row
+
+
+def rows(loss, dtype, soft):
+    """Predictions and targets of a row loss, for several numbers of classes; targets are indices unless `soft`."""
+    if row_kind(loss) == "entry":
+        yield from entries(loss, dtype, soft)
+    else:
+        random = np.random.default_rng(3)
+        for z in scores(dtype):
+            labels = random.integers(0, z.shape[1], len(z))
+            labels[-3:] = 0
+            yield z, distributions(z.shape, dtype) if soft else labels
+    z, y = example(loss, dtype, (2, 300), seed=4, integer=not soft)
+    if loss._arguments[loss._arrays[0]].high > 1:
+        z[1, 7] = 40  # one row is sure
+        y[1] = np.arange(300) == 7 if soft else 7
+    yield z, y
+
+
+def scores(dtype):
+    """Matrices of logits: ordinary, confident, tied, extreme rows."""
+    random = np.random.default_rng(0)
     for classes in (1, 2, 3, 11):
         parts = [random.normal(scale=scale, size=(3, classes)) for scale in (1, 8, 60)]
         sure = np.zeros((2, classes))
         sure[:, 0] = 17, 40
         parts += [sure, np.full((1, classes), 3.0), np.full((1, classes), 1e8), -sure[:1] * 20]
         yield np.concatenate(parts).astype(dtype)
-    yield random.normal(scale=6, size=(2, 300)).astype(dtype)
+
+
+def entries(loss, dtype, soft):
+    """Rows whose classes do not know of each other: every value of the domain, and if `soft` every pair of `points`."""
+    random = np.random.default_rng(0)
+    for classes, thin in ((1, 5), (3, 1), (20, 2)):
+        if soft:
+            order = random.permutation(len(points(loss, dtype)[0]))[::thin]
+            order = order[: order.size // classes * classes]
+            yield [array[order].reshape(-1, classes) for array in points(loss, dtype)]
+        else:
+            values = column(loss._arguments[loss._arrays[0]], dtype)[::thin]
+            z, labels = random.choice(values, (values.size, classes)), np.arange(values.size) % classes
+            z[np.arange(values.size), labels] = values
+            yield z, labels
 
 
 def distributions(shape, dtype, seed=0):
@@ -177,11 +216,10 @@ def distributions(shape, dtype, seed=0):
 
 
 def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
-    """One ordinary input of the given shape (classes along axis 1 where there are classes)."""
+    """One ordinary input of the given shape (classes along axis 1 where there are classes); class indices if wanted."""
     random = np.random.default_rng(seed)
-    if loss.shape != "pointwise" and integer:
-        y = random.integers(0, shape[1], (shape[0], *shape[2:]))
-        return [example(loss, dtype, shape, seed)[0], y]
+    if loss._by_class and integer:
+        return [example(loss, dtype, shape, seed)[0], random.integers(0, shape[1], (shape[0], *shape[2:]))]
     arrays = []
     for name in loss._arrays:
         domain = loss._arguments[name]
@@ -197,3 +235,9 @@ def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
             values = random.normal(scale=3, size=shape)
         arrays.append(values.astype(dtype))
     return arrays
+
+
+def shown(loss, dtype=np.float32):
+    """A small call for which that kernel runs which `source` shows: of class indices, if they have one of their own."""
+    plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    return example(loss, dtype, (2, 3), integer=plan.hard)

@@ -5,6 +5,7 @@ precisions that must agree; a slope is a central difference so fine, at a precis
 below the last digit of a double (one-sided at the edge of a domain).
 """
 
+import functools
 import math
 
 import mpmath
@@ -76,6 +77,8 @@ class Evaluator:
         if e.is_Symbol:
             value = self.symbols[e]
             return value[self.index] if isinstance(value, list) else value
+        if e.is_NumberSymbol:
+            return {"Pi": mp.pi, "Exp1": mp.e}[type(e).__name__] * 1
         if e.is_Number:
             return mpf(e.p) / e.q if e.is_Rational else mpf(str(e))
         if e.is_Add:
@@ -92,6 +95,8 @@ class Evaluator:
             z = self.symbols[e.args[0]]
             rest = [value for j, value in enumerate(z) if j != self.index]
             return z[self.index] - _log(mp.fsum(map(mp.exp, rest)))
+        if isinstance(e, words.lead):
+            return self.symbols[e.args[0]][self.index] - max(self.symbols[e.args[0]])
         return MEANINGS[e.func.__name__.lower()](*map(self, e.args))
 
     @property
@@ -154,11 +159,17 @@ def slope(expression, symbols, wrt, index=None, low=-math.inf, high=math.inf):
     return high_digits
 
 
+@functools.cache
+def terms(expression):
+    """The terms that an expression adds up, with its products multiplied out."""
+    return sympy.Add.make_args(sympy.expand_mul(expression))
+
+
 def largest_term(expression, symbols, index=None):
     """The largest of the terms that a gradient adds up, in magnitude: what its rounding is measured against."""
     with mp.workdps(60):
         here = Evaluator(symbols, index)
-        return max(abs(here(term)) for term in sympy.Add.make_args(sympy.expand_mul(expression)))
+        return max(abs(here(term)) for term in terms(expression))
 
 
 def ulp(number, dtype):
