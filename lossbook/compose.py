@@ -46,7 +46,7 @@ class Composed(Loss):
 
     @property
     def textbook(self):
-        return self.formula.rewrite(sympy.exp)
+        return words.plainly(self.formula)
 
     def with_parameters(self, **parameters):
         raise TypeError(f"{self.name}: give the parameters to its parts: part.with_parameters(...)")

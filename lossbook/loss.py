@@ -154,14 +154,14 @@ class Loss(Arguments, Documented):
 
     def of(self, *arrays, **parameters):
         """The formula of this loss for other symbols or expressions, with its named steps, in another declaration."""
-        given = {name: parameters.get(name, value) for name, value in self._defaults.items()}
+        given = {name: parameters.get(name, _exactly(value)) for name, value in self._defaults.items()}
         return self._function(*arrays, **given)
 
     def formula_of(self, *arrays, **parameters):
         """The formula as one expression, for other symbols or expressions."""
         form = self._form({})
         names = {
-            symbol: parameters.get(symbol.name, sympy.nsimplify(self._defaults[symbol.name], rational=True))
+            symbol: parameters.get(symbol.name, _exactly(self._defaults[symbol.name]))
             for symbol in form.parameters
         }
         return self.formula.xreplace(dict(zip(form.arrays, arrays, strict=True)) | names)
@@ -213,7 +213,7 @@ class Loss(Arguments, Documented):
     @property
     def textbook(self):
         """The formula in exp, log and arithmetic: the same function, not stable."""
-        return self.formula.rewrite(sympy.exp)
+        return words.plainly(self.formula)
 
     @property
     def gradient(self):
@@ -433,6 +433,11 @@ class Loss(Arguments, Documented):
         if changed is self or not isinstance(changed, Loss):
             return _find, (self.__module__, self.__qualname__)
         return _changed, (changed, self._defaults)
+
+
+def _exactly(default):
+    """A default as the number that it was written as, for a formula; switches stay switches."""
+    return default if isinstance(default, bool) else sympy.nsimplify(default, rational=True)
 
 
 def slopes(formula, symbols):

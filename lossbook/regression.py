@@ -21,7 +21,8 @@ def _parabola_then_line(residual, bend):
 )
 def squared_error(p: Real, y: Outcome):
     """The squared difference, with no half in front, in the squared unit of the target; the mean minimizes it."""
-    return (y - p) ** 2
+    residual = let(residual=p - y)  # a name of its own, since 2*p - 2*y may overflow where 2*(p - y) does not
+    return residual**2
 
 
 @loss(

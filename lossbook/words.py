@@ -66,6 +66,14 @@ class Word(sympy.Function):
         return True
 
 
+def plainly(expression):
+    """An expression with every word replaced by its meaning, and nothing else changed."""
+    if not expression.args:
+        return expression
+    result = expression.func(*map(plainly, expression.args))
+    return result.plain() if isinstance(result, Word) else result
+
+
 # --- the logistic family -------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 can be read aloud, and pages that are whole and load nothing from outside."""
 
 import copy
+import importlib
+import pkgutil
 import re
 from collections import Counter
 from functools import cache
@@ -15,6 +17,8 @@ import execute
 import nbformat
 import pytest
 import yaml
+
+import lossbook
 
 BOOK = build.ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
@@ -164,6 +168,69 @@ def test_the_glossary_is_sorted():
     assert terms == sorted(terms, key=str.lower)
 
 
+def test_every_term_of_the_glossary_is_used():
+    text = "\n".join(text for name, text in sources().items() if name != "glossary.md")
+    used = {re.sub(r".*<(.*)>", r"\1", term, flags=re.DOTALL) for term in re.findall(r"\{term\}`([^`]+)`", text)}
+    terms = re.findall(r"^(\S.*)\n  \S", (BOOK / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {term.lower() for term in terms} - {" ".join(term.lower().split()) for term in used} == set()
+
+
+# What is looked up, and what is read.
+LOOKED_UP = re.compile(r"(errata|atlas|api|glossary|references|index)")
+
+
+def entries() -> list[str]:
+    """The labels of all entries of the notes, errata-1-1-01 to errata-1-1-4-09: sections and how many each has."""
+    sections = {"1-1": 17, "1-1-1-1": 7, "1-1-1-2": 23, "1-1-1-3": 31, "1-1-2": 11, "1-1-3": 32, "1-1-4": 9}
+    return [f"errata-{section}-{n:02}" for section, count in sections.items() for n in range(1, count + 1)]
+
+
+def test_every_entry_of_the_notes_is_in_the_errata_and_once_in_their_table():
+    pages = {name: text for name, text in sources().items() if name.startswith("errata")}
+    assert len(entries()) == 130
+    anchors = re.findall(r"^\((errata-1-1[\d-]*)\)=$", "\n".join(pages.values()), re.MULTILINE)
+    assert Counter(anchors) == Counter(entries())
+    rows = re.findall(r"^\| \{ref\}`[^`<]*<(errata-1-1[\d-]*)>`", pages["errata.md"], re.MULTILINE)
+    assert rows == entries()
+
+
+def test_every_entry_of_the_notes_is_treated_once_in_a_chapter():
+    chapters = "\n".join(text for name, text in sources().items() if not LOOKED_UP.match(name))
+    linked = Counter(re.findall(r"<(errata-1-1[\d-]*)>`", chapters))
+    assert {entry: linked[entry] for entry in entries() if linked[entry] != 1} == {}
+    assert set(linked) <= set(entries())
+
+
+def every_loss() -> list[str]:
+    """The public losses, such as "binary.focal"."""
+    found = []
+    for module in pkgutil.iter_modules(lossbook.__path__):
+        content = importlib.import_module(f"lossbook.{module.name}")
+        names = (name for name in getattr(content, "__all__", ()) if isinstance(getattr(content, name), lossbook.Loss))
+        # A module that serves another one, such as lossbook.distance, declares losses that are called by its name.
+        found += [f"{module.name}.{name}" for name in names if getattr(content, name).name == f"{module.name}.{name}"]
+    return found
+
+
+def test_every_loss_is_on_the_api_page():
+    text = (BOOK / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^`{3}\{losses\} lossbook\.(\w+)$", text, re.MULTILINE))
+    assert {name for name in every_loss() if name.partition(".")[0] not in listed} == set()
+
+
+def test_every_loss_is_treated_in_a_chapter():
+    """By the name of its module and its own, with logits or without."""
+    chapters = {path: read(path).cells for path in NOTEBOOKS if not LOOKED_UP.match(path.name)}
+    text = "\n".join(cell.source for cells in chapters.values() for cell in cells)
+
+    def is_treated(name):
+        module, _, own = name.partition(".")
+        own = rf"\b{own.removesuffix('_with_logits')}(_with_logits)?\b"
+        return re.search(rf"\b{module}\.{own}|from lossbook\.{module} import .*{own}", text)
+
+    assert [name for name in every_loss() if not is_treated(name)] == []
+
+
 def test_every_picture_in_the_text_has_an_alternative_text():
     assert [name for name, text in sources().items() if re.search(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"])", text)] == []
     for name, text in sources().items():
@@ -261,6 +328,12 @@ def test_no_page_loads_anything_from_outside(pages):
 def test_no_style_sheet_loads_anything_from_outside(pages):
     for path in build.HTML.rglob("*.css"):
         assert CSS_LOAD.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
+@built
+def test_every_loss_has_a_card_in_the_atlas(pages):
+    ids = set(pages[build.HTML / "book" / "atlas.html"].ids)
+    assert {f"atlas-{name}".replace(".", "-").replace("_", "-") for name in every_loss()} - ids == set()
 
 
 @built

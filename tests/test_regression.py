@@ -30,3 +30,12 @@ def test_squared_error_has_no_half():
     )
     assert regression.squared_error.grad(np.array([3.0]), np.array([1.0])) == pytest.approx([4])
     assert regression.squared_error(np.array([1e8 + 1]), np.array([1e8])) == 1
+
+
+def test_the_slope_of_a_perfect_huge_prediction_is_zero():
+    """2*p - 2*y would be infinity less infinity here; 2*(p - y) is 0."""
+    huge = np.float32([3e38])
+    for backend in ("numpy", "numba"):
+        value, gradient = regression.squared_error.value_and_grad(huge, huge, backend=backend)
+        assert value == 0
+        assert gradient == 0

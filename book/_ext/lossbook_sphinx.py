@@ -5,14 +5,16 @@ import inspect
 import json
 import pkgutil
 import re
+from base64 import b64decode, b64encode
 from collections import Counter
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from docutils import nodes
+from PIL import Image
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style
 from pybtex.style.labels import BaseLabelStyle
@@ -55,6 +57,11 @@ def prose(text: str | None) -> list[nodes.Node]:
                 entries.append(nodes.list_item("", nodes.paragraph("", "", *body)))
             found.append(nodes.bullet_list("", *entries, bullet="-"))
     return found
+
+
+def formula(latex: str, page: str) -> nodes.math_block:
+    """A displayed formula without a number."""
+    return nodes.math_block(latex, latex, docname=page, nowrap=False, number=None, label=None)
 
 
 def signature_of(value: Any) -> str:
@@ -108,9 +115,8 @@ class Losses(FromCode):
         module = self.module.__name__.rpartition(".")[2]
         call, latex = f"{module}.{name}{signature_of(loss)}", loss.latex.strip().strip("$")
         signature = nodes.literal_block(call, call, language="python", classes=["signature"])
-        formula = nodes.math_block(latex, latex, docname=self.env.docname, nowrap=False, number=None, label=None)
-        label = f"api-{module}-{name}".replace("_", "-")
-        return self.entry(label, name, f"{module}.{name}", "data", signature, formula, *prose(loss.__doc__))
+        label, shown = f"api-{module}-{name}".replace("_", "-"), formula(latex, self.env.docname)
+        return self.entry(label, name, f"{module}.{name}", "data", signature, shown, *prose(loss.__doc__))
 
 
 class Objects(FromCode):
@@ -211,17 +217,20 @@ def picture(loss: Any) -> nodes.raw:
     kind = loss._arguments[loss._target].name if loss._target else ""
     targets = {"Label": [1.0, 0.0], "Sign": [1.0, -1.0], "Outcome": [0.0]}.get(kind)
     figure = figures.curves(loss, target=targets)
-    figure.set_dpi(80)
+    figure.set_dpi(90)
     shown = figure._repr_mimebundle_()
+    small = BytesIO()  # few colors are enough for lines, and the page has many pictures
+    Image.open(BytesIO(b64decode(shown["image/png"]))).convert("RGB").quantize(24).save(small, "PNG", optimize=True)
     low, high = figure.axes[0].get_xlim()
     ends = []
     for target in targets or [None]:
         arrays = [[low, high]] if target is None else [[low, high], [target, target]]
         first, last = loss(*map(np.array, arrays), reduction="none")
         given = "" if target is None else f"for {loss._target} = {target:g} "
-        ends.append(f"{given}the loss goes from {first:.3g} at the left end to {last:.3g} at the right")
+        text = f"{given}the loss goes from {first + 0.0:.3g} at the left end to {last + 0.0:.3g} at the right"
+        ends.append(text.replace("inf", "infinity"))
     alt = f"{shown['text/plain']} Over {low:g} to {high:g}, {'; '.join(ends)}."
-    address = f"data:image/png;base64,{shown['image/png']}"
+    address = f"data:image/png;base64,{b64encode(small.getvalue()).decode()}"
     return nodes.raw("", f'<p><img src="{address}" alt="{escape(alt)}"></p>', format="html")
 
 
@@ -292,7 +301,7 @@ class Atlas(SphinxDirective):
         for block in loss._repr_markdown_().split("\n\n")[1:]:
             if block.startswith("$$"):
                 latex = block.strip("$ \n")
-                section += nodes.math_block(latex, latex, docname=self.env.docname, nowrap=False, number=None, label=None)
+                section += formula(latex, self.env.docname)
             elif not block.startswith("Source"):
                 section += nodes.paragraph("", "", *inline(block))
         if loss.shape == "pointwise":
@@ -302,7 +311,9 @@ class Atlas(SphinxDirective):
         facts = [FACTS[fact].format(value) for fact, value in loss.properties.items() if value is not False]
         rows.append([nodes.Text(f"Facts that tests check: {', '.join(facts)}.")] if facts else [])
         rows.append(self.peers(name))
-        where = [page for page, text in self.pages.items() if re.search(rf"\b{re.escape(name)}\b", text)]
+        own = rf"\b{name.partition('.')[2].removesuffix('_with_logits')}(_with_logits)?\b"
+        mention = re.compile(rf"\b{module}\.{own}|from lossbook\.{module} import .*{own}")
+        where = [page for page, text in self.pages.items() if mention.search(text)]
         row: list[nodes.Node] = [nodes.Text("Treated in: ")]
         for at, page in enumerate(where):
             row += [nodes.Text(", " if at else ""), self.link(f"/{page}", kind="doc")]

@@ -132,17 +132,16 @@ $scratch    w, value = np.empty(size, real), np.empty(size, real)
             for k in range(classes):
                 for b in range(n):
                     odds[k, b] = predictions[item, k, start + b]
+        first_row = item * inner + start
         if weight is not None:
+            weight_here = weight.reshape(-1)[first_row : first_row + n]
             for b in range(n):
-                w[b] = weight[item + b, 0] if inner == 1 else weight[item, start + b]
+                w[b] = weight_here[b]
                 broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
-$label$check$rivals$body        for b in range(n):
+$label$rivals$body        for b in range(n):
             total += value[b]
-            if values.size > 0:
-                if inner == 1:
-                    values[item + b, 0] = value[b]
-                else:
-                    values[item, start + b] = value[b]
+        if values.size > 0:
+            values.reshape(-1)[first_row : first_row + n] = value[:n]
         sums[block, 0] = total
         sums[block, 1] = total_weight
         sums[block, 2] = broken
@@ -180,21 +179,128 @@ $store        sums[block, 0] = total
         sums[block, 2] = broken
 """)
 
+# Rows whose classes do not compete: in the order of the memory, whichever axis that is.
+ENTRIES = Template("""\
+def loops(
+    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+):
+$unpack    outer, classes, inner = predictions.shape
+    per_item = (inner + size - 1) // size
+    w, value = np.empty(size, real), np.empty(size, real)
+$scratch    for block in range(first, last):
+        if inner == 1:
+            item, start = block * size, 0
+            n = min(size, outer - item)
+        else:
+            item, start = block // per_item, block % per_item * size
+            n = min(size, inner - start)
+        broken, total, total_weight = real(0), 0.0, 0.0
+        for b in range(n):
+            w[b], value[b] = real(1), real(0)
+        first_row = item * inner + start
+        if weight is not None:
+            weight_here = weight.reshape(-1)[first_row : first_row + n]
+            for b in range(n):
+                w[b] = weight_here[b]
+                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
+$label$body        for b in range(n):
+            total += value[b]
+        if values.size > 0:
+            values.reshape(-1)[first_row : first_row + n] = value[:n]
+        sums[block, 0] = total
+        sums[block, 1] = total_weight
+        sums[block, 2] = broken
+""")
+
+HARD_ENTRIES = Template("""\
+$check        # the labeled class
+        if inner == 1:
+            for b in range(n):
+                own[b] = predictions[item + b, label[b], 0]
+        else:
+            for b in range(n):
+                own[b] = predictions[item, label[b], start + b]
+        if class_weight is not None:
+            for b in range(n):
+                w[b] *= class_weight[label[b]]
+        for b in range(n):
+            total_weight += w[b]
+        for b in range(n):
+            value_b, slope_b = element($call)
+            value[b] = weighted(w[b], value_b)
+            own[b] = weighted(w[b], slope_b * scale)
+        if gradient is not None:
+            if inner == 1:
+                for b in range(n):
+                    for k in range(classes):
+                        gradient[item + b, k, 0] = real(0)
+                    gradient[item + b, label[b], 0] = own[b]
+            else:
+                for k in range(classes):
+                    for b in range(n):
+                        gradient[item, k, start + b] = real(0)
+                for b in range(n):
+                    gradient[item, label[b], start + b] = own[b]
+""")
+CHECK_ENTRIES = Template("""\
+        if inner == 1:
+            for b in range(n):
+                for k in range(classes):
+                    $name = predictions[item + b, k, 0]
+                    $check
+        else:
+            for k in range(classes):
+                for b in range(n):
+                    $name = predictions[item, k, start + b]
+                    $check
+""")
+
+SOFT_ENTRIES = Template("""\
+        # every class, and its share $y of the target
+        for b in range(n):
+            row_weight[b] = real(0)
+        if inner == 1:
+            for b in range(n):
+                sum_b, weight_b = real(0), real(0)
+                for k in range(classes):
+                    of_class = real(1) if class_weight is None else class_weight[k]
+                    u, $y = predictions[item + b, k, 0], $target_0
+$checks_0                    value_k, slope_k = element($call)
+                    sum_b += weighted(of_class, value_k)
+                    weight_b += of_class * $y
+                    if gradient is not None:
+                        gradient[item + b, k, 0] = weighted(w[b], of_class * slope_k * scale)
+                value[b], row_weight[b] = sum_b, weight_b
+        else:
+            for k in range(classes):
+                of_class = real(1) if class_weight is None else class_weight[k]
+                for b in range(n):
+                    u, $y = predictions[item, k, start + b], $target_1
+$checks_1                    value_k, slope_k = element($call)
+                    value[b] += weighted(of_class, value_k)
+                    row_weight[b] += of_class * $y
+                    if gradient is not None:
+                        gradient[item, k, start + b] = weighted(w[b], of_class * slope_k * scale)
+        for b in range(n):
+            value[b] = weighted(w[b], value[b])
+            total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
+""")
+
 # The label of each row; a row without a valid one must have no weight.
 LABEL = """\
+        labels_here = targets.reshape(-1)[first_row : first_row + n]
         for b in range(n):
-            k = targets[item + b, 0] if inner == 1 else targets[item, start + b]
+            k = labels_here[b]
             if ignore is not None:
                 w[b] = real(0) if k == ignore else w[b]
-            if k < 0 or k >= classes:
-                broken += real(0) if w[b] == real(0) else real(1)
-                w[b], k = real(0), 0
-            label[b] = k
+            valid = (k >= 0) & (k < classes)
+            broken += real(0) if valid | (w[b] == real(0)) else real(1)
+            w[b] = w[b] if valid else real(0)
+            label[b] = k if valid else 0
 """
 
 # The classes that one class competes with, by the kind of row: their odds, their number, their sum.
 RIVALS = {
-    "entry": "",
     "margin": """\
         for b in range(n):
             top[b], ties[b], others[b] = -real(np.inf), real(0), 0.0
@@ -228,9 +334,8 @@ RIVALS = {
                 ties[b] += one
 """,
 }
-THEN = {"entry": "", "margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
+THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
 SCRATCH = {
-    "entry": [],
     "margin": [
         "top, ties, part = np.empty(size, real), np.empty(size, real), np.empty(size, real)",
         "others = np.empty(size)  # the sum of the odds without the largest",
@@ -240,7 +345,6 @@ SCRATCH = {
 # What the loss of class k of row b is a function of, before the logarithm of the odds of its rivals, `rest`.
 LOGIT = ["z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]", "largest = z == top[b]"]
 OWN = {
-    "entry": ["own = odds[k, b]"],
     "margin": [
         *LOGIT,
         "own = real(0) if largest else z - top[b]",
@@ -248,10 +352,9 @@ OWN = {
     ],
     "lead": [*LOGIT, "own, rest = real(0) if largest else z - top[b], ties[b]"],
 }
-U = {"entry": "own", "margin": "own - log(rest)", "lead": "own"}
+U = {"margin": "own - log(rest)", "lead": "own"}
 # With soft targets: what the rivals of all classes take from their slopes, and the slope that is left to a class.
 PULLS = {
-    "entry": [],
     "margin": [
         "pull = pull_of(slope[k, b], rest)",
         "of_top[b] += pull if largest else real(0)",
@@ -260,7 +363,6 @@ PULLS = {
     "lead": ["of_top[b] += pull_of(slope[k, b], rest)"],
 }
 LEFT = {
-    "entry": ["left = slope[k, b]"],
     "margin": [
         *OWN["margin"],
         "pull = pull_of(slope[k, b], rest)",
@@ -271,26 +373,37 @@ LEFT = {
 }
 
 HARD_BODY = Template("""\
-        # the labeled class
+        # the labeled class: fetched row by row, then worked on side by side
+        if inner == 1:
+            for b in range(n):
+                own[b], rest[b] = predictions[item + b, label[b], 0], odds[label[b], b]
+        else:
+            for b in range(n):
+                own[b], rest[b] = predictions[item, label[b], start + b], odds[label[b], b]
+        if class_weight is not None:
+            for b in range(n):
+                w[b] *= class_weight[label[b]]
         for b in range(n):
-            k = label[b]
-            if class_weight is not None:
-                w[b] *= class_weight[k]
             total_weight += w[b]
-$own        for b in range(n):
+        for b in range(n):
+            largest = own[b] == top[b]
+            own[b] = real(0) if largest else own[b] - top[b]
+            rest[b] = $rest
+        for b in range(n):
             value_b, slope_b = element($call)
             value[b] = weighted(w[b], value_b)
             slope[b] = weighted(w[b], slope_b * scale)
-$pull        if gradient is not None:
+            pull[b] = -pull_of(slope[b], rest[b])
+        if gradient is not None:
             if inner == 1:
                 for b in range(n):
                     for k in range(classes):
-                        gradient[item + b, k, 0] = $rival
+                        gradient[item + b, k, 0] = weighted(pull[b], odds[k, b])
                     gradient[item + b, label[b], 0] $set slope[b]
             else:
                 for k in range(classes):
                     for b in range(n):
-                        gradient[item, k, start + b] = $rival
+                        gradient[item, k, start + b] = weighted(pull[b], odds[k, b])
                 for b in range(n):
                     gradient[item, label[b], start + b] $set slope[b]
 """)
@@ -495,31 +608,18 @@ def _boxes(plan, unpack, call, results):
 
 def _rows(plan, unpack, call, y, integer):
     """The loops over tiles of rows, and for labels and margins the loops over long rows."""
-    kind, text = plan.row, ""
-    checks = [(name, domain) for name, domain in plan.checks if name != y]
-    check = [line for name, domain in checks for line in (
-        "for k in range(classes):", "    for b in range(n):", f"        {name} = odds[k, b]",
-        f"        {_check(name, domain, 'w[b]')}",
-    )]  # fmt: skip
+    if plan.row == "entry":
+        return _entries(plan, unpack, call, y, integer)
+    kind, text, label = plan.row, "", ["label = np.empty(size, np.int64)"] if integer else []
     if plan.hard:
-        scratch = ["slope = np.empty(size, real)", "u = np.empty(size, real)"]
-        own = [*OWN[kind], f"u[b] = {U[kind]}"] if kind != "margin" else [*OWN[kind], "u[b], rest_of[b] = own, rest"]
-        pull, rival = [], "real(0)"
-        if kind != "entry":
-            scratch += ["rest_of, pull = np.empty(size, real), np.empty(size, real)"]
-            rival = "weighted(pull[b], odds[k, b])"
-            pull = ["pull[b] = -pull_of(slope[b], rest_of[b])"]
-        if kind == "lead":
-            own += ["rest_of[b] = rest"]
-        u = "u[b] - log(rest_of[b])" if kind == "margin" else "u[b]"
-        body = HARD_BODY.substitute(
-            call=re.sub(r"\bu\b", u, call, count=1), own=_indent(own, 12), pull=_indent(pull, 12), rival=rival,
-            set="+=" if kind == "lead" else "=",
-        )  # fmt: skip
+        scratch = ["own, rest = np.empty(size, real), np.empty(size, real)"]
+        scratch += ["slope, pull = np.empty(size, real), np.empty(size, real)"]
+        u = "own[b] - log(rest[b])" if kind == "margin" else "own[b]"
+        rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "margin" else "ties[b]"
+        body = HARD_BODY.substitute(call=_with_u(call, u), rest=rest, set="+=" if kind == "lead" else "=")
         text = WIDE_ROWS.substitute(unpack=unpack, call=call) if kind == "margin" else ""
     else:
         scratch = ["slope = np.empty((classes, size), real)"]
-        scratch += ["part = np.empty(size, real)"] if kind != "margin" else []
         scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
         target = "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
         rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w[b]")]
@@ -528,12 +628,39 @@ def _rows(plan, unpack, call, y, integer):
             own=_indent([*OWN[kind], f"u = {U[kind]}"], 16), call=call, pulls=_indent(PULLS[kind], 16),
             left=_indent(LEFT[kind], 20),
         )  # fmt: skip
-    if integer:
-        scratch += ["label = np.empty(size, np.int64)"]
     return ROWS.substitute(
-        unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch], 4),
-        label=LABEL if integer else "", check=_indent(check, 8), rivals=RIVALS[kind], body=body,
+        unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch, *label], 4),
+        label=LABEL if integer else "", rivals=RIVALS[kind], body=body,
     ) + text  # fmt: skip
+
+
+def _with_u(call, u):
+    """The arguments of `element` with the first of them, u, written out."""
+    return re.sub(r"^u\b", u, call)
+
+
+def _entries(plan, unpack, call, y, integer):
+    """The loops over rows whose classes do not compete."""
+    label = ["label = np.empty(size, np.int64)"] if integer else []
+    checks = dict(plan.checks)
+    if plan.hard:
+        name = plan.prediction
+        check = CHECK_ENTRIES.substitute(name=name, check=_check(name, checks[name], "w[b]")) if name in checks else ""
+        body = HARD_ENTRIES.substitute(call=_with_u(call, "own[b]"), check=check)
+        scratch = ["own = np.empty(size, real)", *label]
+    else:
+        named = [(y if name == y else "u", d) for name, d in checks.items() if name != y or not integer]
+        rules = [_check(name, domain, "w[b]") for name, domain in named]
+        of_label = "real(1) if label[b] == k else real(0)"
+        body = SOFT_ENTRIES.substitute(
+            y=y, call=call, checks_0=_indent(rules, 20), checks_1=_indent(rules, 20),
+            target_0=of_label if integer else "targets[item + b, k, 0]",
+            target_1=of_label if integer else "targets[item, k, start + b]",
+        )  # fmt: skip
+        scratch = ["row_weight = np.empty(size, real)", *label]
+    return ENTRIES.substitute(
+        unpack=unpack, scratch=_indent(scratch, 4), label=LABEL if integer else "", body=body
+    )  # fmt: skip
 
 
 @cache

@@ -166,20 +166,41 @@ def mixture(p, q, a):
 def log_ratio(p, q, d):
     near = magnitude(d) <= q / 2
     t = np.where(near, weighted(d, 1 / q), 0)
-    ratio = np.where(near, 1, p / q)
-    usual = (ratio >= np.finfo(p.dtype).tiny) & (ratio < np.inf)
-    far = np.where(usual, log(ratio), log(p) - log(q))  # two large logarithms would cancel, where the quotient does not
-    return np.where(near, log1p(t), far)
+    result = log1p(t)
+    far = np.flatnonzero(~near)
+    if far.size:
+        np.put(result, far, _far_log_ratio(*(np.take(np.broadcast_to(a, t.shape), far) for a in (p, q))))
+    return result
+
+
+def _far_log_ratio(p, q):
+    """log(p/q) where the ratio is not near 1: two large logarithms would cancel, where the quotient does not."""
+    result = p / q
+    unusual = np.flatnonzero(~((result >= np.finfo(p.dtype).tiny) & (result < np.inf)))
+    np.log(result, out=result)
+    if unusual.size:
+        result[unusual] = log(p[unusual]) - log(q[unusual])
+    return result
 
 
 def relative_entropy(p, q, d):
+    p, q, d = np.broadcast_arrays(p, q, d)
     t = np.where(d == 0, 0, d / q)
     near = (t >= -0.5) & (t <= 1)
-    t = np.where(near, t, 0)
+    far = np.flatnonzero(~near)
+    np.copyto(t, 0, where=~near)
     s = t / (2 + t)
     u = s * s
-    series = 0
+    series = np.zeros_like(u)
     for k in range(37 if p.dtype == np.float64 else 17, 1, -2):  # 1/3 + u/5 + u**2/7 + ..., u at most 1/9
-        series = series * u + p.dtype.type(1 / k)
-    close = q * (s * (t + 2 * (1 + t) * u * series))
-    return np.where(near, close, weighted(p, log_ratio(p, q, d)) - d)
+        series *= u
+        series += p.dtype.type(1 / k)
+    series *= u
+    series *= 2 * (1 + t)
+    series += t
+    series *= s
+    series *= q
+    if far.size:
+        p, q, d = (np.take(a, far) for a in (p, q, d))
+        np.put(series, far, weighted(p, _far_log_ratio(p, q)) - d)
+    return series
