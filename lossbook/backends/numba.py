@@ -256,9 +256,9 @@ CHECK_ENTRIES = Template("""\
 """)
 
 SOFT_ENTRIES = Template("""\
-        # every class, and its share $y of the target
+        # every class, and its share $y of the target; values are added by sixteens, which rounds less
         for b in range(n):
-            row_weight[b] = real(0)
+            row_weight[b], part[b] = real(0), real(0)
         if inner == 1:
             for b in range(n):
                 sum_b, weight_b = real(0), real(0)
@@ -277,10 +277,14 @@ $checks_0                    value_k, slope_k = element($call)
                 for b in range(n):
                     u, $y = predictions[item, k, start + b], $target_1
 $checks_1                    value_k, slope_k = element($call)
-                    value[b] += weighted(of_class, value_k)
+                    part[b] += weighted(of_class, value_k)
                     row_weight[b] += of_class * $y
                     if gradient is not None:
                         gradient[item, k, start + b] = weighted(w[b], of_class * slope_k * scale)
+                if k % 16 == 15 or k == classes - 1:
+                    for b in range(n):
+                        value[b] += part[b]
+                        part[b] = real(0)
         for b in range(n):
             value[b] = weighted(w[b], value[b])
             total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
@@ -621,6 +625,7 @@ def _rows(plan, unpack, call, y, integer):
     else:
         scratch = ["slope = np.empty((classes, size), real)"]
         scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
+        scratch += ["part = np.empty(size, real)"] if kind == "lead" else []
         target = "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
         rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w[b]")]
         body = SOFT_BODY.substitute(
@@ -657,7 +662,7 @@ def _entries(plan, unpack, call, y, integer):
             target_0=of_label if integer else "targets[item + b, k, 0]",
             target_1=of_label if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        scratch = ["row_weight = np.empty(size, real)", *label]
+        scratch = ["row_weight, part = np.empty(size, real), np.empty(size, real)", *label]
     return ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=LABEL if integer else "", body=body
     )  # fmt: skip
