@@ -193,7 +193,8 @@ VALUE_OF = {
     "pointwise": "element", "rows": "row of classes", "overlap": "image and class", "boxes": "box", "distance": "pixel",
     "joined": "whole batch",
 }  # fmt: skip
-LOOKED_UP = ("api", "atlas", "glossary", "references", "index", "errata")
+# Pages that treat no loss.
+LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
 
 
 def every_loss() -> dict[str, Any]:
@@ -256,7 +257,7 @@ class Atlas(SphinxDirective):
             links = [(name, name.partition(".")[2]) for name in losses if name.startswith(f"{module}.")]
             tasks.append(nodes.list_item("", self.links(f"{task}: ", links)))
         alphabet: dict[str, list[tuple[str, str]]] = {}
-        for name in sorted(losses, key=lambda name: name.partition(".")[2] + name):
+        for name in sorted(losses, key=lambda name: name.split(".")[::-1]):
             module, _, own = name.partition(".")
             alphabet.setdefault(own[0].upper(), []).append((name, f"{own} ({module})"))
         letters = [nodes.list_item("", self.links(f"{letter}: ", links)) for letter, links in alphabet.items()]
@@ -306,7 +307,7 @@ class Atlas(SphinxDirective):
                 section += nodes.paragraph("", "", *inline(block))
         if loss.shape == "pointwise":
             section += picture(loss)
-        rows = [[nodes.literal("", argument), *inline(f": {text}")] for argument, text in self.arguments(loss)]
+        rows = [[nodes.literal("", argument), *inline(f": {text}")] for argument, text in self.described(loss)]
         rows.append([nodes.Text(f"One value per {VALUE_OF[loss.shape]}.")])
         facts = [FACTS[fact].format(value) for fact, value in loss.properties.items() if value is not False]
         rows.append([nodes.Text(f"Facts that tests check: {', '.join(facts)}.")] if facts else [])
@@ -326,13 +327,14 @@ class Atlas(SphinxDirective):
         section += nodes.bullet_list("", *items, bullet="-")
         return section
 
-    def arguments(self, loss: Any) -> list[tuple[str, str]]:
+    def described(self, loss: Any) -> list[tuple[str, str]]:
         """What prediction, target and parameters may be."""
         found = []
         for name, domain in loss._arguments.items():
             default = f"; {loss._defaults[name]:.6g} if left out" if domain.role == "parameter" else ""
             default = f"; {loss._defaults[name]} if left out" if domain.role == "flag" else default
-            found.append((name, f"{domain.describes}{default}"))
+            rule = f"; {domain.rule}" if domain.checked and domain.role in ("prediction", "target") else ""
+            found.append((name, f"{domain.describes}{rule}{default}"))
         return found
 
     def peers(self, name: str) -> list[nodes.Node]:
@@ -349,7 +351,7 @@ class Atlas(SphinxDirective):
 
 
 class UniqueIds(SphinxPostTransform):
-    """sphinx-exercise and sphinx-proof give every block of one kind the same id, exercise-content: number them."""
+    """sphinx-exercise and sphinx-proof give blocks of a kind the same id, exercise-content or proof: number them."""
 
     default_priority = 1
 
@@ -360,6 +362,9 @@ class UniqueIds(SphinxPostTransform):
                 if one.endswith("-content") and not isinstance(section.parent, nodes.section | nodes.document):
                     seen[one] += 1
                     section["ids"][at] = f"{one}-{seen[one]}"
+        proofs = [block for block in self.document.findall(nodes.admonition) if block["ids"] == ["proof"]]
+        for number, block in enumerate(proofs, 1):
+            block["ids"] = [f"proof-{number}"]
 
 
 class AuthorYear(BaseLabelStyle):
