@@ -176,11 +176,13 @@ class Call:
     def _arrays(self, layout, z, y, weight, values, gradient, slopes):
         outer, _, inner = layout.three
         row = (outer, inner)
+        by_class = self.overlap and weight is not None and weight.ndim == z.ndim
+        weights = row if self.rows else (outer, layout.three[1] if by_class else 1, inner)
         return Arrays(
             z=z.reshape(layout.three),
             y=None if y is None else y.reshape((outer, 1, inner) if self.overlap else row) if self.integer
             else y.reshape(layout.three),
-            weight=None if weight is None else weight.reshape(row if self.rows else (outer, -1, inner)),
+            weight=None if weight is None else weight.reshape(weights),
             values=None if values is None else values.reshape(row if self.rows else layout.three),
             gradient=None if gradient is None else gradient.reshape(layout.three),
             slopes=None if self.rows else self.slopes_or_scale(np, layout) if slopes is None else slopes,
@@ -219,12 +221,13 @@ class Call:
         return self._arrays(layout, z, y, weight, values, gradient, slopes)
 
     def put_back(self, piece, arrays):
-        """Store the outputs of a converted piece."""
-        if self.values is not None:
-            self.values[piece] = arrays.values.reshape(self.values[piece].shape)
-        if self.gradient is not None:
-            target = self.gradient[self.index(piece)]
-            target[...] = arrays.gradient.reshape(target.shape)
+        """Store the outputs of a converted piece; what is too large for float16 is infinite."""
+        with np.errstate(over="ignore"):
+            if self.values is not None:
+                self.values[piece] = arrays.values.reshape(self.values[piece].shape)
+            if self.gradient is not None:
+                target = self.gradient[self.index(piece)]
+                target[...] = arrays.gradient.reshape(target.shape)
 
     # --- the slow path: something was out of its domain ------------------------------------------------------------
 

@@ -190,7 +190,7 @@ class Loss(Arguments, Documented):
         """Whether, with these parameters at zero, a row needs only its labeled class."""
         if self.shape != "rows":
             return False
-        needed = self._form(flags).hard_when_zero()
+        needed = self._form(flags).hard_when_zero
         return needed is not None and {symbol.name for symbol in needed} <= zero
 
     @cached_property
@@ -352,7 +352,7 @@ class Loss(Arguments, Documented):
         sums = backend.run(call.plan, call)
         if sums[-1]:
             call.explain()
-        if call.gradient is not None and count == 0:
+        if call.gradient is not None and reduction == "mean" and count == 0:
             call.gradient[...] = 0  # nothing to average: even a NaN has no say
         if partial:
             return Partial(self.name, tuple(sorted(parameters.items())), np.array([sums[0], count]))

@@ -78,6 +78,7 @@ class Form:
             expression = expression.subs(symbol, value)
         return expression
 
+    @cached_property
     def hard_when_zero(self):
         """The parameters that must be 0 for a class index to need only its own class; None if that never holds."""
         term = self.formula.args[0] if self.formula.func is words.across else None
@@ -181,7 +182,7 @@ def make_plan(name, form, hard=False):
         row, of_class = row_of(name, form)
         known = {of_class: u}
         if hard:
-            known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero(), sympy.S.Zero)
+            known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero, sympy.S.Zero)
         steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
         expression, wrt = expression.args[0].subs(known), (u,)
         beside = (expression, *(value for _, value in steps))

@@ -9,10 +9,10 @@ __all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "
 
 
 def _parabola_then_line(residual, bend):
-    """Half the square up to the bend, then its tangent: m*(|r| - m/2) with m the smaller of |r| and the bend."""
+    """m and |r| - m/2, with m the smaller of |r| and the bend: half the square up to there, then its tangent."""
     far = magnitude(residual)
     near = let(near=smaller(far, bend))
-    return near * (far - near / 2)
+    return near, far - near / 2
 
 
 @loss(
@@ -44,7 +44,8 @@ def huber(p: Real, y: Outcome, *, delta: Positive = 1.0):
     One expression without a branch, in which no square overflows. The slope is continuous: the residual, clipped to
     [-delta, delta].
     """
-    return _parabola_then_line(y - p, delta)
+    near, rest = _parabola_then_line(y - p, delta)
+    return near * rest
 
 
 @loss(
@@ -53,7 +54,8 @@ def huber(p: Real, y: Outcome, *, delta: Positive = 1.0):
 )
 def smooth_l1(p: Real, y: Outcome, *, beta: Positive = 1.0):
     """Huber's loss with delta = beta, divided by beta: the slope of the straight part is 1 whatever beta is."""
-    return _parabola_then_line(y - p, beta) / beta
+    near, rest = _parabola_then_line(y - p, beta)
+    return let(fraction=near / beta) * rest  # the product may overflow before it is divided
 
 
 @loss(

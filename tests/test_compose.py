@@ -132,7 +132,7 @@ def test_what_does_not_add(maps):
         with pytest.raises(TypeError):
             wrong()
     twice = segmentation.tversky + segmentation.focal_tversky
-    with pytest.raises(TypeError, match="several parts have a parameter alpha; set it in each: part.with_parameters"):
+    with pytest.raises(TypeError, match=r"several parts have a parameter alpha; set it in each: part.with_parameters"):
         twice(p, y, alpha=0.3)
     with pytest.raises(TypeError, match="unknown argument 'smoth'; the parameters are smooth, squared"):
         MIXED(p, y, smoth=1)

@@ -45,6 +45,7 @@ __device__ real exp(real x) { return shifted(EXACT(exp)(x)); }
 __device__ real log(real x) { return shifted(EXACT(log)(x)); }
 __device__ real log1p(real x) { return shifted(EXACT(log1p)(x)); }
 __device__ real expm1(real x) { return shifted(EXACT(expm1)(x)); }
+__device__ real atan(real x) { return shifted(EXACT(atan)(x)); }
 __device__ real tanh(real x) { return shifted(EXACT(tanh)(x)); }
 __device__ real pow(real b, real k) { return shifted(EXACT(pow)(b, k)); }
 __device__ real sqrt(real x) { return EXACT(sqrt)(x); }
@@ -250,7 +251,7 @@ REFERENCE = {
     "below": lambda a, b: mpmath.mpf(a < b),
     "weighted": lambda w, x: w * x,
     "arctan": mpmath.atan,
-    "excess": lambda x, d: mpmath.sqrt(x * x + d * d) - d,
+    "excess": lambda x, d: x * x / (mpmath.sqrt(x * x + d * d) + d),
     "slant": lambda x, d: x / mpmath.sqrt(x * x + d * d),
     "quotient": lambda a, b: a / b,
     "share": lambda a, b: a / (a + b),

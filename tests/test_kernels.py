@@ -254,7 +254,7 @@ def test_the_file_is_the_source(cache, loss):
     loss(*arrays)
     plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
     for real in (np.float32, np.float64):
-        numba_backend.load(plan, real, False)
+        numba_backend.load(plan, real, plan.hard)
     texts = {file.read_text() for file in cache.rglob("kernel.py")}
     assert texts == {loss.source("numpy"), loss.source("numba"), loss.source("numba", dtype="float64")}
 

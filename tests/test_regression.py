@@ -39,3 +39,12 @@ def test_the_slope_of_a_perfect_huge_prediction_is_zero():
         value, gradient = regression.squared_error.value_and_grad(huge, huge, backend=backend)
         assert value == 0
         assert gradient == 0
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_what_is_too_large_for_float16_is_infinite_without_a_warning(name):
+    """60000 against -60000: the float32 result 1.44e10 and the slope 240000 are both above 65504."""
+    far = np.full(1, 60000, np.float16)
+    value, slope = regression.squared_error.value_and_grad(far, -far, reduction="none", backend=name)
+    assert value == slope == np.inf
+    assert value.dtype == slope.dtype == np.float16

@@ -4,11 +4,12 @@
 
 What can be known without values (shapes, dtypes, options) is checked at once, by the code that checks NumPy arrays, on
 stand-ins that take no memory; values are checked by the kernels when a block runs. The target and the weights take the
-chunks of the prediction. Each of its blocks gives a `Partial`, and these add up as a tree in the order of the blocks: the
-bits of a result depend neither on the scheduler and the number of workers, nor on what had to be run again.
+chunks of the prediction. Each of its blocks gives a `Partial`, and these add up as a tree in the order of the blocks:
+the bits of a result depend neither on the scheduler and the number of workers, nor on what had to be run again.
 
-The value reads each block of the prediction once. So does the gradient, after a pass over the weights where a mean needs
-their sum; but that of a loss of totals reads twice, since the slope of a pixel depends on all pixels of its image.
+The value is one pass over the blocks. So is the gradient, after a pass over the weights (and over the labels, if some
+are ignored) where a mean needs their sum; but that of a loss of totals takes two, since the slope of a pixel depends on
+all pixels of its image. What two passes need is read once and held in between, by workers short of memory on disk.
 """
 
 import functools
@@ -43,7 +44,7 @@ def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False):
 
 
 def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `OnLogits._evaluate` gives; the chain rule makes the probabilities of a block again, so that none are kept."""
+    """What `OnLogits._evaluate` gives; the chain rule makes the probabilities of a block again: none are kept."""
     check(loss, arrays, keywords, out)
     z, axis = arrays[0], keywords.get("axis", loss._axis)
     loss._check_logits(_stand_in(z), axis, np)
@@ -277,7 +278,7 @@ def _totals(z, y, weight, *, loss, options):
     backend, call, *_ = loss._prepare((z, y), {**options, "weight": weight})
     call.take_item_weights()
     totals = loss._totals(backend, call)
-    return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), -1)
+    return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), totals.shape[2])
 
 
 def _finish(totals, items, *, loss, options, real):
