@@ -257,11 +257,12 @@ class OnLogits(Composed):
         if gradient:
             slope = self._out(out, z, (*arrays, keywords.get("weight")), xp)
         result, g = self._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
-        if value and not partial and result.dtype != z.dtype:
-            result = result.astype(z.dtype)
-        if not gradient:
-            return result, None
-        slope[...] = _chain(xp, self.activation, p, rest, g, axis)
+        with np.errstate(over="ignore"):  # what is too large for float16 is infinite
+            if value and not partial and result.dtype != z.dtype:
+                result = result.astype(z.dtype)
+            if not gradient:
+                return result, None
+            slope[...] = _chain(xp, self.activation, p, rest, g, axis)
         return result, slope
 
     def _check_logits(self, array, axis, xp):

@@ -54,6 +54,7 @@ COMPOSED = {
     "other defaults": segmentation.tversky.with_parameters(alpha=0.2, beta=0.8),
 }
 SHAPE = (5, 4, 6, 3)
+EPS = np.finfo(np.float64).eps
 REDUCTIONS = ("mean", "sum", "none")
 
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
@@ -77,7 +78,7 @@ def our_own(z: Logit, y: Label, *, gamma: NonNegative = 2.0):
 
 
 def inputs(loss, dtype=np.float64, integer=False, shape=SHAPE):
-    """An ordinary prediction and target; boxes have four numbers along the last axis."""
+    """An ordinary prediction and target; boxes, of shape (6, 5, 4), have their corners along the last axis."""
     if loss.shape != "boxes":
         return example(loss, dtype, shape, integer=integer)
     random = np.random.default_rng(0)
@@ -138,11 +139,12 @@ def lazy(loss, arrays, keywords, random):
     return cuts, {k: cut(v, random) if k == "weight" else v for k, v in keywords.items()}
 
 
-def assert_near(got, wanted, largest=False):
-    """Equal in dtype and shape, and to 8 ulp; where terms cancel, to 8 ulp of the largest entry."""
+def assert_near(got, wanted, ulps=8, largest=False):
+    """Equal in dtype and shape, and to a few ulp: of each entry or, where terms cancel, of the largest entry."""
     assert np.shape(got) == np.shape(wanted)
     assert got.dtype == wanted.dtype
-    near = 8 * np.finfo(wanted.dtype).eps
+    near = ulps * float(np.finfo(wanted.dtype).eps)
+    got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
     np.testing.assert_allclose(got, wanted, rtol=near, atol=near * np.max(np.abs(wanted)) if largest else 0)
 
 
@@ -154,22 +156,23 @@ def bits(results):
 # --- every loss gives the numbers of the whole array -----------------------------------------------------------------
 
 
-def assert_agrees(loss, arrays, keywords, random, backend="numpy"):
+def assert_agrees(loss, arrays, keywords, random, **tolerance):
     """Value and gradient in one call, and partial sums, are NumPy's of the whole array, for every reduction."""
+    several = {"largest": loss.shape == "overlap"} | tolerance  # pixels cancel in the slopes of totals
     for reduction in REDUCTIONS:
-        wanted, steep = loss.value_and_grad(*arrays, **keywords, reduction=reduction)
+        named = {name: option for name, option in keywords.items() if name != "backend"}
+        wanted, steep = loss.value_and_grad(*arrays, **named, reduction=reduction)
         chunked, options = lazy(loss, arrays, keywords, random)
-        value, gradient = loss.value_and_grad(*chunked, **options, reduction=reduction, backend=backend)
+        value, gradient = loss.value_and_grad(*chunked, **options, reduction=reduction)
         assert isinstance(value, da.Array)
         assert (value.shape, value.dtype) == (np.shape(wanted), wanted.dtype)
         assert (gradient.chunks, gradient.dtype) == (chunked[0].chunks, arrays[0].dtype)
         value, gradient = dask.compute(value, gradient)
-        assert_near(value, wanted)
-        assert_near(gradient, steep, largest=loss.shape in ("overlap", "mixed"))
+        assert_near(value, wanted, **tolerance)
+        assert_near(gradient, steep, **several)
         if reduction != "none":
-            parts = loss.partial(*chunked, **options, backend=backend).compute()
-            got = pickle.loads(pickle.dumps(parts)).finish(reduction)
-            assert_near(arrays[0].dtype.type(got), wanted)
+            parts = pickle.loads(pickle.dumps(loss.partial(*chunked, **options).compute()))
+            assert_near(arrays[0].dtype.type(parts.finish(reduction)), wanted, **tolerance)
 
 
 @every_loss
@@ -197,16 +200,17 @@ def test_weights_ignored_labels_and_other_axes(loss):
 @pytest.mark.parametrize("loss", SAMPLE, ids=lambda loss: loss.name)
 def test_numba_runs_on_the_blocks(loss, monkeypatch):
     """With backend="numba", or under use("numba") when the graph is made, Numba's kernels run, and give the same."""
-    random = np.random.default_rng(3)
+    random, ran = np.random.default_rng(3), []
+    numba = backends.get("numba")
+    run = numba.run
+    monkeypatch.setattr(numba, "run", lambda *given: ran.append(1) or run(*given))
     for arrays, keywords in ((inputs(loss), {}), next(calls(loss))):
-        assert_agrees(loss, arrays, keywords, random, "numba")
+        assert_agrees(loss, arrays, {"backend": "numba", **keywords}, random, ulps=40, largest=True)
     chunked, _ = lazy(loss, arrays, {}, random)
     with lossbook.use("numba"):
         value = loss(*chunked)
-    numba, ran = backends.get("numba"), []
-    run = numba.run
-    monkeypatch.setattr(numba, "run", lambda *given: ran.append(1) or run(*given))
-    assert_near(value.compute(), loss(*arrays))
+    ran.clear()
+    assert_near(value.compute(), loss(*arrays), ulps=40)
     assert ran
 
 
@@ -217,33 +221,41 @@ def test_composed_losses(name, dtype):
     loss, random = COMPOSED[name], np.random.default_rng(4)
     arrays = inputs(loss, dtype)
     whole = (1,) if loss._by_class else ()
-    near = 64 * np.finfo(dtype).eps
     for keywords in ({}, {"weight": random.random(5)}):
         for reduction in REDUCTIONS if loss.shape != "mixed" else REDUCTIONS[:2]:
             chunked = [cut(array, random, whole) for array in arrays]
-            options = {k: cut(v, random) for k, v in keywords.items()}
-            wanted = loss.value_and_grad(*arrays, **keywords, reduction=reduction)
-            results = loss.value_and_grad(*chunked, **options, reduction=reduction)
-            assert results[1].chunks == chunked[0].chunks
-            for got, true in zip(dask.compute(*results), wanted, strict=True):
-                assert (got.shape, got.dtype) == (true.shape, true.dtype)
-                np.testing.assert_allclose(got, true, rtol=near, atol=near * np.max(np.abs(true)))
+            options = {name: cut(option, random) for name, option in keywords.items()}
+            wanted, steep = loss.value_and_grad(*arrays, **keywords, reduction=reduction)
+            value, gradient = loss.value_and_grad(*chunked, **options, reduction=reduction)
+            assert gradient.chunks == chunked[0].chunks
+            value, gradient = dask.compute(value, gradient)
+            assert_near(value, wanted, ulps=40)
+            assert_near(gradient, steep, ulps=40, largest=True)
             if reduction != "none":
-                parts = loss.partial(*chunked, **options).compute()
-                np.testing.assert_allclose(parts.finish(reduction), float(wanted[0]), rtol=near)
+                parts = pickle.loads(pickle.dumps(loss.partial(*chunked, **options).compute()))
+                assert_near(np.float64(parts.finish(reduction)), np.float64(wanted), 40 * np.finfo(dtype).eps / EPS)
 
 
 def test_float16_and_big_endian_arrays():
-    """The prediction's dtype comes out; float16 is computed in float32, as NumPy's is."""
+    """The prediction's dtype comes out; float16 is computed in float32, and what is too large for it is infinite."""
     for dtype in (np.dtype(np.float16), np.dtype(">f4")):
         for loss in (*SAMPLE[:3], segmentation.dice.on_logits("softmax")):
             arrays = [array.astype(dtype) for array in inputs(loss, np.float32)]
             chunked = [da.from_array(array, chunks=(2, 4, 4, 3)) for array in arrays]
-            for got, wanted in zip(
-                dask.compute(*loss.value_and_grad(*chunked)), loss.value_and_grad(*arrays), strict=True
-            ):
-                assert got.dtype == wanted.dtype
-                np.testing.assert_allclose(got.astype(float), wanted.astype(float), rtol=2 * np.finfo(dtype).eps)
+            for reduction in REDUCTIONS:
+                value, gradient = dask.compute(*loss.value_and_grad(*chunked, reduction=reduction))
+                wanted, steep = loss.value_and_grad(*arrays, reduction=reduction)
+                assert_near(value, wanted, ulps=40)
+                assert_near(gradient, steep, ulps=40, largest=True)
+    large = da.full((4, 3), 6e4, dtype=np.float16, chunks=2)
+    for loss in (regression.squared_error, regression.squared_error * 1.0):
+        value, gradient = dask.compute(*loss.value_and_grad(large, -large, reduction="none"))
+        assert np.all(np.isposinf(value))
+        assert np.all(np.isposinf(gradient))
+        assert loss(large, 0 * large, reduction="sum").compute() == np.inf
+    sure = binary.cross_entropy.on_logits("sigmoid")
+    z, y = da.full((8000,), 10, dtype=np.float16, chunks=3000), da.zeros(8000, chunks=3000)
+    assert sure(z, y, reduction="sum").compute() == sure(z.compute(), y.compute(), reduction="sum") == np.inf
 
 
 def test_one_element_and_nothing_at_all():
@@ -251,7 +263,7 @@ def test_one_element_and_nothing_at_all():
     loss = binary.focal_with_logits
     value, gradient = dask.compute(*loss.value_and_grad(da.from_array(np.float64(0.3)), da.from_array(np.float64(1))))
     assert (value, gradient) == loss.value_and_grad(np.float64(0.3), np.float64(1))
-    for loss in (loss, segmentation.dice, multiclass.cross_entropy_with_logits):
+    for loss in (binary.focal_with_logits, segmentation.dice, multiclass.cross_entropy_with_logits):
         arrays = [da.from_array(array[:0]) for array in inputs(loss)]
         assert loss(*arrays, reduction="sum").compute() == 0
         value, gradient = dask.compute(*loss.value_and_grad(*arrays))
@@ -322,14 +334,185 @@ def sources(loss, arrays, keywords):
 
 @every_loss
 def test_nothing_is_read_before_compute_and_then_each_block_once(loss):
-    """Value and partial sums are one pass over every array; the gradient reads the prediction of an element once."""
+    """Calls read nothing; value, partial sums and gradient then read each block of every array once."""
     for arrays, keywords in [(inputs(loss), {}), *calls(loss)]:
-        if keywords.get("axis") == -1 and loss.shape == "distance":
-            continue
+        if "weight" in keywords and len(keywords["weight"]) == 1:
+            continue  # a weight that all blocks share is read with each of them
         for function in (loss, loss.partial, loss.grad, loss.value_and_grad):
             files, opened, options = sources(loss, arrays, keywords)
             results = function(*opened, **options)
             assert not any(file.reads for file in files)
             dask.compute(results)
             for file in files:
-                print(loss.name, function, keywords.keys(), file.shape, len(file.reads), len(set(file.reads)))
+                assert len(file.reads) == 3
+                assert len(set(file.reads)) == 3
+
+
+@every_loss
+def test_a_block_of_the_gradient_reads_a_block(loss):
+    """Without a mean, the gradient of some items is made of these items alone."""
+    arrays = inputs(loss)
+    files, opened, _ = sources(loss, arrays, {})
+    part = loss.grad(*opened, reduction="sum").blocks[1].compute()
+    assert [len(file.reads) for file in files] == [1] * len(arrays)
+    assert_near(part, loss.grad(*arrays, reduction="sum")[2:4], largest=loss.shape == "overlap")
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def refusal(function, *arrays, **keywords):
+    """(type, text) of the error that a call, or its computation, raises."""
+    with pytest.raises((DomainError, ShapeError, BackendError, TypeError)) as caught:
+        dask.compute(function(*arrays, **keywords))
+    return caught.type, str(caught.value)
+
+
+@pytest.mark.parametrize("loss", WITH_AXIS, ids=lambda loss: loss.name)
+def test_what_belongs_together_must_be_in_one_chunk(loss):
+    """Classes, corners and, for distances, whole images: the error names the loss, the rule and what to do."""
+    what = {"boxes": "all corners of a box", "distance": "whole images"}.get(loss.shape, "all classes")
+    axis = 2 if loss.shape == "boxes" else 1
+    arrays, whole = inputs(loss), [1, 2, 3] if loss.shape == "distance" else [axis]
+    name, advice = loss._arrays[0], dict.fromkeys(whole, -1)
+    for k in whole:
+        cuts = tuple(2 if j == k else -1 for j in range(arrays[0].ndim))
+        blocks = tuple(-(-n // 2) if j == k else 1 for j, n in enumerate(arrays[0].shape))
+        chunked = [da.from_array(array, chunks=cuts) for array in arrays]
+        text = f"{loss.name}: {name} must have {what} in one chunk, as after rechunk({advice}); "
+        for function in (loss, loss.grad, loss.partial):
+            with pytest.raises(ShapeError) as caught:
+                function(*chunked)
+            assert str(caught.value) == f"{text}got {blocks} chunks along its axes"
+        chunked[0] = chunked[0].rechunk(advice)
+        assert_near(loss(*chunked).compute(), loss(*arrays))
+
+
+def test_one_chunk_is_asked_for_in_the_words_of_a_loss_on_logits():
+    """The axis that is named is that of the user's own logits, wherever it is."""
+    z, y = (da.from_array(np.moveaxis(array, 1, -1), chunks=2) for array in inputs(MIXED))
+    text = r"dice.on_logits\('softmax'\): z must have all classes in one chunk, as after rechunk\({3: -1}\); got"
+    with pytest.raises(ShapeError, match=text):
+        MIXED(z, y, axis=-1)
+    with pytest.raises(ShapeError, match=r"dice: p must have an axis of images if it is a Dask array; got shape \(3,\)"):
+        segmentation.dice(da.ones(3), da.ones(3), axis=0)
+
+
+def test_kinds_of_arrays_that_do_not_mix():
+    """An array to write to, a NumPy prediction with Dask arrays, Dask class weights, chunks of another package."""
+    loss, (z, y) = segmentation.dice, inputs(segmentation.dice)
+    lazy_z, lazy_y = da.from_array(z), da.from_array(y)
+    for of in (loss, loss.on_logits("softmax"), 2 * loss, SAMPLE[0]):
+        for function in (of.grad, of.value_and_grad):
+            with pytest.raises(BackendError, match="out must be None, since Dask arrays are never written to"):
+                function(lazy_z, lazy_y, out=np.empty_like(z))
+        with pytest.raises(BackendError, match=rf"{'z' if of.name[-1] in ')s' else 'p'} must be a Dask array if another"):
+            of(z, lazy_y)
+        with pytest.raises(BackendError, match="must be a Dask array if another is; got ndarray"):
+            of(z, y, weight=da.ones(5))
+    with pytest.raises(BackendError, match="out must be None"):
+        loss.grad(lazy_z, lazy_y, out=lazy_z)
+    with pytest.raises(BackendError, match="must be a Dask array if another is; got ndarray"):
+        loss.grad(z, y, out=lazy_z)
+    with pytest.raises(BackendError, match="dice: class_weight must be a NumPy array, one number per class"):
+        loss(lazy_z, lazy_y, class_weight=da.ones(4))
+    assert_near(loss(lazy_z, y, weight=np.ones(5)).compute(), loss(z, y))  # what goes with a Dask prediction may be NumPy's
+    with fake_cupy.install():
+        on_device = da.from_array(fake_cupy.asarray(z), asarray=False)
+        with pytest.raises(BackendError, match="dice: p must have NumPy arrays in its chunks; got <class 'cupy"):
+            loss(on_device, lazy_y)
+
+
+def test_chunks_of_unknown_sizes_are_refused():
+    """After a selection by mask Dask knows no shape; the error says how it comes to know it."""
+    z, y = (da.from_array(array, chunks=3) for array in example(binary.focal_with_logits, np.float64, (9,)))
+    some = z > -0.5
+    text = r"z must have a known shape, as after z.compute_chunk_sizes\(\); got \(nan,\)"
+    with pytest.raises(ShapeError, match=f"focal_with_logits: {text}"):
+        binary.focal_with_logits(z[some], y[some])
+    with pytest.raises(ShapeError, match="focal_with_logits: weight must have a known shape"):
+        binary.focal_with_logits(z, y, weight=y[some])
+    known = [array[some].compute_chunk_sizes() for array in (z, y)]
+    wanted = binary.focal_with_logits(*(array.compute() for array in known))
+    assert_near(binary.focal_with_logits(*known).compute(), wanted)
+
+
+@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
+def test_losses_of_several_predictions_are_refused(loss):
+    """They say what to do instead."""
+    arrays = [da.ones((2, 4))] * len(loss._arrays)
+    with pytest.raises(BackendError, match=rf"{loss.name}: takes NumPy and CuPy arrays; got a Dask array \(compute\(\) it"):
+        loss(*arrays)
+
+
+@every_loss
+def test_wrong_arguments_are_refused_at_once(loss):
+    """Whatever can be known without values is checked when the call is made, in the words of the call on NumPy arrays."""
+    arrays = inputs(loss)
+    chunked = [da.from_array(array, chunks=(2, *array.shape[1:])) for array in arrays]
+    z, *y = chunked
+    wrong = [
+        ((), {}),
+        ((*chunked, z), {}),
+        ((z.astype(int), *y), {}),
+        ((z.astype(complex), *y), {}),
+        (chunked, {"reduction": "average"}),
+        (chunked, {"gama": 2}),
+        (chunked, {"backend": "torch"}),
+        (chunked, {"weight": da.ones((6, 7))}),
+        (chunked, {"weight": da.ones(5, dtype=complex)}),
+    ]
+    wrong += [(chunked, {name: "2"}) for name in loss._defaults]
+    wrong += [((z, y[0][1:]), {}), ((z[:, :1], y[0]), {})] if y else []
+    wrong += [(chunked, {"axis": 4})] if loss.shape != "pointwise" else []
+    if loss._by_class:
+        wrong += [(chunked, {"class_weight": np.ones(3)}), (chunked, {"class_weight": -np.ones(4)})]
+        wrong += [(chunked, {"ignore_index": 3}), (chunked, {"ignore_index": 0.5})]
+        wrong += [((z, da.ones((5, 6, 3))), {})]
+    for given, keywords in wrong:
+        plain = [array.compute() for array in given]
+        named = {k: v.compute() if k == "weight" else v for k, v in keywords.items()}
+        expected = refusal(loss, *plain, **named)
+        for function in (loss, loss.grad):
+            if not given:
+                continue
+            with pytest.raises(expected[0]) as caught:
+                function(*given, **keywords)  # not computed
+            assert (caught.type, str(caught.value)) == expected
+    with pytest.raises(TypeError, match="takes .* by position; got 0 arrays"):
+        loss(weight=da.ones(3))
+
+
+@every_loss
+def test_wrong_values_are_named_with_their_place_in_the_whole_array(loss):
+    """The error of a block is that of the whole array: its text, its value, its index."""
+    random, spoiled = np.random.default_rng(6), []
+    for position, name in enumerate(loss._arrays):
+        for bad in (bad for bad in (-0.25, 2.0) if not loss._arguments[name].holds(bad)):
+            for axis in {1, -1} if loss.shape not in ("pointwise", "boxes") else {None}:
+                arrays = inputs(loss)
+                arrays[position][3, 2, 4, 1] = bad
+                arrays = [array if axis is None else np.moveaxis(array, 1, axis).copy() for array in arrays]
+                spoiled.append((arrays, {} if axis is None else {"axis": axis}))
+    if loss.shape == "boxes":
+        for position in (0, 1):
+            arrays = inputs(loss)
+            arrays[position][1, 4] = 3, 0, 2, 1
+            spoiled.append((arrays, {}))
+    if loss._by_class:
+        z, y = inputs(loss, integer=True)
+        y[3, 4, 1] = 4
+        spoiled += [((z, y), {}), ((z, y), {"ignore_index": 9, "class_weight": np.ones(4)})]
+    each = np.ones({"pointwise": SHAPE, "boxes": (6, 5)}.get(loss.shape, (5, 6, 3)))
+    each[(1, 3, 2, 0)[: each.ndim]] = np.inf
+    spoiled.append((inputs(loss), {"weight": each}))
+    for arrays, keywords in spoiled:
+        wanted = refusal(loss, *arrays, **keywords)
+        assert wanted[0] is DomainError
+        for function in (loss, loss.grad, loss.partial):
+            chunked, options = lazy(loss, arrays, keywords, random)
+            assert refusal(function, *chunked, **options) == wanted
+    items = np.arange(1.0, -4.0, -1.0)
+    _, opened, options = sources(loss, [array[:5] for array in inputs(loss)], {"weight": items})
+    with pytest.raises(DomainError, match=r"weight must be >= 0 and finite; got -1.0 at index \(?2"):
+        loss(*opened, **options).compute()

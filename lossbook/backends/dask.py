@@ -52,7 +52,7 @@ def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
     p = z.map_blocks(_probabilities, **how, dtype=real, meta=_meta(z.shape, real))
     result, g = loss._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
     if value and not partial:
-        result = result.astype(z.dtype)
+        result = result.map_blocks(_cast, z.dtype, dtype=z.dtype, meta=_meta(result.shape, z.dtype))
     if gradient:
         g = da.map_blocks(_slope_of_logits, z, g, **how, dtype=z.dtype, meta=_meta(z.shape, z.dtype))
     return result, g
@@ -81,9 +81,10 @@ class Blocks:
 
     def __init__(self, loss, arrays, keywords, out):
         check(loss, arrays, keywords, out)
-        z, weight = arrays[0], keywords.get("weight")
+        weight = keywords.get("weight")
         given = {**keywords, "weight": _stand_in(weight)}
         backend, call, _, (reduction, batch, *_) = loss._prepare([_stand_in(array) for array in arrays], given)
+        z = arrays[0]
         self.loss, self.call, self.reduction, self.batch = loss, call, reduction, batch
         self.axis = call.layout.axis  # of the classes; losses of totals run over the images first, the classes second
         self.options = {name: option for name, option in keywords.items() if name != "weight"}
@@ -204,7 +205,7 @@ def _check_chunks(loss, z, axis):
     if any(z.numblocks[k] > 1 for k in whole):
         raise ShapeError(
             f"{loss.name}: {name} must have {what} in one chunk, as after "
-            f"{name}.rechunk({dict.fromkeys(sorted(whole), -1)}); got {z.numblocks} chunks along its axes"
+            f"rechunk({dict.fromkeys(sorted(whole), -1)}); got {z.numblocks} chunks along its axes"
         )
     if loss.shape == "overlap" and z.ndim == 1:
         raise ShapeError(f"{loss.name}: {name} must have an axis of images if it is a Dask array; got shape {z.shape}")
@@ -260,9 +261,9 @@ def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     if count is not None and gradient:
         slope = slope * slope.dtype.type(1 / count) if count else np.zeros_like(slope)
     if value and not partial:
-        result = result.astype(z.dtype, copy=False)
+        result = _cast(result, z.dtype)
         result = result if result.ndim == z.ndim else np.expand_dims(result, options["axis"])
-    return result, slope.astype(z.dtype, copy=False) if gradient else None
+    return result, _cast(slope, z.dtype) if gradient else None
 
 
 def _count(z, y, weight, *, loss, options):
@@ -294,6 +295,12 @@ def _add(partials, **_):
     return functools.reduce(operator.add, flatten(partials) if isinstance(partials, list) else [partials])
 
 
+def _cast(array, dtype):
+    """An array in this dtype; what is too large for float16 is infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
+
+
 def _number(partial, reduction, dtype):
     return number(partial.finish(reduction), dtype)
 
@@ -304,4 +311,4 @@ def _probabilities(z, activation, axis):
 
 def _slope_of_logits(z, g, activation, axis):
     p, rest = _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
-    return _chain(np, activation, p, rest, g, axis).astype(z.dtype, copy=False)
+    return _cast(_chain(np, activation, p, rest, g, axis), z.dtype)
