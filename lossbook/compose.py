@@ -22,6 +22,8 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import WORKING, Loss, _find, slopes
 from lossbook.reduce import REDUCTIONS, reduced
 
+# A mask is a distribution over classes to one loss and an array of labels to another; shapes are checked in each call.
+SAME = {"Classes": "Label"}
 OPTIONS = ("reduction", "weight", "backend", "class_weight", "ignore_index", "axis", "batch")
 
 
@@ -65,7 +67,7 @@ class Sum(Composed):
         first = parts[0]
         for part in parts[1:]:
             mine, other = ([p._arguments[a].name for a in p._arrays] for p in (first, part))
-            if mine != other:
+            if [SAME.get(a, a) for a in mine] != [SAME.get(a, a) for a in other]:
                 raise TypeError(
                     f"losses add only if they take the same arguments; {first.name} takes {', '.join(mine)}, "
                     f"{part.name} takes {', '.join(other)}"
@@ -95,19 +97,26 @@ class Sum(Composed):
     def _axis(self):
         return self.terms[0][1]._axis
 
+    @property
+    def _symbols(self):
+        return self.terms[0][1]._symbols
+
     @cached_property
     def formula(self):
-        first = self.terms[0][1]._form({})
-        total = sympy.S.Zero
-        for coefficient, part in self.terms:
-            form = part._form({})
-            names = dict(zip(form.arrays, first.arrays, strict=True))
-            total += sympy.nsimplify(coefficient, rational=True) * part.formula.xreplace(names)
-        return total
+        return self._total("formula")
 
     @property
     def gradient(self):
-        return slopes(self.formula, self.terms[0][1]._form({}).predictions)
+        return self._total("gradient")
+
+    def _total(self, what):
+        """The weighted sum of an expression of each part, in the symbols of the first."""
+        total = sympy.S.Zero
+        for coefficient, part in self.terms:
+            mine, common = (sum(symbols, ()) for symbols in (part._symbols, self._symbols))
+            names = dict(zip(mine, common, strict=True))
+            total += sympy.nsimplify(coefficient, rational=True) * getattr(part, what).xreplace(names)
+        return total
 
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernels of the parts, one after the other."""
@@ -209,8 +218,9 @@ class OnLogits(Composed):
         arguments = {"z": Logit} | {name: part._arguments[name] for name in (*others, *part._defaults)}
         text = f"{part.summary}\n\nTakes logits z and is {part.name} of {activation}(z)."
         options = part._options()
+        name = f"({part.name})" if isinstance(part, Sum) else part.name
         super().__init__(
-            f"{part.name}.on_logits({activation!r})", arguments, dict(part._defaults), options, text, part.reference
+            f"{name}.on_logits({activation!r})", arguments, dict(part._defaults), options, text, part.reference
         )
 
     @cached_property
@@ -222,18 +232,25 @@ class OnLogits(Composed):
         return self.part._axis
 
     @cached_property
+    def _symbols(self):
+        return (sympy.Symbol("z", real=True),), self.part._symbols[1]
+
+    @cached_property
     def _activated(self):
-        z = sympy.Symbol("z", real=True)
+        (z,) = self._symbols[0]
         return z, words.sigmoid(z) if self.activation == "sigmoid" else words.softmax(z)
 
     @cached_property
     def formula(self):
-        return self.part.formula.subs(self.part._form({}).prediction, self._activated[1])
+        return self._of_activated(self.part.formula)
+
+    def _of_activated(self, expression):
+        return expression.subs(*self.part._symbols[0], self._activated[1])
 
     @property
     def gradient(self):
         z, p = self._activated
-        slope = self.part.gradient.subs(self.part._form({}).prediction, p)
+        slope = self._of_activated(self.part.gradient)
         if self.activation == "sigmoid":
             return slope * p.diff(z)
         return p * (slope - words.across(p * slope))

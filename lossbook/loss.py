@@ -193,6 +193,12 @@ class Loss(Arguments, Documented):
         needed = self._form(flags).hard_when_zero
         return needed is not None and {symbol.name for symbol in needed} <= zero
 
+    @property
+    def _symbols(self):
+        """(those of the prediction, those of the target) in the formula."""
+        form = self._form({})
+        return form.predictions, form.arrays[len(form.predictions) :]
+
     @cached_property
     def shape(self):
         """What one value is of: "pointwise" an element, "rows" a row of classes, "overlap" an image, "boxes" a box."""
@@ -218,7 +224,7 @@ class Loss(Arguments, Documented):
     @property
     def gradient(self):
         """The slope of the formula along the prediction (of one element, pixel or class; of each corner), in words."""
-        return slopes(self.formula, self._form({}).predictions)
+        return slopes(self.formula, self._symbols[0])
 
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""

@@ -498,7 +498,7 @@ class across(sympy.Function):
         return across(self.args[0].diff(symbol))
 
     def _latex(self, printer, exp=None):
-        text = rf"\sum_{{k=1}}^{{C}} {printer.parenthesize(self.args[0], 45)}"
+        text = rf"\sum_{{k}} {printer.parenthesize(self.args[0], 45)}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 

@@ -229,6 +229,34 @@ def test_on_logits_is_a_loss():
     assert sympy.simplify(p.gradient - sympy.diff(p.formula, z)) == 0
 
 
+def test_losses_on_logits_add_to_losses_of_logits(maps):
+    """Formula, gradient, LaTeX, source and name of a sum of both, and of a sum that is put on logits as a whole."""
+    _, y, z = maps
+    both = 0.5 * segmentation.dice.on_logits("softmax") + 0.5 * segmentation.cross_entropy_with_logits
+    of_sum = MIXED.on_logits("softmax")
+    assert both(z, y) == pytest.approx(
+        (segmentation.dice.on_logits("softmax")(z, y) + segmentation.cross_entropy_with_logits(z, y)) / 2, rel=1e-15
+    )
+    assert of_sum.name == f"({MIXED.name}).on_logits('softmax')"
+    for loss in (both, of_sum):
+        assert {symbol.name for symbol in loss.formula.free_symbols} >= {"z", "y", "smooth"}
+        assert "p" not in {symbol.name for symbol in (loss.formula + loss.gradient).free_symbols}
+        assert "softmax" in str(loss.gradient)
+        assert loss.latex in loss._repr_markdown_()
+
+
+def test_a_mask_of_one_channel_has_overlap_and_cross_entropy():
+    """A distribution over classes and labels of elements are the same array here; class indices are refused."""
+    z = np.random.default_rng(0).normal(size=(2, 1, 4, 5))
+    y = (z + 1 > 0).astype(float)
+    dice = segmentation.dice.on_logits("sigmoid")
+    value, gradient = (dice + binary.cross_entropy_with_logits).value_and_grad(z, y)
+    assert value == pytest.approx(dice(z, y) + binary.cross_entropy_with_logits(z, y), rel=1e-15)
+    np.testing.assert_allclose(gradient, dice.grad(z, y) + binary.cross_entropy_with_logits.grad(z, y), rtol=1e-13)
+    with pytest.raises(ShapeError, match=r"binary.cross_entropy_with_logits: y must have shape \(2, 1, 4, 5\)"):
+        (dice + binary.cross_entropy_with_logits)(z, np.zeros((2, 4, 5), int))
+
+
 def test_what_cannot_be_on_logits(maps):
     """Losses that are not of probabilities, softmax without classes, unknown activations, bad arrays."""
     _, y, z = maps

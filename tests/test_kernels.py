@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import LOSSES
+from cases import LOSSES, shown
 
 import lossbook
 from lossbook import kernels, regression
@@ -249,9 +249,7 @@ def test_a_cache_that_vanishes_is_made_again(cache):
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 def test_the_file_is_the_source(cache, loss):
     """On disk stands what `source` shows, to the letter, for NumPy and for Numba in both types."""
-    x = np.ones((2, 3))
-    arrays = [x, np.array([0, 1])] if loss.shape == "rows" else [x, x][: len(loss._arrays)]
-    loss(*arrays)
+    loss(*shown(loss))
     plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
     for real in (np.float32, np.float64):
         numba_backend.load(plan, real, plan.hard)

@@ -65,9 +65,10 @@ def formula(latex: str, page: str) -> nodes.math_block:
 
 
 def signature_of(value: Any) -> str:
-    """As help() shows it, without the annotations that an implementation may carry."""
+    """As help() shows it; a class that is a default by its name, as one would type it."""
     try:
-        return str(getattr(value, "signature", None) or inspect.signature(value))
+        text = str(getattr(value, "signature", None) or inspect.signature(value))
+        return re.sub(r"<class '([\w.]+)'>", r"\1", text)
     except (TypeError, ValueError):
         return ""
 

@@ -2,6 +2,8 @@
 
 import sympy
 
+from lossbook import words
+
 
 class Spelling:
     """Prints an expression as kernel text. `real` wraps a literal, `word` names a function of the backend."""
@@ -12,7 +14,8 @@ class Spelling:
 
     def call(self, name, *texts):
         if name not in self.known:
-            raise TypeError(f"the function {name} has no spelling here; the words are {', '.join(sorted(self.known))}")
+            known = ", ".join(sorted({*self.known} & {*words.__all__}))
+            raise TypeError(f"the function {name} has no spelling here; the words are {known}")
         self.used.add(name)
         return f"{self.word(name)}({', '.join(texts)})"
 
