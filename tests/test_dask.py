@@ -283,6 +283,18 @@ def test_weights_of_zero_leave_nothing_to_average():
         assert loss(*arrays, weight=weight, reduction="sum").compute() == 0
 
 
+def test_a_block_whose_labels_weigh_nothing_keeps_its_slopes():
+    """Only a mean has nothing to average: a class of weight 0 is absent, but the others still are in their rows."""
+    loss = multiclass.kullback_leibler
+    p, y, weight = np.full((4, 2), 0.5), np.eye(2)[[0, 0, 1, 1]], np.array([1.0, 0.0])
+    chunked = [da.from_array(array, chunks=(2, 2)) for array in (p, y)]
+    for reduction in REDUCTIONS:
+        wanted = loss.grad(p, y, class_weight=weight, reduction=reduction)
+        assert np.all(wanted[2:, 0] > 0)
+        for gradient in (loss.grad, lambda *given, **keywords: loss.value_and_grad(*given, **keywords)[1]):
+            assert_near(gradient(*chunked, class_weight=weight, reduction=reduction).compute(), wanted)
+
+
 # --- streams of batches, in NumPy ------------------------------------------------------------------------------------
 
 

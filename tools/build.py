@@ -16,7 +16,10 @@ from execute import own_profile
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 MADE_FROM = ROOT / "_build" / "made_from"
-SOURCES = ["_config.yml", "_toc.yml", "requirements.txt", "book", "lossbook", "tools/build.py", "vendor"]
+SOURCES = [
+    "_config.yml", "_toc.yml", "requirements.txt", "benchmarks/results.json", "book", "lossbook", "tests/data",
+    "tools/build.py", "vendor",
+]  # fmt: skip
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
 COMMAND = [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
 
