@@ -12,11 +12,13 @@ import numpy as np
 
 from lossbook import kernels
 from lossbook.backends import host
+from lossbook.backends.numpy_words import chosen
 from lossbook.backends.spelling import Spelling, literal
 from lossbook.words import SPELLED
 
 xp = np
-BLOCK = 1 << 15  # elements per block
+BLOCK = 1 << 17  # elements per block: smaller ones leave the threads waiting for each other between NumPy's functions
+NARROW = 128  # up to so many classes, rows are turned into columns: NumPy's innermost loops should be long
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 
 
@@ -130,8 +132,8 @@ def _broken(plan, blocks, live):
 
 
 def _is_finite(*arrays):
-    """Whether the sum of each array is finite, which costs less than to look at its elements."""
-    return all(array is None or np.isfinite(np.add.reduce(array)) for array in arrays)
+    """Whether all elements are finite."""
+    return all(array is None or np.all(np.isfinite(array)) for array in arrays)
 
 
 def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, sums, first, last):
@@ -164,16 +166,18 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             if not _is_finite(*terms, gradient):  # rarely: then products are made with care for 0*infinity
                 terms, gradient = module.element(*inputs)
             if w is not None:
-                terms = [np.where(live, term * w, 0) for term in terms]
+                terms = [chosen(live, term * w) for term in terms]
                 broken += np.count_nonzero(~((w >= 0) & (w < np.inf)))
             for column, term in enumerate(terms):
                 sums[block, column] = np.add.reduce(term.astype(np.float64))
             if values is not None:
                 values[item, channel, part] = terms[0]
             if d_z is not None:
-                if plan.finish is None:
-                    gradient = gradient * slopes[item, channel, 0]
-                d_z[item, channel, part] = gradient if w is None else np.where(live, gradient * w, 0)
+                scale = slopes[item, channel, 0] if plan.finish is None else z.dtype.type(1)
+                if w is None:
+                    np.multiply(gradient, scale, out=d_z[item, channel, part])
+                else:
+                    d_z[item, channel, part] = chosen(live, gradient * scale * w)
             sums[block, -1] = broken + _broken(plan, blocks, live)
 
 
@@ -186,6 +190,8 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
             if inner == 1:
                 item, part = slice(block * size, (block + 1) * size), slice(None)
                 rows, target = z[item, :, 0].T, y[item, ..., 0].T
+                if classes <= NARROW:
+                    rows, target = np.ascontiguousarray(rows), np.ascontiguousarray(target)
                 w = None if weight is None else weight[item, 0]
             else:
                 item, start = divmod(block, per_item)
@@ -208,8 +214,8 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 d, value, row_weight = _box_block(module, rows, target, parameters, d_z is not None)
             else:
                 d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
-            row_weight = np.where(live, row_weight * w, 0)
-            value = np.where(live, value * w, 0)
+            row_weight = chosen(live, row_weight * w)
+            value = chosen(live, value * w)
             sums[block] = np.sum(value, dtype=np.float64), np.sum(row_weight, dtype=np.float64), broken
             if values is not None:
                 if inner == 1:
@@ -217,7 +223,9 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 else:
                     values[item, part] = value
             if d is not None:
-                d = np.where(live, d * (w * z.dtype.type(scale)), 0)
+                d *= w * z.dtype.type(scale)
+                if not np.all(live):
+                    d = chosen(live, d)
                 if inner == 1:
                     d_z[item, :, 0] = d.T
                 else:
@@ -248,11 +256,12 @@ def _row_block(plan, module, z, y, class_weight, parameters, backward):
             if rivals is None:
                 d = np.zeros_like(z)
             else:
-                d = rivals.odds * np.where(rest == 0, 0, -slope / rest)
+                d = rivals.odds * chosen(rest != 0, -slope / rest)
                 if not rivals.own_counts:
                     d[y, row] = 0
             d[y, row] += slope
-            d *= row_weight
+            if class_weight is not None:
+                d *= row_weight
         return d, value * row_weight, row_weight
     spread = (np.arange(classes)[:, None] == y).astype(z.dtype) if y.dtype.kind in "iu" else y
     u, rest = (z, None) if rivals is None else rivals.of(z, ...)
@@ -261,18 +270,18 @@ def _row_block(plan, module, z, y, class_weight, parameters, backward):
     if class_weight is not None:
         each = class_weight[:, None]
         row_weight = np.sum(spread * each, axis=0)
-        value = np.where(each == 0, 0, value * each)
+        value = chosen(each != 0, value * each)
         slope = slope * each if backward else None
     if not backward or rivals is None:
         return slope, _across(value), row_weight
     slope = np.broadcast_to(slope, z.shape)
-    pull = np.where(rest == 0, 0, slope / rest)
+    pull = chosen(rest != 0, slope / rest)
     is_top = rivals.is_top
-    of_rest, of_top = np.where(is_top, 0, pull).sum(axis=0), np.where(is_top, pull, 0).sum(axis=0)
+    of_rest, of_top = chosen(~is_top, pull).sum(axis=0), chosen(is_top, pull).sum(axis=0)
     if rivals.own_counts:
         taken = of_rest + of_top
     else:
-        taken = np.where(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+        taken = chosen(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
     return slope - rivals.odds * taken, _across(value), row_weight
 
 
@@ -292,14 +301,14 @@ class _Margin:
         self.top = np.fmax.reduce(z, axis=0)
         self.is_top = z == self.top
         self.ties = self.is_top.sum(axis=0)
-        self.odds = np.exp(np.where(self.is_top, 0, z - self.top))  # with the limit for infinite logits
-        self.others = np.sum(np.where(self.is_top, 0, self.odds), axis=0, dtype=np.float64)  # without the largest
+        self.odds = np.exp(chosen(~self.is_top, z - self.top))  # with the limit for infinite logits
+        self.others = np.sum(chosen(~self.is_top, self.odds), axis=0, dtype=np.float64)  # without the largest
 
     def of(self, z, at):
         """(u, sum of the rivals' odds) of the classes at an index."""
         mine = self.is_top[at]
-        rest = np.where(mine, self.others + (self.ties - 1), self.others + (self.ties - self.odds[at])).astype(z.dtype)
-        return np.where(mine, 0, z[at] - self.top) - np.log(rest), rest
+        rest = chosen(mine, self.others + (self.ties - 1), self.others + (self.ties - self.odds[at])).astype(z.dtype)
+        return chosen(~mine, z[at] - self.top) - np.log(rest), rest
 
 
 class _Lead:
@@ -314,7 +323,7 @@ class _Lead:
         self.odds = np.where(self.top == self.top, self.is_top, self.top)  # NaN stays NaN
 
     def of(self, z, at):
-        return np.where(self.is_top[at], 0, z[at] - self.top), self.ties
+        return chosen(~self.is_top[at], z[at] - self.top), self.ties
 
 
 RIVALS = {"margin": _Margin, "lead": _Lead}

@@ -18,13 +18,37 @@ __all__ = [
 ]  # fmt: skip
 
 
-def log1p_of_fraction(e):
-    """log(1 + e) for 0 <= e <= 1: log(u) + (e - (u - 1))/u for the rounded u = 1 + e."""
-    u = 1 + e
+BITS = {np.dtype(np.float16): np.int16, np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+
+# 2*(atanh(s) - s)/s**3 as a minimax polynomial in s*s on [0, 1/9], lowest power first.
+ATANH = {
+    np.dtype(np.float32): (0.6666654, 0.40015072, 0.28099933, 0.27560785),
+    np.dtype(np.float64): (
+        0.6666666666666657, 0.4000000000006041, 0.2857142855981709, 0.2222222324446307, 0.1818176881203037,
+        0.15386043966881116, 0.13307564746661968, 0.1205534526444843, 0.08555963468560909, 0.16628792296465977,
+    ),
+}  # fmt: skip
+
+
+def chosen(condition, a, b=0):
+    """np.where(condition, a, b), by bits: np.where branches at each element, which is slow where branches alternate."""
+    real = np.result_type(a, b)
+    bits = BITS[real]
+    mask = -np.asarray(condition).astype(bits)
+    a = np.asarray(a, real).view(bits)
+    if np.ndim(b) == 0 and b == 0:
+        return (mask & a).view(real)
+    b = np.asarray(b, real).view(bits)
+    return (((a ^ b) & mask) ^ b).view(real)
+
+
+def near_log1p(t):
+    """log(1 + t) for -1/2 <= t <= 1: log(u) + (t - (u - 1))/u for the rounded u = 1 + t."""
+    u = 1 + t
     lost = u - 1
-    np.subtract(e, lost, out=lost)
+    lost = np.subtract(t, lost, out=lost)
     lost /= u
-    np.log(u, out=u)
+    u = np.log(u, out=u)
     u += lost
     return u
 
@@ -43,27 +67,23 @@ class Logistic:
     def tail(self):
         """softplus(-abs(z))."""
         if self._tail is None:
-            self._tail = log1p_of_fraction(self.decay)
+            self._tail = near_log1p(self.decay)
         return self._tail
 
     @property
     def sides(self):
-        """sigmoid(z) and sigmoid(-z): one is 1/(1 + decay), the other decay/(1 + decay).
-
-        The smaller is exact on its side; the larger is reached from it by adding the gap, which costs half an ulp
-        and is far quicker than selecting.
-        """
+        """sigmoid(z) and sigmoid(-z): one is 1/(1 + decay), the other decay/(1 + decay), by the sign bit of z."""
         if self._sides is None:
-            gap = 1 + self.decay
-            np.divide(1, gap, out=gap)
-            smaller_one = gap * self.decay
-            gap -= smaller_one
-            upward = np.greater_equal(self.z, 0).astype(gap.dtype)
-            upward *= gap
-            gap -= upward
-            upward += smaller_one
-            gap += smaller_one
-            self._sides = upward, gap
+            upward = 1 + self.decay
+            np.divide(1, upward, out=upward)
+            downward = upward * self.decay
+            bits = BITS[self.z.dtype]
+            swap = self.z.view(bits) >> 8 * self.z.itemsize - 1  # all bits set where z is negative
+            upward, downward = upward.view(bits), downward.view(bits)
+            swap &= upward ^ downward
+            upward ^= swap
+            downward ^= swap
+            self._sides = upward.view(self.z.dtype), downward.view(self.z.dtype)
         return self._sides
 
     def softplus(self, side):
@@ -102,30 +122,32 @@ def sigmoid_power(x, k):
 
 def log_cosh(x):
     far = np.absolute(x)
-    near = np.minimum(far, 1)
-    small = log1p(2 * square(np.sinh(near / 2)))
-    return np.where(far <= 1, small, far - np.log(far.dtype.type(2)) + log1p(exp(-2 * far)))
+    small = far <= 1
+    # log1p(cosh(x) - 1) for small x, else far - log(2) + log1p(exp(-2*far)).
+    rest = chosen(small, 2 * square(np.sinh(np.minimum(far, 1) / 2)), exp(-2 * far))
+    return chosen(~small, far - far.dtype.type(np.log(2))) + near_log1p(rest)
 
 
 def _sides(x, d):
-    """(large, ratio, root) of a right triangle with legs x and d: the hypotenuse is the longer leg times root."""
+    """Each leg of a right triangle, x and d, and its hypotenuse, over the longer leg."""
     size = np.absolute(x)
-    large = size >= d
     ratio = np.minimum(size, d) / np.maximum(size, d)
-    return large, ratio, sqrt(1 + square(ratio))
+    return np.maximum(ratio, size >= d), np.maximum(ratio, size < d), sqrt(1 + square(ratio))
 
 
 def excess(x, d):
-    large, ratio, root = _sides(x, d)
-    return np.absolute(x) * (np.where(large, 1, ratio) / (np.where(large, ratio, 1) + root))
+    across, along, root = _sides(x, d)
+    return np.absolute(x) * (across / (along + root))
 
 
 def slant(x, d):
-    large, ratio, root = _sides(x, d)
-    return np.copysign(np.where(large, 1, ratio) / root, x)
+    across, _, root = _sides(x, d)
+    return np.copysign(across / root, x)
 
 
 def power(b, k):
+    if k == 2:
+        return np.square(b)
     return np.power(b, k)
 
 
@@ -133,7 +155,7 @@ def power_slope(b, k):
     if k == 0:
         return np.zeros_like(b)
     if k >= 1:
-        return k * np.power(b, k - 1)
+        return k * power(b, k - 1)
     return np.where(b == 0, 0, k * np.power(np.maximum(b, np.finfo(b.dtype).tiny), k - 1))
 
 
@@ -144,15 +166,19 @@ def weighted(w, x):
 
 def quotient(a, b):
     """a/b, and 0 where both are 0."""
-    return a / np.where(np.equal(a, 0) & np.equal(b, 0), 1, b)
+    empty = np.equal(b, 0)
+    return a / (np.where(empty & np.equal(a, 0), 1, b) if np.any(empty) else b)
 
 
 def reciprocal(b):
-    return np.where(np.equal(b, 0), 0, 1 / b)
+    empty = np.equal(b, 0)
+    return np.where(empty, 0, 1 / b) if np.any(empty) else 1 / b
 
 
 def share(a, b):
-    return np.where(np.equal(a + b, 0), 0, a / (a + b))
+    whole = a + b
+    empty = np.equal(whole, 0)
+    return np.where(empty, 0, a / whole) if np.any(empty) else a / whole
 
 
 def below(a, b):
@@ -164,43 +190,56 @@ def mixture(p, q, a):
 
 
 def log_ratio(p, q, d):
-    near = magnitude(d) <= q / 2
-    t = np.where(near, weighted(d, 1 / q), 0)
-    result = log1p(t)
-    far = np.flatnonzero(~near)
-    if far.size:
-        np.put(result, far, _far_log_ratio(*(np.take(np.broadcast_to(a, t.shape), far) for a in (p, q))))
-    return result
-
-
-def _far_log_ratio(p, q):
-    """log(p/q) where the ratio is not near 1: two large logarithms would cancel, where the quotient does not."""
-    result = p / q
-    unusual = np.flatnonzero(~((result >= np.finfo(p.dtype).tiny) & (result < np.inf)))
-    np.log(result, out=result)
-    if unusual.size:
-        result[unusual] = log(p[unusual]) - log(q[unusual])
+    ratio = p / q
+    usual = _is_usual(ratio)
+    # Where p is not near q, no digits of d are needed; two large logarithms would cancel, but not their quotient.
+    result = chosen(magnitude(d) <= q / 2, near_log1p(d / q), log(ratio))
+    if not np.all(usual):
+        odd = _is_odd(usual, p, q)
+        result = np.where(odd, _odd_log_ratio(p, q), result)
     return result
 
 
 def relative_entropy(p, q, d):
-    p, q, d = np.broadcast_arrays(p, q, d)
-    t = np.where(d == 0, 0, d / q)
+    t = d / q
+    ratio = p / q
+    usual = _is_usual(ratio)
     near = (t >= -0.5) & (t <= 1)
-    far = np.flatnonzero(~near)
-    np.copyto(t, 0, where=~near)
+    if not np.all(usual):
+        odd = _is_odd(usual, p, q)
+        ratio = np.maximum(ratio, np.finfo(ratio.dtype).tiny)  # so that p = 0 gives 0*log(ratio) = 0
+    far_value = np.log(ratio)
+    far_value *= p
+    far_value -= d
+    # For p near q: d*s + p*(2*atanh(s) - 2*s), where p*log(p/q) = 2*p*atanh(s) and 2*p*s - d = d*s for s = t/(2 + t).
     s = t / (2 + t)
     u = s * s
-    series = np.zeros_like(u)
-    for k in range(37 if p.dtype == np.float64 else 17, 1, -2):  # 1/3 + u/5 + u**2/7 + ..., u at most 1/9
+    *coefficients, highest = map(u.dtype.type, ATANH[u.dtype])
+    series = highest * u
+    for coefficient in coefficients[:0:-1]:
+        series += coefficient
         series *= u
-        series += p.dtype.type(1 / k)
+    series += coefficients[0]
     series *= u
-    series *= 2 * (1 + t)
-    series += t
+    series *= p
+    series += d
     series *= s
-    series *= q
-    if far.size:
-        p, q, d = (np.take(a, far) for a in (p, q, d))
-        np.put(series, far, weighted(p, _far_log_ratio(p, q)) - d)
-    return series
+    result = chosen(near, series, far_value)
+    if not np.all(usual):
+        result = np.where(odd, weighted(p, _odd_log_ratio(p, q)) - d, result)
+    return result
+
+
+def _is_usual(ratio):
+    """Where a rounded quotient will do for its logarithm: where it did not overflow, underflow or come from 0/0."""
+    return (ratio >= np.finfo(ratio.dtype).tiny) & (ratio < np.inf)
+
+
+def _is_odd(usual, p, q):
+    """Where an unusual quotient is not simply one of a zero and a positive number."""
+    return ~usual & (np.equal(p, 0) == np.equal(q, 0))
+
+
+def _odd_log_ratio(p, q):
+    """log(p) - log(q), and 0 where both are 0."""
+    return np.where(np.equal(p, 0) & np.equal(q, 0), 0, log(p) - log(q))
