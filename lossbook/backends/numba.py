@@ -24,7 +24,7 @@ from lossbook.words import SPELLED
 
 xp = np
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
-WIDE = 256  # from this many classes on, a contiguous row is vectorized along itself
+WIDE = 32  # from this many classes on, a contiguous row is vectorized along itself
 
 HEAD = Template('''\
 """$name on Numba, $real. Written by lossbook from the formula: change that, not this file."""
@@ -130,8 +130,9 @@ $scratch    w, value = np.empty(size, real), np.empty(size, real)
                     odds[k, b] = predictions[item + b, k, 0]
         else:
             for k in range(classes):
+                logits = predictions[item, k, start : start + n]
                 for b in range(n):
-                    odds[k, b] = predictions[item, k, start + b]
+                    odds[k, b] = logits[b]
         first_row = item * inner + start
         if weight is not None:
             weight_here = weight.reshape(-1)[first_row : first_row + n]
@@ -213,22 +214,22 @@ $label$body        for b in range(n):
 """)
 
 HARD_ENTRIES = Template("""\
-$check        # the labeled class
+        # the labeled class
         if inner == 1:
-            for b in range(n):
+$check_1            for b in range(n):
                 own[b] = predictions[item + b, label[b], 0]
         else:
-            for b in range(n):
-                own[b] = predictions[item, label[b], start + b]
-        if class_weight is not None:
+            for k in range(classes):
+                entries, this = predictions[item, k, start : start + n], np.uint32(k)
+                for b in range(n):
+                    $name, other = entries[b], own[b]
+                    own[b] = $name if label[b] == this else other
+$check_k        if class_weight is not None:
             for b in range(n):
                 w[b] *= class_weight[label[b]]
         for b in range(n):
             total_weight += w[b]
-        for b in range(n):
-            value_b, slope_b = element($call)
-            value[b] = weighted(w[b], value_b)
-            own[b] = weighted(w[b], slope_b * scale)
+        side_by_side(own[:n], w[:n], $passed scale, value[:n])
         if gradient is not None:
             if inner == 1:
                 for b in range(n):
@@ -237,22 +238,27 @@ $check        # the labeled class
                     gradient[item + b, label[b], 0] = own[b]
             else:
                 for k in range(classes):
+                    slopes, this = gradient[item, k, start : start + n], np.uint32(k)
                     for b in range(n):
-                        gradient[item, k, start + b] = real(0)
-                for b in range(n):
-                    gradient[item, label[b], start + b] = own[b]
+                        left = own[b]
+                        slopes[b] = left if label[b] == this else real(0)
 """)
 CHECK_ENTRIES = Template("""\
-        if inner == 1:
             for b in range(n):
                 for k in range(classes):
                     $name = predictions[item + b, k, 0]
                     $check
-        else:
-            for k in range(classes):
-                for b in range(n):
-                    $name = predictions[item, k, start + b]
-                    $check
+""")
+# The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope.
+ENTRIES_SIDE_BY_SIDE = Template("""\
+def side_by_side(own, w, $passed scale, value):
+    for b in range(own.size):
+        value_b, slope_b = element($call)
+        value[b] = weighted(w[b], value_b)
+        own[b] = weighted(w[b], slope_b * scale)
+
+
+$loops
 """)
 
 SOFT_ENTRIES = Template("""\
@@ -317,7 +323,7 @@ RIVALS = {
             for k in range(some, min(some + 16, classes)):
                 for b in range(n):
                     largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
-                    e = exp(real(0) if largest else odds[k, b] - top[b])
+                    e = exp(-magnitude(real(0) if largest else odds[k, b] - top[b]))
                     one = real(1) if largest else real(0)
                     odds[k, b] = e
                     ties[b] += one
@@ -383,7 +389,12 @@ HARD_BODY = Template("""\
                 own[b], rest[b] = predictions[item + b, label[b], 0], odds[label[b], b]
         else:
             for b in range(n):
-                own[b], rest[b] = predictions[item, label[b], start + b], odds[label[b], b]
+                rest[b] = odds[label[b], b]
+            for k in range(classes):
+                logits, this = predictions[item, k, start : start + n], np.uint32(k)
+                for b in range(n):
+                    z, other = logits[b], own[b]
+                    own[b] = z if label[b] == this else other
         if class_weight is not None:
             for b in range(n):
                 w[b] *= class_weight[label[b]]
@@ -393,23 +404,33 @@ HARD_BODY = Template("""\
             largest = own[b] == top[b]
             own[b] = real(0) if largest else own[b] - top[b]
             rest[b] = $rest
-        for b in range(n):
-            value_b, slope_b = element($call)
-            value[b] = weighted(w[b], value_b)
-            slope[b] = weighted(w[b], slope_b * scale)
-            pull[b] = -pull_of(slope[b], rest[b])
+        side_by_side(own[:n], rest[:n], w[:n], $passed scale, value[:n])
         if gradient is not None:
             if inner == 1:
                 for b in range(n):
                     for k in range(classes):
-                        gradient[item + b, k, 0] = weighted(pull[b], odds[k, b])
-                    gradient[item + b, label[b], 0] $set slope[b]
+                        gradient[item + b, k, 0] = weighted(rest[b], odds[k, b])
+                    gradient[item + b, label[b], 0] $set own[b]
             else:
                 for k in range(classes):
+                    slopes, this = gradient[item, k, start : start + n], np.uint32(k)
                     for b in range(n):
-                        gradient[item, k, start + b] = weighted(pull[b], odds[k, b])
-                for b in range(n):
-                    gradient[item, label[b], start + b] $set slope[b]
+                        pulled, left = weighted(rest[b], odds[k, b]), own[b]
+                        slopes[b] = $slope
+""")
+
+# The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope of the class's logit,
+# and rest what its rivals take from it for each unit of their odds.
+SIDE_BY_SIDE = Template("""\
+def side_by_side(own, rest, w, $passed scale, value):
+    for b in range(own.size):
+        value_b, slope_b = element($call)
+        value[b] = weighted(w[b], value_b)
+        own[b] = weighted(w[b], slope_b * scale)
+        rest[b] = -pull_of(own[b], rest[b])
+
+
+$loops
 """)
 
 SOFT_BODY = Template("""\
@@ -441,67 +462,84 @@ $left                    left = weighted(w[b], left * scale)
                         gradient[item, k, start + b] = left
 """)
 
-# One long row at a time, vectorized along its classes.
+# Long rows, vectorized along their classes.
 WIDE_ROWS = Template("""\
 
 
-# The same for contiguous rows of many classes, one row at a time, vectorized along the classes.
+# The same for contiguous rows of many classes, vectorized along the classes.
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 def wide(
     predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
 ):
 $unpack    outer, classes, _ = predictions.shape
-    logits, odds, tops = predictions.reshape(outer, classes), np.empty(classes, real), np.empty(64, real)
+    logits, tops = predictions.reshape(outer, classes), np.empty(32, real)
+    odds = np.empty((size, classes), real)  # exp(logit - largest logit)
+    w, value, own, rest = np.empty(size, real), np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    label = np.empty(size, np.uint32)
     for block in range(first, last):
-        row = logits[block]
-        tops[:] = -real(np.inf)
-        for some in range(0, classes - 63, 64):  # sixty-four maxima side by side, since one would be found in turn
-            for lane in range(64):
-                tops[lane] = row[some + lane] if row[some + lane] > tops[lane] else tops[lane]
-        for k in range(classes - classes % 64, classes):
-            tops[0] = row[k] if row[k] > tops[0] else tops[0]
-        top = tops[0]
-        for lane in range(64):
-            top = tops[lane] if tops[lane] > top else top
-        ties, others = 0.0, 0.0
-        for some in range(0, classes, 256):  # some odds at a time, then in float64
-            part, tied = real(0), real(0)
-            for k in range(some, min(some + 256, classes)):
-                largest = row[k] == top  # so that infinite logits give their limit, and NaN stays NaN
-                e = exp(real(0) if largest else row[k] - top)
-                one = real(1) if largest else real(0)
-                odds[k] = e
-                tied += one
-                part += real(0) if largest else e
-            others += part
-            ties += tied
-        w, broken = real(1), real(0)
-        if weight is not None:
-            w = weight[block, 0]
-            broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
-        label = targets[block, 0]
-        if ignore is not None:
-            w = real(0) if label == ignore else w
-        if label < 0 or label >= classes:
-            broken += real(0) if w == real(0) else real(1)
-            w, label = real(0), 0
-        if class_weight is not None:
-            w *= class_weight[label]
-        largest = row[label] == top
-        rest = rest_of_row(others, real(ties), odds[label], largest)
-        u = (real(0) if largest else row[label] - top) - log(rest)
-        value, slope = element($call)
-        value, slope = weighted(w, value), weighted(w, slope * scale)
+        first_row = block * size
+        n = min(size, outer - first_row)
+        broken, total, total_weight = real(0), 0.0, 0.0
+        for b in range(n):
+            row, odds_here = logits[first_row + b], odds[b]
+            for lane in range(32):
+                tops[lane] = -real(np.inf)
+            for some in range(0, classes - 31, 32):  # thirty-two maxima side by side, since one would be found in turn
+                logits_here = row[some : some + 32]
+                for lane in range(32):
+                    tops[lane] = logits_here[lane] if logits_here[lane] > tops[lane] else tops[lane]
+            for k in range(classes - classes % 32, classes):
+                tops[0] = row[k] if row[k] > tops[0] else tops[0]
+            for lane in range(16):
+                tops[lane] = tops[lane + 16] if tops[lane + 16] > tops[lane] else tops[lane]
+            for lane in range(8):
+                tops[lane] = tops[lane + 8] if tops[lane + 8] > tops[lane] else tops[lane]
+            top = tops[0]
+            for lane in range(8):
+                top = tops[lane] if tops[lane] > top else top
+            ties, others = 0.0, 0.0
+            for some in range(0, classes, 256):  # some odds at a time, then in float64
+                part, tied, stop = real(0), real(0), min(some + 256, classes)
+                logits_here, odds_there = row[some:stop], odds_here[some:stop]
+                for k in range(stop - some):
+                    largest = logits_here[k] == top  # so that infinite logits give their limit, and NaN stays NaN
+                    e = exp(-magnitude(real(np.inf) if largest else logits_here[k] - top))
+                    odds_there[k] = real(1) if largest else e
+                    tied += real(largest)
+                    part += e
+                others += part
+                ties += tied
+            w_b = real(1)
+            if weight is not None:
+                w_b = weight[first_row + b, 0]
+                broken += real(0) if (w_b >= real(0)) & (w_b < real(np.inf)) else real(1)
+            k = targets[first_row + b, 0]
+            if ignore is not None:
+                w_b = real(0) if k == ignore else w_b
+            if k < 0 or k >= classes:
+                broken += real(0) if w_b == real(0) else real(1)
+                w_b, k = real(0), 0
+            if class_weight is not None:
+                w_b *= class_weight[k]
+            largest = row[k] == top
+            own[b] = real(0) if largest else row[k] - top
+            rest[b] = rest_of_row(others, real(ties), odds_here[k], largest)
+            w[b], label[b] = w_b, k
+            total_weight += w_b
+        side_by_side(own[:n], rest[:n], w[:n], $passed scale, value[:n])
+        for b in range(n):
+            total += value[b]
         if values.size > 0:
-            values[block, 0] = value
+            values.reshape(-1)[first_row : first_row + n] = value[:n]
         if gradient is not None:
-            pull = -pull_of(slope, rest)
-            gradient_row = gradient.reshape(outer, classes)[block]
-            for k in range(classes):
-                gradient_row[k] = weighted(pull, odds[k])
-            gradient_row[label] = slope
-        sums[block, 0] = value
-        sums[block, 1] = w
+            slopes_here = gradient.reshape(outer, classes)[first_row : first_row + n]
+            for b in range(n):
+                slopes, odds_here, pull = slopes_here[b], odds[b], rest[b]
+                for k in range(classes):
+                    slopes[k] = weighted(pull, odds_here[k])
+                slopes[label[b]] = own[b]
+        sums[block, 0] = total
+        sums[block, 1] = total_weight
         sums[block, 2] = broken
 """)
 
@@ -529,7 +567,7 @@ def source(plan, real=np.float32, integer=False):
     lines = [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     if rows:
-        spell.used |= {"exp", "log"} if plan.row == "margin" else set()
+        spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
         call = ", ".join(inputs).replace("C", "real(classes)") if not plan.hard else ", ".join(inputs)
         text = _rows(plan, unpack, call, y, integer)
     elif plan.shape == "boxes":
@@ -614,14 +652,19 @@ def _rows(plan, unpack, call, y, integer):
     """The loops over tiles of rows, and for labels and margins the loops over long rows."""
     if plan.row == "entry":
         return _entries(plan, unpack, call, y, integer)
-    kind, text, label = plan.row, "", ["label = np.empty(size, np.int64)"] if integer else []
+    kind, before, text = plan.row, "", ""
+    label = ["label = np.empty(size, np.uint32)  # unsigned: no index counts from the end"] if integer else []
     if plan.hard:
         scratch = ["own, rest = np.empty(size, real), np.empty(size, real)"]
-        scratch += ["slope, pull = np.empty(size, real), np.empty(size, real)"]
         u = "own[b] - log(rest[b])" if kind == "margin" else "own[b]"
         rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "margin" else "ties[b]"
-        body = HARD_BODY.substitute(call=_with_u(call, u), rest=rest, set="+=" if kind == "lead" else "=")
-        text = WIDE_ROWS.substitute(unpack=unpack, call=call) if kind == "margin" else ""
+        passed = "".join(f"{name}, " for name in plan.parameters).rstrip()
+        before = SIDE_BY_SIDE.substitute(call=_with_u(call, u), passed=passed, loops=LOOPS.rstrip())
+        
+        own = f"pulled + (left if label[b] == this else real(0))"
+        own = own if kind == "lead" else "left if label[b] == this else pulled"
+        body = HARD_BODY.substitute(rest=rest, passed=passed, set="+=" if kind == "lead" else "=", slope=own)
+        text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "margin" else ""
     else:
         scratch = ["slope = np.empty((classes, size), real)"]
         scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
@@ -633,7 +676,7 @@ def _rows(plan, unpack, call, y, integer):
             own=_indent([*OWN[kind], f"u = {U[kind]}"], 16), call=call, pulls=_indent(PULLS[kind], 16),
             left=_indent(LEFT[kind], 20),
         )  # fmt: skip
-    return ROWS.substitute(
+    return before + ROWS.substitute(
         unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch, *label], 4),
         label=LABEL if integer else "", rivals=RIVALS[kind], body=body,
     ) + text  # fmt: skip
@@ -646,12 +689,17 @@ def _with_u(call, u):
 
 def _entries(plan, unpack, call, y, integer):
     """The loops over rows whose classes do not compete."""
-    label = ["label = np.empty(size, np.int64)"] if integer else []
+    before, label = "", ["label = np.empty(size, np.uint32)  # unsigned: no index counts from the end"] if integer else []
     checks = dict(plan.checks)
     if plan.hard:
         name = plan.prediction
-        check = CHECK_ENTRIES.substitute(name=name, check=_check(name, checks[name], "w[b]")) if name in checks else ""
-        body = HARD_ENTRIES.substitute(call=_with_u(call, "own[b]"), check=check)
+        rule = [_check(name, checks[name], "w[b]")] if name in checks else []
+        passed = "".join(f"{name}, " for name in plan.parameters).rstrip()
+        before = ENTRIES_SIDE_BY_SIDE.substitute(call=_with_u(call, "own[b]"), passed=passed, loops=LOOPS.rstrip())
+        body = HARD_ENTRIES.substitute(
+            name=name, passed=passed, check_k=_indent(rule, 20),
+            check_1=CHECK_ENTRIES.substitute(name=name, check=rule[0]) if rule else "",
+        )  # fmt: skip
         scratch = ["own = np.empty(size, real)", *label]
     else:
         named = [(y if name == y else "u", d) for name, d in checks.items() if name != y or not integer]
@@ -663,7 +711,7 @@ def _entries(plan, unpack, call, y, integer):
             target_1=of_label if integer else "targets[item, k, start + b]",
         )  # fmt: skip
         scratch = ["row_weight, part = np.empty(size, real), np.empty(size, real)", *label]
-    return ENTRIES.substitute(
+    return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=LABEL if integer else "", body=body
     )  # fmt: skip
 
@@ -697,5 +745,5 @@ def run(plan, call):
     module = load(plan, call.real, call.integer)
     _, classes, inner = call.layout.three
     if plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE:
-        return host.run(host.Kernel(module.wide, 1, typed=True), plan, call)
+        return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
     return host.run(host.Kernel(module.loops, BLOCK, typed=True), plan, call)
