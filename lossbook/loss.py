@@ -27,6 +27,8 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
 
+FORMULA = "._function"  # where the function of a loss is found
+
 
 def loss(function=None, *, source="", properties=None):
     """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
@@ -57,9 +59,10 @@ class Loss(Arguments, Documented):
         self._function = function
         self.__module__, self.__qualname__, self.__name__ = (
             function.__module__,
-            function.__qualname__,
+            function.__qualname__.removesuffix(FORMULA),
             function.__name__,
         )
+        function.__qualname__ = self.__qualname__ + FORMULA  # where it stood, the loss stands
         home = function.__module__ or "__main__"
         self.name = (
             f"{home.rpartition('.')[2]}.{function.__name__}" if home.startswith("lossbook.") else function.__name__
@@ -435,10 +438,13 @@ class Loss(Arguments, Documented):
         return f"<loss {self.name}{self.signature}>"
 
     def __reduce__(self):
-        changed = _find(self.__module__, self.__qualname__)
-        if changed is self or not isinstance(changed, Loss):
+        """By address in a module. A loss of a notebook or script is its function, which cloudpickle can carry."""
+        found = _known(self._function)
+        if found is None or self.__module__ == "__main__":
+            return _declared, (self._function, self.reference, self.properties, self._defaults)
+        if found is self:
             return _find, (self.__module__, self.__qualname__)
-        return _changed, (changed, self._defaults)
+        return _changed, (found, self._defaults)
 
 
 def _exactly(default):
@@ -486,10 +492,24 @@ class Finish:
 
 
 def _changed(loss, defaults):
-    return loss.with_parameters(**defaults)
+    return loss if loss._defaults == defaults else loss.with_parameters(**defaults)
 
 
 def _find(module, name):
     """A loss by its address, so that losses pickle."""
     __import__(module)
     return attrgetter(name)(sys.modules[module])
+
+
+def _known(function):
+    """The loss of a function at its address in this process, or None."""
+    try:
+        found = _find(function.__module__, function.__qualname__.removesuffix(FORMULA))
+    except (ImportError, AttributeError):
+        return None
+    return found if isinstance(found, Loss) and found._function is function else None
+
+
+def _declared(function, reference, properties, defaults):
+    """The loss of a function: that of this process, or one declared anew where there is none."""
+    return _changed(_known(function) or Loss(function, reference, properties), defaults)

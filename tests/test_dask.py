@@ -4,6 +4,8 @@ import itertools
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import uuid
 
 import dask
@@ -588,6 +590,36 @@ def test_the_bits_do_not_depend_on_the_scheduler(loss, cluster):
         assert bits(dask.compute(*results_of(loss), scheduler="threads", num_workers=4)) == wanted
     for workers in (list(cluster.pids())[:1], None):
         assert bits(cluster.compute(*results_of(loss), workers=workers)) == wanted
+
+
+SCRIPT = """
+import dask, dask.array as da, numpy as np
+from distributed import Client, LocalCluster
+import lossbook
+from lossbook.words import log_cosh
+
+if __name__ == "__main__":
+    @lossbook.loss
+    def soft_absolute(p: lossbook.Real, y: lossbook.Outcome, *, width: lossbook.Positive = 1.0):
+        "The absolute error, rounded off within `width` of the target."
+        return width * log_cosh((p - y) / width)
+
+    p, y = np.linspace(-3, 3, 101), np.zeros(101)
+    narrow = 2 * soft_absolute.with_parameters(width=0.5) + lossbook.regression.huber
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as one, Client(one):
+        for loss in (soft_absolute, narrow):
+            got = loss.grad(da.from_array(p, chunks=20), da.from_array(y, chunks=20)).compute()
+            print(np.allclose(got, loss.grad(p, y), rtol=1e-14))
+"""
+
+
+def test_a_loss_of_a_script_reaches_the_workers(tmp_path):
+    """They cannot import it by its address; its function travels."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.stdout.split() == ["True", "True"], done.stderr
 
 
 @on_cluster

@@ -318,7 +318,7 @@ def test_nan_stays(word, real):
 @every_real
 @pytest.mark.parametrize("k", [1e-3, 0.25, 0.999])
 def test_power_slope_near_zero(real, k):
-    """For k < 1 the slope of a power is 0 at 0, and at subnormal numbers the finite one at the smallest normal number."""
+    """For k < 1 the slope of a power is 0 at 0, and at subnormal numbers that at the smallest normal number."""
     info = np.finfo(real)
     b = np.array([0, info.smallest_subnormal, info.smallest_normal / 3, info.smallest_normal], real)
     slopes = applied("power_slope", real, [b, np.full(b.size, k)])

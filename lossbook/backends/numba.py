@@ -24,7 +24,7 @@ from lossbook.words import SPELLED
 
 xp = np
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
-WIDE = 32  # from this many classes on, a contiguous row is vectorized along itself
+WIDE = 32  # from this many classes on, contiguous rows are vectorized along themselves
 
 HEAD = Template('''\
 """$name on Numba, $real. Written by lossbook from the formula: change that, not this file."""
@@ -229,7 +229,7 @@ $check_k        if class_weight is not None:
                 w[b] *= class_weight[label[b]]
         for b in range(n):
             total_weight += w[b]
-        side_by_side(own[:n], w[:n], $passed scale, value[:n])
+        side_by_side(own[:n], w[:n], ${passed}scale, value[:n])
         if gradient is not None:
             if inner == 1:
                 for b in range(n):
@@ -251,7 +251,7 @@ CHECK_ENTRIES = Template("""\
 """)
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope.
 ENTRIES_SIDE_BY_SIDE = Template("""\
-def side_by_side(own, w, $passed scale, value):
+def side_by_side(own, w, ${passed}scale, value):
     for b in range(own.size):
         value_b, slope_b = element($call)
         value[b] = weighted(w[b], value_b)
@@ -296,6 +296,7 @@ $checks_1                    value_k, slope_k = element($call)
             total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
 """)
 
+LABELS = "label = np.empty(size, np.uint32)  # unsigned, so that none could count from the end"
 # The label of each row; a row without a valid one must have no weight.
 LABEL = """\
         labels_here = targets.reshape(-1)[first_row : first_row + n]
@@ -404,7 +405,7 @@ HARD_BODY = Template("""\
             largest = own[b] == top[b]
             own[b] = real(0) if largest else own[b] - top[b]
             rest[b] = $rest
-        side_by_side(own[:n], rest[:n], w[:n], $passed scale, value[:n])
+        side_by_side(own[:n], rest[:n], w[:n], ${passed}scale, value[:n])
         if gradient is not None:
             if inner == 1:
                 for b in range(n):
@@ -422,7 +423,7 @@ HARD_BODY = Template("""\
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope of the class's logit,
 # and rest what its rivals take from it for each unit of their odds.
 SIDE_BY_SIDE = Template("""\
-def side_by_side(own, rest, w, $passed scale, value):
+def side_by_side(own, rest, w, ${passed}scale, value):
     for b in range(own.size):
         value_b, slope_b = element($call)
         value[b] = weighted(w[b], value_b)
@@ -526,7 +527,7 @@ $unpack    outer, classes, _ = predictions.shape
             rest[b] = rest_of_row(others, real(ties), odds_here[k], largest)
             w[b], label[b] = w_b, k
             total_weight += w_b
-        side_by_side(own[:n], rest[:n], w[:n], $passed scale, value[:n])
+        side_by_side(own[:n], rest[:n], w[:n], ${passed}scale, value[:n])
         for b in range(n):
             total += value[b]
         if values.size > 0:
@@ -653,17 +654,18 @@ def _rows(plan, unpack, call, y, integer):
     if plan.row == "entry":
         return _entries(plan, unpack, call, y, integer)
     kind, before, text = plan.row, "", ""
-    label = ["label = np.empty(size, np.uint32)  # unsigned: no index counts from the end"] if integer else []
+    label = [LABELS] if integer else []
     if plan.hard:
         scratch = ["own, rest = np.empty(size, real), np.empty(size, real)"]
         u = "own[b] - log(rest[b])" if kind == "margin" else "own[b]"
         rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "margin" else "ties[b]"
-        passed = "".join(f"{name}, " for name in plan.parameters).rstrip()
+        passed = "".join(f"{name}, " for name in plan.parameters)
         before = SIDE_BY_SIDE.substitute(call=_with_u(call, u), passed=passed, loops=LOOPS.rstrip())
-        
-        own = f"pulled + (left if label[b] == this else real(0))"
-        own = own if kind == "lead" else "left if label[b] == this else pulled"
-        body = HARD_BODY.substitute(rest=rest, passed=passed, set="+=" if kind == "lead" else "=", slope=own)
+        if kind == "lead":
+            to_set = {"set": "+=", "slope": "pulled + (left if label[b] == this else real(0))"}
+        else:
+            to_set = {"set": "=", "slope": "left if label[b] == this else pulled"}
+        body = HARD_BODY.substitute(rest=rest, passed=passed, **to_set)
         text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "margin" else ""
     else:
         scratch = ["slope = np.empty((classes, size), real)"]
@@ -689,12 +691,12 @@ def _with_u(call, u):
 
 def _entries(plan, unpack, call, y, integer):
     """The loops over rows whose classes do not compete."""
-    before, label = "", ["label = np.empty(size, np.uint32)  # unsigned: no index counts from the end"] if integer else []
+    before, label = "", [LABELS] if integer else []
     checks = dict(plan.checks)
     if plan.hard:
         name = plan.prediction
         rule = [_check(name, checks[name], "w[b]")] if name in checks else []
-        passed = "".join(f"{name}, " for name in plan.parameters).rstrip()
+        passed = "".join(f"{name}, " for name in plan.parameters)
         before = ENTRIES_SIDE_BY_SIDE.substitute(call=_with_u(call, "own[b]"), passed=passed, loops=LOOPS.rstrip())
         body = HARD_ENTRIES.substitute(
             name=name, passed=passed, check_k=_indent(rule, 20),

@@ -163,8 +163,11 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             outside = slopes[item, channel] if plan.finish is not None else ()
             inputs = (*blocks.values(), *parameters, *outside, d_z is not None)
             terms, gradient = module.element(*inputs, weighted=np.multiply)
+            if plan.finish is not None and d_z is not None:
+                terms = ()  # the totals are known already: the slopes come from them
             if not _is_finite(*terms, gradient):  # rarely: then products are made with care for 0*infinity
-                terms, gradient = module.element(*inputs)
+                careful, gradient = module.element(*inputs)
+                terms = careful[: len(terms)]
             if w is not None:
                 terms = [chosen(live, term * w) for term in terms]
                 broken += np.count_nonzero(~((w >= 0) & (w < np.inf)))
