@@ -146,7 +146,7 @@ def slant(x, d):
 
 
 def power(b, k):
-    if k == 2:
+    if np.ndim(k) == 0 and k == 2:
         return np.square(b)
     return np.power(b, k)
 
