@@ -17,7 +17,7 @@ from lossbook.backends.spelling import Spelling, literal
 from lossbook.words import SPELLED
 
 xp = np
-BLOCK = 1 << 17  # elements per block: smaller ones leave the threads waiting for each other between NumPy's functions
+BLOCK = 1 << 16  # elements per block: with fewer, threads wait for each other; with more, temporaries pass 16 MiB
 NARROW = 128  # up to so many classes, rows are turned into columns: NumPy's innermost loops should be long
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 
