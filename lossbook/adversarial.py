@@ -1,5 +1,7 @@
 """Losses of generative adversarial networks: what a discriminator D says of real and of made data (section 1.1)."""
 
+import numpy as np
+
 from lossbook.compose import Joined, Term
 from lossbook.domains import Logit, Probability
 from lossbook.errors import ShapeError
@@ -51,15 +53,20 @@ class Minimax(Joined):
     arguments = {"real": Probability, "fake": Probability}  # noqa: RUF012
     parts = (generator, saturating_generator)
 
-    def terms(self, arrays, weight, parameters):
+    def terms(self, arrays, weight, parameters, xp):
         weights = (None, None) if weight is None else weight
         if not isinstance(weights, tuple) or len(weights) != 2:
             raise ShapeError(f"{self.name}: weight must be a pair (of real, of fake) or None; got {weight!r}")
-        both = zip(self.parts, weights, arrays, (1.0, -1.0), strict=True)
-        return [
-            Term(part, index, None, w, sign, float(array.size if w is None else _total(w, array)))
-            for index, (part, w, array, sign) in enumerate(both)
-        ]
+        terms = []
+        for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, (1.0, -1.0), strict=True)):
+            total = float(array.size)
+            if w is not None:
+                with self._named(part, self._predictions[index]):
+                    w = part._array(w, "weight", xp)
+                # each weight enters equally often, whatever its shape; the part refuses those that do not fit
+                total = float(w.sum(dtype=np.float64)) * (array.size // w.size) if w.size else 0.0
+            terms.append(Term(part, index, None, w, sign, total))
+        return terms
 
     def combined(self, values):
         return tuple(values)
@@ -74,11 +81,6 @@ class MinimaxWithLogits(Minimax):
     __doc__ = Minimax.__doc__.replace("The mean over", "D answers in logits. The mean over", 1)
     arguments = {"real": Logit, "fake": Logit}  # noqa: RUF012
     parts = (generator_with_logits, saturating_generator_with_logits)
-
-
-def _total(weight, array):
-    """sum(w) over the elements of an array, for a number or one weight each."""
-    return weight.sum() if getattr(weight, "shape", ()) == array.shape else weight * array.size
 
 
 minimax = Minimax("adversarial.minimax", f"{PAPER}, equation 1", {"minimum": 0})

@@ -22,12 +22,17 @@ class Arguments:
 
     def _array(self, array, name, xp):
         """An array of the backend's kind; what cannot be one is refused by name."""
+        if array is None:
+            raise DomainError(f"{self.name}: {name} must be an array; got None")
         if xp is np and type(array) is not np.ndarray:
             if isinstance(array, np.ma.MaskedArray):
                 raise DomainError(
                     f"{self.name}: {name} must be a plain array; got a masked array (fill it, and pass weight=~mask)"
                 )
-            array = np.asarray(array)
+            try:
+                array = np.asarray(array)
+            except ValueError as error:  # lists of unequal lengths
+                raise ShapeError(f"{self.name}: {name} must be an array; got {array!r}") from error
         if array.dtype.kind not in "fiub":
             raise DomainError(f"{self.name}: {name} must hold real numbers; got dtype {array.dtype}")
         return array
@@ -42,8 +47,9 @@ class Arguments:
     def _lay_out(self, z, target, xp, real, axis):
         """A Call with the shapes checked."""
         layout = Layout(z.shape, None)
-        if axis is not None:
-            if not isinstance(axis, numbers.Integral) or not -z.ndim <= axis < z.ndim:
+        if self.shape != "pointwise":
+            is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
+            if not is_number or not -z.ndim <= axis < z.ndim:
                 raise ShapeError(
                     f"{self.name}: {self._arrays[0]} must have "
                     f"{'an' if self.shape == 'boxes' else 'a class'} axis {axis!r}, as in "
@@ -57,10 +63,12 @@ class Arguments:
                     f"{self.name}: {self._arrays[0]} must have {corners} numbers (x1, y1, x2, y2) along axis {axis}; "
                     f"got shape {z.shape}"
                 )
+            if z.shape[axis] == 0:
+                raise ShapeError(f"{self.name}: {self._arrays[0]} must have at least one class; got shape {z.shape}")
         call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
-        if target is None:
-            return call
         name = self._target
+        if name is None:
+            return call
         call.y = y = self._array(target, name, xp)
         if self._by_class and y.ndim == z.ndim - 1:
             check_same(self.name, name, y.shape, layout.without_classes, f"{self._arrays[0]} without its class axis")
@@ -88,7 +96,8 @@ class Arguments:
             if call.overlap:
                 return weight
             weight = weight.reshape(-1, *(1,) * (len(full) - 1))
-        if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=True)):
+        fits = weight.ndim == len(full) and all(a in (1, b) for a, b in zip(weight.shape, full, strict=True))
+        if weight.ndim and not fits:
             each = "pixel" if call.overlap else "row" if call.rows else "element"
             raise ShapeError(
                 f"{self.name}: weight must have shape {full} (one per {each}) or {full[:1]} (one per item); "
@@ -114,26 +123,39 @@ class Arguments:
     def _ignore(self, ignore, call):
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
             raise DomainError(f"{self.name}: ignore_index must be an integer or None; got {ignore!r}")
+        if not -(2**63) <= ignore < 2**63:
+            raise DomainError(f"{self.name}: ignore_index must be a 64-bit integer; got {ignore!r}")
         if not call.integer:
             raise DomainError(f"{self.name}: ignore_index is for class indices; got a distribution as {self._target}")
         return int(ignore)
 
     def _out(self, out, z, inputs, xp):
-        """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weight."""
+        """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
         if out is None:
             return xp.empty_like(z)
-        if xp is np and not isinstance(out, np.ndarray):
-            raise DomainError(f"{self.name}: out must be an array; got {type(out).__name__}")
+        if xp is np and (not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray)):
+            raise DomainError(f"{self.name}: out must be a plain array; got {type(out).__name__}")
         if out.shape != z.shape:
             raise ShapeError(f"{self.name}: out must have shape {z.shape}, as the prediction has; got {out.shape}")
         if out.dtype != z.dtype:
             raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
         if xp is np and not out.flags.writeable:
             raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
-        for position, array in enumerate(inputs):
+        if _overlaps_itself(out):
+            raise DomainError(f"{self.name}: out must have a place for each element; got strides {out.strides}")
+        for name, array in zip((*self._arrays, "weight", "class_weight"), inputs, strict=False):
             if isinstance(array, type(out)) and xp.may_share_memory(out, array):
-                name = (*self._arrays, "weight")[position]
                 raise DomainError(
                     f"{self.name}: out must not share memory with {name}, since inputs are never modified"
                 )
         return out
+
+
+def _overlaps_itself(array):
+    """Whether elements of a strided array may stand on one another."""
+    reach, axes = array.itemsize, zip(map(abs, array.strides), array.shape, strict=True)
+    for stride, length in sorted((stride, length) for stride, length in axes if length > 1):
+        if stride < reach:
+            return array.size > 0
+        reach += stride * (length - 1)
+    return False

@@ -208,15 +208,20 @@ class Call:
 
         def take(array, at):
             dtype = INDEX if array is self.y and self.integer else self.native
-            return None if array is None else np.ascontiguousarray(array[at], dtype)
+            with np.errstate(over="ignore"):  # what is too large for the working type is infinite, and checked as that
+                return None if array is None else np.ascontiguousarray(array[at], dtype)
 
         z = take(self.z, index)
         y = None if self.y is None else take(self.y, piece if self.integer else index)
         by_class = self.weight is not None and self.weight.ndim == self.z.ndim and self.overlap
-        weight = take(self.weight, index if by_class else piece)
+        at = index if by_class else piece
+        weight = take(self.weight, at)
+        if weight is not None:
+            kept = (weight.reshape(self.weight[at].shape) != 0) | (self.weight[at] == 0)
+            self._report("weight", self.weight[at], kept, at, f"must be 0 or not vanish in {self.native}")
         values = None if self.values is None else np.empty(self.values[piece].shape, self.real)
         gradient = None if self.gradient is None else np.empty(z.shape, self.real)
-        slopes = None if self.slopes is None else self.slopes[piece[0]]
+        slopes = None if self.slopes is None else self.slopes[piece[:1]]
         layout = Layout(z.shape, self.layout.axis)
         return self._arrays(layout, z, y, weight, values, gradient, slopes)
 
@@ -226,13 +231,18 @@ class Call:
             if self.values is not None:
                 self.values[piece] = arrays.values.reshape(self.values[piece].shape)
             if self.gradient is not None:
-                target = self.gradient[self.index(piece)]
+                target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
                 target[...] = arrays.gradient.reshape(target.shape)
 
     # --- the slow path: something was out of its domain ------------------------------------------------------------
 
     def explain(self):
-        """Raise the error that names the first value that breaks a rule."""
+        """Raise the error that names the first value that breaks a rule, as it is in the working type."""
+
+        def rounded(array):
+            with np.errstate(over="ignore"):
+                return array.astype(self.real, copy=False)
+
         host = self.to_host
         for piece in cut(self.piece_shape, 1 << 16):
             index = self.index(piece)
@@ -240,7 +250,8 @@ class Call:
             if self.weight is not None:
                 by_class = self.overlap and self.weight.ndim == self.z.ndim
                 weight = host(self.weight[index if by_class else piece])
-                self._report("weight", weight, (weight >= 0) & (weight < np.inf), piece, "must be >= 0 and finite")
+                good = (rounded(weight) >= 0) & (rounded(weight) < np.inf)
+                self._report("weight", weight, good, piece, "must be >= 0 and finite")
                 live = weight != 0
             if self.integer:
                 y = host(self.y[piece])
@@ -259,18 +270,15 @@ class Call:
                 value = host(array[index])
                 if domain.components:
                     value = np.moveaxis(value, self.layout.axis, 0)
-                    self._report_boxes(name, value, domain.holds(value) | ~np.asarray(live), piece, domain.rule)
+                holds = domain.holds(rounded(value))
+                if domain.components:
+                    self._report_boxes(name, value, holds | ~np.asarray(live), piece, domain.rule)
                     continue
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
-                self._report(
-                    name,
-                    value,
-                    domain.holds(value) | ~np.broadcast_to(mask, value.shape),
-                    index,
-                    f"must be {domain.rule}",
-                )
+                good = holds | ~np.broadcast_to(mask, value.shape)
+                self._report(name, value, good, index, f"must be {domain.rule}")
         raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
 
     def _report_boxes(self, name, value, good, at, rule):

@@ -9,6 +9,8 @@ gradient of a part beside the result, a loss on logits one for the probabilities
 """
 
 import inspect
+import numbers
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -19,7 +21,7 @@ import sympy
 from lossbook import backends, words
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, ShapeError
-from lossbook.loss import WORKING, Loss, _find, slopes
+from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, slopes
 from lossbook.reduce import REDUCTIONS, reduced
 
 # A mask is a distribution over classes to one loss and an array of labels to another; shapes are checked in each call.
@@ -64,6 +66,9 @@ class Sum(Composed):
         terms = tuple(terms)
         self.terms = tuple(term for term in terms if term[0] != 0) or terms[:1]  # 0 times an infinite loss is NaN
         parts = [part for _, part in self.terms]
+        for part in parts:
+            if isinstance(part, Joined):
+                raise TypeError(part._no_part_of_a_sum())
         first = parts[0]
         for part in parts[1:]:
             mine, other = ([p._arguments[a].name for a in p._arrays] for p in (first, part))
@@ -115,7 +120,11 @@ class Sum(Composed):
         for coefficient, part in self.terms:
             mine, common = (sum(symbols, ()) for symbols in (part._symbols, self._symbols))
             names = dict(zip(mine, common, strict=True))
-            total += sympy.nsimplify(coefficient, rational=True) * getattr(part, what).xreplace(names)
+            expression = getattr(part, what)
+            for symbol in expression.free_symbols:  # several parts have it, each with a value of its own
+                if symbol.name in self._shared:
+                    names[symbol] = _exactly(part._defaults[symbol.name])
+            total += _exactly(coefficient) * expression.xreplace(names)
         return total
 
     def source(self, backend="numpy", dtype="float32", **parameters):
@@ -213,6 +222,10 @@ class OnLogits(Composed):
         (prediction, *others) = part._arrays
         if part._arguments[prediction].name != "Probability":
             raise TypeError(f"{part.name}.on_logits: needs a loss of probabilities; {prediction} is not one")
+        if isinstance(part, Joined):
+            raise TypeError(
+                f"{part.name}.on_logits: needs a loss of one prediction; use {part.name}_with_logits instead"
+            )
         if activation == "softmax" and part.shape == "pointwise":
             raise TypeError(f"{part.name}.on_logits: softmax needs a loss with a class axis, which this is not")
         arguments = {"z": Logit} | {name: part._arguments[name] for name in (*others, *part._defaults)}
@@ -272,7 +285,7 @@ class OnLogits(Composed):
         z = self._check_logits(arrays[0], axis, xp)
         p, rest = _activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
         if gradient:
-            slope = self._out(out, z, (*arrays, keywords.get("weight")), xp)
+            slope = self._out(out, z, (*arrays, *options), xp)
         result, g = self._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
         with np.errstate(over="ignore"):  # what is too large for float16 is infinite
             if value and not partial and result.dtype != z.dtype:
@@ -285,8 +298,12 @@ class OnLogits(Composed):
     def _check_logits(self, array, axis, xp):
         """The logits as an array, if they are right in dtype and have the class axis."""
         z = self._prediction(array, xp)
-        if self.activation == "softmax" and not (isinstance(axis, int) and -z.ndim <= axis < z.ndim):
-            raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+        if self.activation == "softmax":
+            is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
+            if not is_number or not -z.ndim <= axis < z.ndim:
+                raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+            if z.shape[axis] == 0:
+                raise ShapeError(f"{self.name}: z must have at least one class; got shape {z.shape}")
         return z
 
     def _of_part(self, arrays, keywords, value, gradient, partial):
@@ -315,12 +332,13 @@ def _activate(xp, activation, z, axis):
 
 
 def _chain(xp, activation, p, rest, g, axis):
-    """The slope along the logits, from g, that along their probabilities."""
+    """The slope along the logits, from g, that along their probabilities: 0 where g is, even of a NaN (of weight 0)."""
     with np.errstate(all="ignore"):
-        g = xp.where(p == 0, 0, p * g)
+        g = xp.where((p == 0) | (g == 0), 0, p * g)
         if activation == "sigmoid":
-            return xp.where(rest == 0, 0, g * rest)
-        return g - p * g.sum(axis=axis, keepdims=True)
+            return xp.where((rest == 0) | (g == 0), 0, g * rest)
+        total = g.sum(axis=axis, keepdims=True)
+        return g - xp.where(total == 0, 0, p * total)
 
 
 # --- several predictions ---------------------------------------------------------------------------------------------
@@ -366,7 +384,7 @@ class Joined(Composed):
 
     shape = "joined"
 
-    def terms(self, arrays, weight, parameters):
+    def terms(self, arrays, weight, parameters, xp):
         """The terms of a call, from its checked arrays."""
         raise NotImplementedError
 
@@ -384,37 +402,58 @@ class Joined(Composed):
         return slopes(self.formula, [symbols[name] for name in self._predictions])
 
     def source(self, backend="numpy", dtype="float32", **parameters):
-        """The kernels of the parts, one after the other."""
+        """The kernels of the parts, one after the other; the parameters are checked, and are arguments of theirs."""
+        self._settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in self.parts)
+
+    def with_parameters(self, **parameters):
+        """This loss with other defaults: `detection.with_parameters(alpha=0.3)`."""
+        _, values = self._settings(parameters)
+        other = object.__new__(type(self))  # not copy.copy, which finds losses by their address
+        vars(other).update(vars(self))
+        other._defaults = {name: values[name] for name in self._defaults}
+        other.signature = other.__signature__ = other._public_signature()
+        return other
+
+    def _no_part_of_a_sum(self):
+        """Why this loss is neither scaled nor added, and what to do instead."""
+        instead = f"weigh its terms by its {', '.join(self._defaults)}, or " if self._defaults else ""
+        return (
+            f"{self.name}: cannot be scaled or added, since it has one gradient for each of "
+            f"{', '.join(self._predictions)}; {instead}scale the value and the gradients that it returns"
+        )
 
     def _settings(self, given):
         """The parameters; those that are optional may be None."""
         unset = [name for name in self.optional if given.get(name, self._defaults[name]) is None]
-        flags, values = super()._settings({**given, **{name: self._defaults[name] for name in unset}})
+        flags, values = super()._settings({**given, **{name: type(self).defaults[name] for name in unset}})
         return flags, {**values, **dict.fromkeys(unset)}
 
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
         reduction = keywords.pop("reduction", "mean")
-        if reduction not in REDUCTIONS:
+        if not isinstance(reduction, str) or reduction not in REDUCTIONS:
             raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         _, parameters = self._settings(keywords)
-        several = [item for given in (weight, out) for item in (given if isinstance(given, tuple) else (given,))]
+        several = [*_several(weight), *_several(out)]
         xp = backends.choose(self.name, name, (*arrays, *several)).xp
         count = len(self._predictions)
         checked = [self._prediction(a, xp, n) for a, n in zip(arrays[:count], self._predictions, strict=True)]
         checked += [self._array(a, n, xp) for a, n in zip(arrays[count:], self._arrays[count:], strict=True)]
-        terms = self.terms(checked, weight, parameters)
-        gradients = self._outs(out, checked, xp) if gradient else None
+        terms = self.terms(checked, weight, parameters, xp)
+        gradients = self._outs(out, checked, _several(weight), xp) if gradient else None
         results = []
         for term in terms:
             given = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": name}
             inputs = (checked[term.prediction][term.part], *(() if term.target is None else (term.target,)))
-            result, slope = self._of_part(term, inputs, given, value, gradient)
+            with self._named(term.loss, self._predictions[term.prediction]):
+                result, slope = term.loss._evaluate(inputs, given, value, gradient)
+            if value and not term.coefficient:  # 0 times an infinite loss is NaN
+                result = xp.zeros_like(result) if reduction == "none" else 0.0
             results.append(result)
-            if gradient:
+            if gradient and term.coefficient:
                 divisor = term.divisor if reduction == "mean" else 1.0
                 slope *= slope.dtype.type(term.coefficient / divisor if divisor else 0.0)
                 gradients[term.prediction][term.part] += slope
@@ -423,34 +462,60 @@ class Joined(Composed):
         if reduction == "none":
             items = [result * result.dtype.type(term.coefficient) for result, term in zip(results, terms, strict=True)]
             return self.combined(items), gradients
-        sums = np.array([[term.coefficient * float(r), term.divisor] for r, term in zip(results, terms, strict=True)])
-        joined = JoinedPartial(self.name, tuple(sorted(parameters.items())), sums, tuple(t.counted for t in terms))
+        sums = [  # a term of coefficient 0 is 0, also where there is nothing to average
+            [term.coefficient * float(result), term.divisor or float(not term.coefficient)]
+            for result, term in zip(results, terms, strict=True)
+        ]
+        setting, counted = tuple(sorted(parameters.items())), tuple(term.counted for term in terms)
+        joined = JoinedPartial(self.name, setting, np.array(sums), counted)
         if partial:
             return joined, None
         return checked[0].dtype.type(joined.finish(reduction)), gradients
 
-    def _of_part(self, term, inputs, given, value, gradient):
-        """(value, gradient) of a part, whose errors speak of this loss and its arguments."""
+    @contextmanager
+    def _named(self, part, prediction):
+        """Errors of a part speak of this loss and its arguments."""
         try:
-            return term.loss._evaluate(inputs, given, value, gradient)
+            yield
         except (DomainError, ShapeError) as error:
-            name = self._predictions[term.prediction]
-            text = str(error).replace(f"{term.loss.name}: {term.loss._arrays[0]} ", f"{self.name}: {name} ")
-            raise type(error)(text.replace(f"{term.loss.name}: ", f"{self.name}: target of {name}: ")) from None
+            text = str(error).replace(f"{part.name}: {part._arrays[0]} ", f"{self.name}: {prediction} ")
+            text = text.replace(f"{part.name}: weight ", f"{self.name}: weight of {prediction} ")
+            raise type(error)(text.replace(f"{part.name}: ", f"{self.name}: target of {prediction}: ")) from None
 
-    def _outs(self, out, arrays, xp):
+    def _outs(self, out, arrays, weights, xp):
         """The arrays that receive the gradients, zeroed."""
         predictions = arrays[: len(self._predictions)]
         outs = out if out is not None else (None,) * len(predictions)
         if not isinstance(outs, tuple) or len(outs) != len(predictions):
             raise ShapeError(f"{self.name}: out must be a tuple of {len(predictions)} arrays, one per prediction")
         found = tuple(self._out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
+
+        def overlap(one, other):
+            return isinstance(other, type(one)) and xp.may_share_memory(one, other) and xp.shares_memory(one, other)
+
+        for k, array in enumerate(found):
+            if any(overlap(array, weight) for weight in weights):
+                raise DomainError(
+                    f"{self.name}: out must not share memory with weight, since inputs are never modified"
+                )
+            for name, other in zip(self._predictions, found[:k], strict=False):
+                if overlap(array, other):
+                    raise DomainError(
+                        f"{self.name}: out must not share memory between {name} and {self._predictions[k]}, "
+                        "which have a gradient each"
+                    )
         for array in found:
             array[...] = 0
         return found
 
     def __reduce__(self):
-        return _find, (self.__module__, self.__qualname__)
+        found = _find(self.__module__, self.__qualname__)
+        return (_find, (self.__module__, self.__qualname__)) if found is self else (_changed, (found, self._defaults))
+
+
+def _several(given):
+    """What was given for several predictions, or for all of them at once, as a tuple."""
+    return given if isinstance(given, tuple) else (given,)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,12 @@
 """Detection losses: boxes, their overlap, and the sums that detectors train on (section 1.1.4 of the notes).
 
-Boxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, in pixels, along the last axis.
+Boxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, in pixels, along the last axis. The losses of their overlap
+multiply lengths, so that sides and distances must lie between bounds: outside of them areas overflow or underflow,
+and values and slopes are wrong, infinite or NaN. Sides of 0 are allowed.
+
+                   float16 and float32         float64
+    iou, giou      1e-18 to 1e18 pixels        1e-150 to 1e150 pixels
+    diou, ciou     1e-9 to 1e9 pixels          1e-75 to 1e75 pixels
 """
 
 from dataclasses import dataclass
@@ -27,6 +33,7 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import DomainError, ShapeError
+from lossbook.labels import refuse
 from lossbook.loss import loss
 from lossbook.words import arctan, below, larger, let, reciprocal, share, smaller
 
@@ -88,7 +95,10 @@ def _overlap(p, t):
 
 @loss(source="Jaccard 1901; as a loss, with a logarithm: Yu et al. 2016, UnitBox", properties={"minimum": 0})
 def iou(p: Box, t: TrueBox):
-    """One minus intersection over union: 1 for boxes that are apart, and for boxes that differ and have no area."""
+    """One minus intersection over union: 1 for boxes that are apart, and for boxes that differ and have no area.
+
+    Sides and distances lie between 1e-18 and 1e18 pixels in float32, 1e-150 and 1e150 in float64; sides may be 0.
+    """
     return _overlap(p, t)[-1]
 
 
@@ -97,7 +107,10 @@ def iou(p: Box, t: TrueBox):
     properties={"minimum": 0},
 )
 def giou(p: Box, t: TrueBox):
-    """One minus IoU, plus the share of the enclosing box that neither box covers: boxes that are apart attract."""
+    """One minus IoU, plus the share of the enclosing box that neither box covers: boxes that are apart attract.
+
+    Sides and distances lie between 1e-18 and 1e18 pixels in float32, 1e-150 and 1e150 in float64; sides may be 0.
+    """
     x, y, union, distance = _overlap(p, t)
     spare = x.only_own * y.only_true + x.only_true * y.only_own + x.gap * y.around + y.gap * (x.around - x.gap)
     return distance + share(let(spare=spare), union)
@@ -111,7 +124,10 @@ def _center_distance(p, t, x, y):
 
 @loss(source="Zheng et al. 2020, Distance-IoU Loss, AAAI, equation 7", properties={"minimum": 0})
 def diou(p: Box, t: TrueBox):
-    """One minus IoU, plus the squared distance of the centers over the squared diagonal of the enclosing box."""
+    """One minus IoU, plus the squared distance of the centers over the squared diagonal of the enclosing box.
+
+    Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
+    """
     x, y, _, distance = _overlap(p, t)
     return distance + _center_distance(p, t, x, y)
 
@@ -122,6 +138,8 @@ def ciou(p: Box, t: TrueBox):
 
     v is 4/pi**2 times the square of the angle between the diagonals, found by one arctangent, so that flat boxes are
     no exception. The gradient is that of this formula; the authors' code holds alpha fixed in it.
+
+    Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
     """
     x, y, _, distance = _overlap(p, t)
     cross = x.true * (y.own - y.true) - y.true * (x.own - x.true)
@@ -133,15 +151,16 @@ def ciou(p: Box, t: TrueBox):
 # --- losses of several predictions -----------------------------------------------------------------------------------
 
 
-def _item_weights(name, weight, labels):
+def _item_weights(loss, weight, labels, xp):
     """The weights of the items as an array, all 1 if there are none, and their sum."""
     shape = labels.shape
     if weight is None:
         return (labels == labels).astype(np.float64), float(labels.size)
-    if getattr(weight, "shape", None) != shape:
-        got = getattr(weight, "shape", weight)
-        raise ShapeError(f"{name}: weight must have shape {shape}, one per item; got {got}")
-    return weight, float(weight.sum())
+    weight = loss._array(weight, "weight", xp)
+    if weight.shape not in ((), shape):
+        raise ShapeError(f"{loss.name}: weight must have shape {shape}, one per item; got {weight.shape}")
+    refuse(loss.name, "weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
+    return xp.broadcast_to(weight, shape), float(weight.sum(dtype=np.float64)) * (labels.size // max(weight.size, 1))
 
 
 def _only(name, labels, low, high, what):
@@ -172,7 +191,7 @@ class Detection(Joined):
     defaults: ClassVar = {"alpha": 0.5, "beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1)
 
-    def terms(self, arrays, weight, parameters):
+    def terms(self, arrays, weight, parameters, xp):
         scores, boxes, classes, targets = arrays
         if scores.ndim != 2:
             raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
@@ -180,7 +199,7 @@ class Detection(Joined):
         check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
         _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
-        w, count = _item_weights(self.name, weight, classes)
+        w, count = _item_weights(self, weight, classes, xp)
         of_class, of_box = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
         alpha = parameters["alpha"]
@@ -234,15 +253,15 @@ class FasterRCNN(Joined):
     optional = ("cls_norm", "box_norm")
     parts = (binary.cross_entropy, regression.smooth_l1)
 
-    def terms(self, arrays, weight, parameters):
+    def terms(self, arrays, weight, parameters, xp):
         scores, boxes, labels, targets = arrays
         check_same(self.name, "labels", labels.shape, scores.shape, "scores has")
         check_same(self.name, "boxes", boxes.shape, (*scores.shape, 4), "scores has, and four coordinates")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
         _only(self.name, labels, -1, 1, "labels")
-        w, _ = _item_weights(self.name, weight, labels)
+        w, _ = _item_weights(self, weight, labels, xp)
         sampled, positive = w * (labels >= 0), labels == 1
-        count = float(sampled.sum())
+        count = float(sampled.sum(dtype=np.float64))
         of_class, of_box = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
         cls_norm, box_norm = parameters["cls_norm"], parameters["box_norm"]
@@ -290,7 +309,7 @@ class MaskRCNN(Joined):
     defaults: ClassVar = {"beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1, binary.cross_entropy)
 
-    def terms(self, arrays, weight, parameters):
+    def terms(self, arrays, weight, parameters, xp):
         scores, boxes, masks, classes, targets, true_masks = arrays
         if scores.ndim != 2:
             raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
@@ -302,7 +321,7 @@ class MaskRCNN(Joined):
         grid = masks.shape[2] * masks.shape[3]
         check_same(self.name, "true_masks", true_masks.shape, (scores.shape[0], *masks.shape[2:]), "masks has")
         _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
-        w, count = _item_weights(self.name, weight, classes)
+        w, count = _item_weights(self, weight, classes, xp)
         of_class, of_box, of_mask = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
         foreground = w * (classes > 0)

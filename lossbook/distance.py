@@ -29,7 +29,7 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import parameter, plain, refuse, to_host
 from lossbook.loss import Loss, Shown
 from lossbook.reduce import Partial, reduced
-from lossbook.weight_maps import _distance_transform
+from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
 from lossbook.words import Word
 
 __all__ = ["boundary", "hausdorff", "hausdorff_distance"]
@@ -172,7 +172,7 @@ class DistanceLoss(Loss):
         """(flags, parameters); here spacing may be several numbers, and `normalize` is with the parameters, too."""
         spacing = given.get("spacing", self._defaults["spacing"])
         flags, values = super()._settings({**given, "spacing": 1.0})
-        return flags, {**values, **flags, "spacing": _spacing(self.name, spacing)}
+        return flags, {**values, **flags, "spacing": number_or_numbers(self.name, spacing)}
 
     def _lay_out(self, z, target, xp, real, axis):
         """A call with the images first, the classes second, and then space."""
@@ -184,7 +184,11 @@ class DistanceLoss(Loss):
     def _weight(self, weight, call, xp):
         """The weights in the shape of the prediction: from a number, one per item, one per pixel, or one each."""
         weight = self._array(weight, "weight", xp)
-        refuse(self.name, "weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
+        with np.errstate(over="ignore"):
+            rounded = weight.astype(call.real, copy=False)
+        refuse(self.name, "weight", "must be >= 0 and finite", weight, ~((rounded >= 0) & (rounded < np.inf)))
+        rule = f"must be 0 or not vanish in {np.dtype(call.real)}"
+        refuse(self.name, "weight", rule, weight, (rounded == 0) & (weight != 0))
         given, full, pixels = weight.shape, call.layout.shape, call.layout.without_classes
         if weight.ndim == len(full):
             weight = call.moved(weight)
@@ -208,8 +212,8 @@ class DistanceLoss(Loss):
 
     def _summed(self, backend, call, reduction, value, partial, parameters):
         """One image and class at a time: masks, their maps, and the kernels on them."""
-        steps = _per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
-        transform = _distance_transform(self.name, call.xp)
+        steps = per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
+        transform = distance_transform(self.name, call.xp)
         measure = Measure(call.xp, call.real, transform, steps, parameters["normalize"])
         options = {"backend": backend.__name__.rpartition(".")[2]}
         pixel, _ = self._factors
@@ -333,8 +337,8 @@ def boundary(p: Probability, y: Classes):
     """The prediction, weighted with the signed distance to the true boundary.
 
     Probability outside the true mask costs its distance and inside earns it, so the loss may be negative, and is least
-    where the prediction is the mask itself. Its slope does not depend on the prediction: use it beside a loss of
-    regions.
+    where the prediction is the mask itself. Its slope does not depend on the prediction (not even on a NaN, whose value
+    is NaN): use it beside a loss of regions.
 
     With an empty target all that is predicted costs the diagonal, with a full one it earns that. (The authors' code and
     MONAI count distances inside from 0, so that the outermost pixels of a mask earn nothing, and a class that is absent
@@ -383,8 +387,8 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
             raise DomainError(f"{where}: {name} must hold {what}; got dtype {array.dtype}")
     percentile = parameter(where, "percentile", percentile, Percentile)
     threshold = parameter(where, "threshold", threshold, Fraction)
-    steps = _per_axis(where, _spacing(where, spacing), p.shape[2:], np.float64)
-    transform = _distance_transform(where, xp)
+    steps = per_axis(where, number_or_numbers(where, spacing), p.shape[2:], np.float64)
+    transform = distance_transform(where, xp)
     result = np.empty(p.shape[:2])
     for plane in np.ndindex(*result.shape):
         n, c = plane
@@ -432,32 +436,28 @@ class Measure:
     normalize: bool
 
     def __call__(self, mask):
-        diagonal = _diagonal(mask.shape, self.steps)
+        farthest = diagonal(mask.shape, self.steps)
         if not bool(mask.any()):
-            away = self.xp.full(mask.shape, diagonal)
+            away = self.xp.full(mask.shape, farthest)
         elif bool(mask.all()):
-            away = self.xp.full(mask.shape, -diagonal)
+            away = self.xp.full(mask.shape, -farthest)
         else:
             away = self.transform(~mask, self.steps)
             away -= self.transform(mask, self.steps)
         if self.normalize:
-            away /= diagonal
+            away /= farthest
         return away.astype(self.real, copy=False)
-
-
-def _diagonal(shape, steps):
-    """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
-    return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))
 
 
 def _weight_of(call, plane):
     """The weights of the pixels of one image and class."""
     n, c = plane
     weight = call.xp.ones(call.z.shape[2:], call.real) if call.weight is None else call.weight[plane].astype(call.real)
-    if call.class_weight is not None:
-        weight *= call.class_weight[c]
     if call.ignore is not None:
         weight *= call.y[n] != call.xp.asarray(call.ignore)
+    if call.class_weight is not None:
+        with np.errstate(over="ignore"):  # an infinite product is refused with the weights of the pixels
+            weight *= call.class_weight[c]
     return weight
 
 
@@ -487,26 +487,3 @@ def _check_space(where, name, array, xp):
         raise ShapeError(
             f"{where}: {name} must have two or three space axes if it is a CuPy array; got shape {array.shape}"
         )
-
-
-def _spacing(where, given):
-    """A float, or a tuple of floats, one per axis."""
-    if isinstance(given, (tuple, list, np.ndarray)) and np.ndim(given):
-        return tuple(_spacing(where, step) for step in given)
-    return parameter(where, "spacing", given.item() if isinstance(given, np.generic) else given, Spacing)
-
-
-def _per_axis(where, spacing, shape, real):
-    """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
-    steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
-    if len(steps) != len(shape):
-        raise ShapeError(
-            f"{where}: spacing must be a number or have shape ({len(shape)},), one per space axis; got ({len(steps)},)"
-        )
-    info = np.finfo(real)
-    low, high = math.sqrt(info.tiny), math.sqrt(info.max)
-    if min(steps) < low or _diagonal(shape, steps) > high:
-        raise DomainError(
-            f"{where}: spacing must keep all distances between {low:.1e} and {high:.1e} in {info.dtype}; got {spacing}"
-        )
-    return steps

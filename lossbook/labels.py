@@ -17,6 +17,7 @@ from lossbook.loss import WORKING
 __all__ = ["class_weights", "one_hot", "smooth"]
 
 PIECE = 1 << 20  # labels that are widened to int64 and counted at a time
+MOST = 1 << 31  # classes
 
 Decay = Domain("Decay", "parameter", "in [0, 1)", "a number in [0, 1)", 0.0, math.nextafter(1.0, 0.0))
 
@@ -31,14 +32,16 @@ def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
                   classes of y times a cost give 0 there; it may be one of 0..classes - 1 or any other integer
     dtype         of the result, float32 unless told
 
-    ShapeError for an axis that the result has not; DomainError for a label that is no class, or y that is no integers.
+    ShapeError for an axis that the result has not; DomainError for a label that is no class, for y that is no integers,
+    and for a dtype that is not of bools, integers or floats.
     """
     where = "labels.one_hot"
     y = integers(where, y)
     _check_classes(where, classes, ignore_index)
     axis = _check_axis(where, "y", y.shape, y.ndim + 1, axis)
-    arguments = int(classes), axis, ignore_index, np.dtype(dtype)
-    if not is_dask(y):
+    dtype = dtype_of(where, dtype, lambda found: found.kind in "biuf", "a dtype of bools, integers or floats")
+    arguments = int(classes), axis, ignore_index, dtype
+    if not backends.is_dask(y):
         return _one_hot(y, *arguments)
     chunks = (*y.chunks[:axis], (int(classes),), *y.chunks[axis:])
     return y.map_blocks(_one_hot, *arguments, new_axis=axis, chunks=chunks, dtype=dtype)
@@ -73,8 +76,11 @@ def smooth(targets, epsilon=0.1, *, axis=1):
     targets = floats(where, "targets", targets)
     epsilon = parameter(where, "epsilon", epsilon, Fraction)
     axis = _check_axis(where, "targets", targets.shape, targets.ndim, axis)
+    if math.isnan(targets.shape[axis]):
+        rule = "must have a known number of classes, as after targets.compute_chunk_sizes()"
+        raise ShapeError(f"{where}: targets {rule}; got shape {targets.shape}")
     arguments = epsilon, epsilon / max(1, targets.shape[axis])
-    if not is_dask(targets):
+    if not backends.is_dask(targets):
         return _smooth(targets, *arguments)
     return targets.map_blocks(_smooth, *arguments, dtype=targets.dtype)
 
@@ -111,11 +117,11 @@ def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None
     where = "labels.class_weights"
     y = integers(where, y)
     _check_classes(where, classes, ignore_index)
-    if method not in ("inverse", "effective"):
+    if not isinstance(method, str) or method not in ("inverse", "effective"):
         raise DomainError(f"{where}: method must be 'inverse' or 'effective'; got {method!r}")
     beta = parameter(where, "beta", beta, Decay)
     arguments = int(classes), ignore_index
-    if is_dask(y):
+    if backends.is_dask(y):
         chunks = (*((1,) * blocks for blocks in y.numblocks), (int(classes),))
         counts = y.map_blocks(_count, *arguments, new_axis=y.ndim, chunks=chunks, dtype=np.int64)
         counts = counts.sum(axis=tuple(range(y.ndim))).compute()
@@ -151,11 +157,6 @@ def _count(y, classes, ignore_index, block_info=None):
 # --- arguments -----------------------------------------------------------------------------------------------------
 
 
-def is_dask(array):
-    """Whether an array is Dask's."""
-    return type(array).__module__.partition(".")[0] == "dask"
-
-
 def array_module(array):
     """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
     return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
@@ -175,7 +176,12 @@ def plain(where, name, array):
     """A NumPy, CuPy or Dask array; lists become NumPy arrays, masked arrays are refused."""
     if isinstance(array, np.ma.MaskedArray):
         raise DomainError(f"{where}: {name} must be a plain array; got a masked array")
-    return array if backends.is_cupy(array) or is_dask(array) else np.asarray(array)
+    if backends.is_cupy(array) or backends.is_dask(array):
+        return array
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # lists of unequal lengths
+        raise ShapeError(f"{where}: {name} must be an array; got {array!r}") from error
 
 
 def integers(where, y, kinds="iub"):
@@ -198,9 +204,24 @@ def parameter(where, name, value, domain):
     """A number of a domain, as a float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise DomainError(f"{where}: {name} must be a number {domain.rule}; got {value!r}")
-    if not domain.holds(value):
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise DomainError(f"{where}: {name} must be a float64; got a number beyond its range") from error
+    if not domain.holds(number):
         raise DomainError(f"{where}: {name} must be {domain.rule}; got {value!r}")
-    return float(value)
+    return number
+
+
+def dtype_of(where, dtype, fits, rule):
+    """The dtype that a result shall have, if it fits."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or not fits(found):
+        raise DomainError(f"{where}: dtype must be {rule}; got {dtype!r}")
+    return found
 
 
 def refuse(where, name, rule, array, bad, start=()):
@@ -211,7 +232,8 @@ def refuse(where, name, rule, array, bad, start=()):
     found = array[place].tolist()
     if start:
         place = tuple(index + first for index, first in zip(place, start, strict=True))
-    suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
+    known = place and not any(map(math.isnan, place))  # Dask need not know where a block begins
+    suffix = f" at index {place[0] if len(place) == 1 else place}" if known else ""
     raise DomainError(f"{where}: {name} {rule}; got {found}{suffix}")
 
 
@@ -222,8 +244,14 @@ def _is_integer(value):
 def _check_classes(where, classes, ignore_index):
     if not _is_integer(classes) or classes < 1:
         raise DomainError(f"{where}: classes must be a positive integer; got {classes!r}")
-    if ignore_index is not None and not _is_integer(ignore_index):
+    if classes > MOST:
+        raise DomainError(f"{where}: classes must be at most {MOST}; got {classes!r}")
+    if ignore_index is None:
+        return
+    if not _is_integer(ignore_index):
         raise DomainError(f"{where}: ignore_index must be an integer or None; got {ignore_index!r}")
+    if not -(2**63) <= ignore_index < 2**64:
+        raise DomainError(f"{where}: ignore_index must be a 64-bit integer; got {ignore_index!r}")
 
 
 def _check_axis(where, name, shape, axes, axis):

@@ -10,6 +10,7 @@ once with SymPy symbols, is the formula.
 """
 
 import inspect
+import itertools
 import numbers
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
 
 FORMULA = "._function"  # where the function of a loss is found
+NO_NUMBERS = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan, sympy.I)
 
 
 def loss(function=None, *, source="", properties=None):
@@ -36,9 +38,16 @@ def loss(function=None, *, source="", properties=None):
     The function's positional arguments are the prediction and, if there is one, the target; keyword-only arguments
     are parameters. Every argument is annotated with a domain (`lossbook.domains`) and the body returns a SymPy
     expression in `lossbook.words`. It is called with symbols, once for each setting of its `Flag` arguments.
+
+    Python's `if` may ask for a `Flag` and for nothing else: a symbol is equal to itself alone, so `if k == 1` always
+    takes the other branch. What depends on values is written in `below`, `larger` and `smaller`.
+
+    Raises TypeError, or DomainError for a default outside its domain, for a declaration that gives no loss.
     """
     if function is None:
         return lambda function: loss(function, source=source, properties=properties)
+    if not inspect.isfunction(function):
+        raise TypeError(f"loss: a loss is declared by a function; got {function!r}")
     return Loss(function, source, properties or {})
 
 
@@ -85,6 +94,10 @@ class Loss(Arguments, Documented):
         domains, self._defaults = {}, {}
         for parameter in signature.parameters.values():
             domain, keyword = parameter.annotation, parameter.kind is parameter.KEYWORD_ONLY
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise TypeError(
+                    f"{self.name}: the arguments must have names of their own; got {str(parameter).partition(':')[0]}"
+                )
             if isinstance(domain, str):
                 raise TypeError(
                     f"{self.name}: {parameter.name} is annotated with text, {domain!r}, and text is never evaluated; "
@@ -106,13 +119,34 @@ class Loss(Arguments, Documented):
         return domains
 
     def _try_formula(self):
-        """Print the kernels of the formula once: one that does not hold together is an error at its declaration."""
-        flags = {name: self._defaults[name] for name in self._flags}
-        plan = make_plan(self.name, self._form(flags))
+        """Print the kernels of every formula once: one that does not hold together is an error at its declaration."""
+        self._settings({})
+        try:
+            for setting in itertools.product((False, True), repeat=len(self._flags)):
+                self._try_setting(dict(zip(self._flags, setting, strict=True)))
+        except RecursionError as error:
+            raise TypeError(f"{self.name}: the formula is nested too deeply; name parts of it with let()") from error
+
+    def _try_setting(self, flags):
+        """Print the kernels of the formula under a setting of the flags."""
+        form = self._form(flags)
+        if form.shape != self.shape:
+            raise TypeError(
+                f"{self.name}: flags must not change the shape of the loss; got {self.shape} and {form.shape}"
+            )
+        reached = set(form.predictions)
+        reached.update(symbol for symbol, value in form.steps if value.free_symbols & reached)
+        if not form.expression.free_symbols & reached:
+            where = ", ".join(f"{name}={value}" for name, value in flags.items())
+            raise TypeError(
+                f"{self.name}: the formula must depend on {self._arrays[0]}{where and f' with {where}'}; "
+                f"got {form.expression}"
+            )
+        plan = make_plan(self.name, form)
         try:
             for name in backends.NAMES:
                 backends.get(name).source(plan)
-        except (TypeError, RecursionError) as error:
+        except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from error
 
     def _form(self, flags):
@@ -121,8 +155,11 @@ class Loss(Arguments, Documented):
         form = self._forms.get(key)
         if form is None:
             given = {n: d.argument(n) for n, d in self._arguments.items() if d.role != "flag"}
-            recorded = []
-            token = words.steps.set(recorded)
+            domains = {}
+            for name, symbols in given.items():
+                domains |= dict.fromkeys(symbols if isinstance(symbols, tuple) else (symbols,), self._arguments[name])
+            named = dict.fromkeys([*self._arguments, *(symbol.name for symbol in domains)])
+            token = words.steps.set(named)
             try:
                 expression = self._function(
                     *(given[name] for name in self._arrays),
@@ -134,23 +171,22 @@ class Loss(Arguments, Documented):
                 raise TypeError(f"{self.name}: the body must return a SymPy expression in words; {error}") from error
             finally:
                 words.steps.reset(token)
-            recorded = [(symbol, _in_words(value)) for symbol, value in recorded]
+            steps = {sympy.Symbol(n, real=True): _in_words(value) for n, value in named.items() if value is not None}
             expression = _in_words(expression)
-            domains = {}
-            for name, symbols in given.items():
-                domains |= dict.fromkeys(symbols if isinstance(symbols, tuple) else (symbols,), self._arguments[name])
-            known = set(domains) | {symbol for symbol, _ in recorded} | {words.classes}
-            for part in (expression, *(value for _, value in recorded)):
+            known = {*domains, *steps, words.classes}
+            for part in (expression, *steps.values()):
                 if not isinstance(part, sympy.Expr) or part.has(sympy.Piecewise):
                     raise TypeError(f"{self.name}: the body must return an expression without Piecewise; got {part}")
                 if unknown := part.free_symbols - known:
                     raise TypeError(f"{self.name}: the formula has symbols that are not arguments: {unknown}")
+                if part.has(*NO_NUMBERS):
+                    raise TypeError(f"{self.name}: the numbers of a formula must be real and finite; got {part}")
             form = self._forms[key] = Form(
                 given[self._arrays[0]],
                 given[self._target] if self._target else None,
                 tuple(given[name] for name in self._parameters),
                 domains,
-                tuple(recorded),
+                tuple(steps.items()),
                 expression,
             )
         return form
@@ -172,7 +208,7 @@ class Loss(Arguments, Documented):
     def with_parameters(self, **parameters):
         """This loss with other defaults: `tversky.with_parameters(alpha=0.3, beta=0.7)`."""
         flags, values = self._settings(parameters)
-        other = object.__new__(type(self))  # not copy.copy, which finds losses by their address
+        other = object.__new__(type(self))  # not copy.copy, which gives the loss itself
         vars(other).update(vars(self))
         other._defaults = {name: {**flags, **values}[name] for name in self._defaults}
         other._forms, other._plans = {}, {}
@@ -231,7 +267,9 @@ class Loss(Arguments, Documented):
 
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
-        real = WORKING[np.dtype(dtype)]
+        real = WORKING.get(np.dtype(dtype))
+        if real is None:
+            raise DomainError(f"{self.name}: dtype must be float16, float32 or float64; got {dtype!r}")
         flags, values = self._settings(parameters)
         plan = self._plan(flags, values, integer=self.shape == "rows")
         module = backends.get(backend)
@@ -256,7 +294,10 @@ class Loss(Arguments, Documented):
                 if type(value) is not float:
                     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
                         raise DomainError(f"{self.name}: {name} must be a number {domain.rule}; got {value!r}")
-                    value = float(value)
+                    try:
+                        value = float(value)
+                    except OverflowError as error:
+                        raise DomainError(f"{self.name}: {name} must fit a float64; got {value!r}") from error
                 if not domain.holds(value):
                     raise DomainError(f"{self.name}: {name} must be {domain.rule}; got {value!r}")
                 values[name] = value
@@ -311,7 +352,7 @@ class Loss(Arguments, Documented):
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
         reduction = keywords.pop("reduction", "mean")
-        if reduction not in REDUCTIONS:
+        if not isinstance(reduction, str) or reduction not in REDUCTIONS:
             raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         class_weight = ignore = None
@@ -322,6 +363,8 @@ class Loss(Arguments, Documented):
             axis = keywords.pop("axis", self._axis)
         if self.shape == "overlap":
             batch = keywords.pop("batch", False)
+            if not isinstance(batch, (bool, np.bool_)):
+                raise DomainError(f"{self.name}: batch must be True or False; got {batch!r}")
         flags, parameters = self._settings(keywords)
 
         backend = backends.choose(self.name, name, (*arrays, weight, class_weight, out))
@@ -330,7 +373,7 @@ class Loss(Arguments, Documented):
         real = WORKING[z.dtype.newbyteorder("=")]
         call = self._lay_out(z, arrays[1] if len(arrays) > 1 else None, xp, real, axis)
         call.plan = self._plan(flags, parameters, call.integer)
-        call.parameters = tuple(real(parameters[name]) for name in self._parameters)
+        call.parameters = tuple(self._rounded(name, parameters[name], real) for name in self._parameters)
         if weight is not None:
             call.weight = self._weight(weight, call, xp)
         if class_weight is not None:
@@ -339,11 +382,20 @@ class Loss(Arguments, Documented):
             call.ignore = self._ignore(ignore, call)
         slope = None
         if gradient:
-            slope = self._out(out, z, (*arrays, weight), xp)
+            slope = self._out(out, z, (*arrays, weight, class_weight), xp)
             call.gradient = call.moved(slope)
         if batch and call.item_weights:
             raise ShapeError(f"{self.name}: weight must be one per pixel with batch=True; got one per image")
         return backend, call, slope, (reduction, batch, flags, parameters)
+
+    def _rounded(self, name, value, real):
+        """A parameter in the working type, where its rule must hold as well."""
+        with np.errstate(over="ignore"):
+            number = real(value)
+        if not self._arguments[name].holds(float(number)) or np.isinf(number) != np.isinf(value):
+            rule = self._arguments[name].rule
+            raise DomainError(f"{self.name}: {name} must be {rule}, also in {np.dtype(real)}; got {value!r}")
+        return number
 
     def _count(self, backend, call):
         """sum(w) over the elements or rows, by which a mean divides."""
@@ -420,6 +472,16 @@ class Loss(Arguments, Documented):
 
     __rmul__ = __mul__
 
+    def __truediv__(self, number):
+        """`loss/2`: the loss times 1/2."""
+        if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
+            return NotImplemented
+        return self * (1 / float(number))
+
+    def __radd__(self, other):
+        """So that `sum(losses)` works, which starts from 0."""
+        return self if type(other) is int and other == 0 else NotImplemented
+
     def __add__(self, other):
         """`loss + loss`: the sum of losses of the same prediction and target."""
         from lossbook.compose import Sum
@@ -437,8 +499,17 @@ class Loss(Arguments, Documented):
     def __repr__(self):
         return f"<loss {self.name}{self.signature}>"
 
+    def __copy__(self):
+        """The loss itself, which never changes."""
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
-        """By address in a module. A loss of a notebook or script is its function, which cloudpickle can carry."""
+        """By address in a module. A loss without one, of a notebook, a script or a function, is its own function:
+        that is by value for cloudpickle, and an error that names the function for pickle.
+        """
         found = _known(self._function)
         if found is None or self.__module__ == "__main__":
             return _declared, (self._function, self.reference, self.properties, self._defaults)

@@ -134,7 +134,7 @@ def reserved():
     texts = [v.template if isinstance(v, Template) else v for m in (numba, cupy) for v in vars(m).values()]
     text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
     text = re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)
-    numpy = {"Logistic", "backward", "element", "finish", "value", "values", "gradient", "total", "u", "C"}
+    numpy = {"Logistic", "backward", "element", "finish", "value", "values", "gradient", "total", "u", "C", "index"}
     cpp = (
         "alignas alignof and and_eq asm auto bitand bitor bool case catch char class compl concept const "
         "constexpr const_cast default delete do double dynamic_cast enum explicit export extern false float "
@@ -150,10 +150,19 @@ ORDINARY = {"x", "z", "y", "p", "q"}  # predictions and targets: kernels use the
 
 
 def renamed(form):
-    """The form with an underscore after every name that kernels need for themselves, and what was renamed."""
+    """The form with an underscore at every name that kernels need for themselves, and what was renamed."""
     symbols = {*form.arrays, *form.parameters, *(symbol for symbol, _ in form.steps)}
-    taken = {s for s in symbols if s.name in reserved() or re.match(r"(d|at|sum|total)_", s.name)}
-    new = {s: s.func(s.name + "_", **s.assumptions0) for s in taken}
+    kept = {symbol.name for symbol in symbols}
+    new = {}
+    for symbol in sorted(symbols, key=str):
+        made = re.match(r"(d|at|sum|total)_", symbol.name)  # kernels make names that begin so from other names
+        hidden = symbol.name == "z" and form.shape == "rows" and symbol != form.prediction  # z is the logit of a row
+        if made or hidden or symbol.name in reserved():
+            name = f"_{symbol.name}" if made else f"{symbol.name}_"
+            while name in kept or name in reserved():
+                name += "_"
+            kept.add(name)
+            new[symbol] = symbol.func(name, **symbol.assumptions0)
     if not new:
         return form, {}
 

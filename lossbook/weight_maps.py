@@ -1,12 +1,14 @@
-"""Maps of pixel weights, made from masks."""
+"""Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
 import importlib
+import math
 
 import numpy as np
 
+from lossbook import backends
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.labels import array_module, integers, parameter, refuse, to_host
+from lossbook.labels import dtype_of, integers, parameter, plain, refuse, to_host
 from lossbook.loss import WORKING
 
 __all__ = ["edge_weights"]
@@ -32,68 +34,93 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
     which two are kept. NumPy arrays need SciPy; CuPy arrays must have two or three space axes.
 
     ShapeError for y without a space axis, or lists of another length; DomainError for labels below 0 and numbers out
-    of range; BackendError without SciPy. Source: Ronneberger, Fischer and Brox 2015, U-Net: Convolutional Networks for
-    Biomedical Image Segmentation, MICCAI, section 3, equation 2.
+    of range; BackendError without SciPy, and for Dask arrays. Source: Ronneberger, Fischer and Brox 2015, U-Net:
+    Convolutional Networks for Biomedical Image Segmentation, MICCAI, section 3, equation 2.
     """
     where = "segmentation.edge_weights"
     y = integers(where, y, kinds="iu")  # a mask of bools has lost its instances
-    xp = array_module(y)
+    xp = backends.choose(where, None if backends.is_cupy(y) else "numpy", (y,)).xp
     if y.ndim < 2:
         raise ShapeError(f"{where}: y must have shape (N, *space); got {y.shape}")
     if xp is not np and y.ndim not in (3, 4):
         raise ShapeError(f"{where}: y must have two or three space axes if it is a CuPy array; got shape {y.shape}")
     w0, sigma = parameter(where, "w0", w0, NonNegative), parameter(where, "sigma", sigma, Positive)
     background, instances = (1.0, 1.0) if class_weight is None else _class_weight(where, class_weight)
-    sampling = None if spacing is None else _spacing(where, spacing, y.ndim - 1)
-    if np.dtype(dtype) not in WORKING:
-        raise DomainError(f"{where}: dtype must be float16, float32 or float64; got {dtype!r}")
+    steps = per_axis(where, number_or_numbers(where, 1.0 if spacing is None else spacing), y.shape[1:], np.float64)
+    dtype = dtype_of(where, dtype, WORKING.__contains__, "float16, float32 or float64")
     refuse(where, "y", "must be >= 0 (0 for background, 1..K for instances)", y, y < 0)
-    distance = _distance_transform(where, xp)
+    distance = distance_transform(where, xp)
     weights = xp.empty(y.shape, dtype)
     for image, weight in zip(y, weights, strict=True):
-        first, second = _two_nearest(image, distance, sampling, xp)
-        with np.errstate(over="ignore"):  # far from every gap the exponent is minus infinity
+        first, second = _two_nearest(image, distance, steps, xp)
+        with np.errstate(over="ignore"):  # far from gaps the exponent is minus infinity; a float16 result may overflow
             gap = ((first + second) / sigma) ** 2
             weight[...] = xp.where(image > 0, instances, background) + w0 * xp.exp(-gap / 2)
     return weights
 
 
-def _two_nearest(image, distance, sampling, xp):
+def _two_nearest(image, distance, steps, xp):
     """The distances to the nearest and second nearest instance; infinity where there are not so many."""
     first = second = xp.full(image.shape, np.inf)
     for instance in xp.unique(image).tolist():
         if instance:
-            here = distance(image != instance, sampling)
+            here = distance(image != instance, steps)
             second = xp.minimum(second, xp.maximum(first, here))
             first = xp.minimum(first, here)
     return first, second
 
 
-def _distance_transform(where, xp):
-    """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
-    try:
-        return importlib.import_module(
-            "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
-        ).distance_transform_edt
-    except ImportError as error:
-        raise BackendError(f"{where}: needs SciPy (the package scipy), which is not installed") from error
-
-
 def _class_weight(where, given):
-    weight = np.asarray(to_host(given), np.float64)
+    weight = np.asarray(to_host(plain(where, "class_weight", given)))
+    if weight.dtype.kind not in "fiub":
+        raise DomainError(f"{where}: class_weight must hold real numbers; got dtype {weight.dtype}")
     if weight.shape != (2,):
         raise ShapeError(
             f"{where}: class_weight must have shape (2,), one for background and one for instances; got {weight.shape}"
         )
+    with np.errstate(over="ignore"):
+        weight = weight.astype(np.float64)
     refuse(where, "class_weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
     return weight.tolist()
 
 
-def _spacing(where, given, axes):
-    spacing = np.asarray(given, np.float64)
-    if spacing.shape not in ((), (axes,)):
+# --- distances -------------------------------------------------------------------------------------------------------
+
+
+def distance_transform(where, xp):
+    """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
+    try:
+        return importlib.import_module("scipy.ndimage" if xp is np else "cupyx.scipy.ndimage").distance_transform_edt
+    except ImportError as error:
+        raise BackendError(f"{where}: needs SciPy (the package scipy), which is not installed") from error
+
+
+def number_or_numbers(where, spacing):
+    """A spacing as a float, or as a tuple of floats, one per axis."""
+    several = isinstance(spacing, (tuple, list)) or (isinstance(spacing, np.ndarray) and spacing.ndim)
+    numbers = [
+        parameter(where, "spacing", step.item() if isinstance(step, np.generic) else step, Positive)
+        for step in (spacing if several else [spacing])
+    ]
+    return tuple(numbers) if several else numbers[0]
+
+
+def per_axis(where, spacing, shape, real):
+    """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
+    steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
+    if len(steps) != len(shape):
         raise ShapeError(
-            f"{where}: spacing must be a number or have shape ({axes},), one per space axis; got {spacing.shape}"
+            f"{where}: spacing must be a number or have shape ({len(shape)},), one per space axis; got ({len(steps)},)"
         )
-    refuse(where, "spacing", "must be > 0 and finite", spacing, ~((spacing > 0) & (spacing < np.inf)))
-    return tuple(np.broadcast_to(spacing, axes).tolist())
+    info = np.finfo(real)
+    low, high = math.sqrt(info.tiny), math.sqrt(info.max)
+    if min(steps) < low or diagonal(shape, steps) > high:
+        raise DomainError(
+            f"{where}: spacing must keep all distances between {low:.1e} and {high:.1e} in {info.dtype}; got {spacing}"
+        )
+    return steps
+
+
+def diagonal(shape, steps):
+    """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
+    return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))

@@ -562,18 +562,27 @@ class margin_slope(sympy.Function):
 
 # --- named steps ---------------------------------------------------------------------------------------------------
 
-steps: ContextVar[list | None] = ContextVar("steps", default=None)  # the steps of the formula being declared
+# The names of the formula being declared: those of steps with their formulas, those of arguments with None.
+steps: ContextVar[dict | None] = ContextVar("steps", default=None)
 
 
 def let(**named):
     """Name a step of a formula: `t = let(t=1 - p)`. The name survives in the kernel and in the gradient.
 
     A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.
+    The same step named again, as by two losses' `of`, is shared; another step of that name, or one with the name
+    of an argument, gets a number: `t_2`.
     """
-    ((name, expression),) = named.items()
     recorded = steps.get()
     if recorded is None:
         raise RuntimeError("let() is for the body of a function decorated with @loss")
-    symbol = sympy.Symbol(name, real=True)
-    recorded.append((symbol, sympy.sympify(expression)))
-    return symbol
+    if len(named) != 1:
+        raise TypeError(f"let() names one step; got {', '.join(named) or 'none'}")
+    ((wanted, expression),) = named.items()
+    expression = sympy.sympify(expression, strict=True)
+    name, count = wanted, 1
+    while recorded.get(name, expression) != expression:
+        count += 1
+        name = f"{wanted}_{count}"
+    recorded[name] = expression
+    return sympy.Symbol(name, real=True)

@@ -16,6 +16,7 @@ from lossbook import (
     ShapeError,
     adversarial,
     binary,
+    detection,
     multiclass,
     regression,
     segmentation,
@@ -140,6 +141,59 @@ def test_what_does_not_add(maps):
         MIXED(p, y, reduction="none")
 
 
+def test_the_formula_of_a_sum_has_each_part_s_own_parameters():
+    """Parameters that several parts have are those parts' defaults: numbers, not one symbol for all."""
+    of_one, of_three = (regression.huber.with_parameters(delta=delta) for delta in (1.0, 3.0))
+    loss = 0.5 * of_one + 0.5 * of_three + regression.smooth_l1
+    form = regression.huber._form({})
+    p, y = np.array([2.0, 5.0]), np.array([0.5, 0.1])
+    values, slopes = loss.value_and_grad(p, y, reduction="none")
+    for i in range(2):
+        symbols = {form.prediction: exact(p[i]), form.target: exact(y[i]), sympy.Symbol("beta", positive=True): mpf(1)}
+        true = value(loss.formula, symbols)
+        assert abs(values[i] - true) <= mpf(2) ** -50 * true
+        steep = slope(loss.formula, symbols, form.prediction)
+        assert abs(slopes[i] - steep) <= mpf(2) ** -50 * abs(steep)
+    for expression in (loss.formula, loss.gradient):
+        assert {symbol.name for symbol in expression.free_symbols} == {"p", "y", "beta"}
+
+
+def test_losses_are_divided_by_numbers_and_summed_up():
+    """loss/2 is half of it, and the built-in sum adds a list; there is no minus, and no sum with another number."""
+    parts = [regression.squared_error / 4, regression.absolute_error]
+    p, y = np.array([2.0, -0.3]), np.array([0.5, 0.1])
+    assert sum(parts).name == "0.25*regression.squared_error + 1*regression.absolute_error"
+    assert sum(parts)(p, y) == regression.squared_error(p, y) / 4 + regression.absolute_error(p, y)
+    assert sum(parts[1:]) is parts[1]
+    for wrong in (
+        lambda: 1 + parts[0],
+        lambda: False + parts[0],
+        lambda: parts[0] / "2",
+        lambda: parts[0] / True,
+        lambda: 2 / parts[0],
+        lambda: -parts[0],
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+    with pytest.raises(ZeroDivisionError):
+        parts[0] / 0
+
+
+def test_losses_of_several_predictions_are_neither_scaled_nor_put_on_logits():
+    """The errors name the loss and say what to do instead."""
+    for wrong in (lambda: 2 * adversarial.minimax, lambda: adversarial.minimax + adversarial.generator):
+        with pytest.raises(TypeError, match=r"adversarial.minimax: cannot be .* scale the value and the gradients"):
+            wrong()
+    with pytest.raises(TypeError, match=r"detection.mask_rcnn: cannot be .* one gradient for each of scores, boxes, m"):
+        detection.mask_rcnn / 2
+    with pytest.raises(TypeError, match=r"detection.detection: cannot be .* weigh its terms by its alpha, beta"):
+        regression.huber + detection.detection
+    with pytest.raises(TypeError, match=r"minimax.on_logits: .* use adversarial.minimax_with_logits"):
+        adversarial.minimax.on_logits("sigmoid")
+    with pytest.raises(TypeError, match="needs a loss of probabilities; real is not one"):
+        adversarial.minimax_with_logits.on_logits("sigmoid")
+
+
 # --- other defaults --------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +267,54 @@ def test_on_logits_of_infinite_and_masked_logits():
     with mp.workdps(30):
         q = float(1 / (1 + mp.exp(1)))
     np.testing.assert_allclose(gradient[0, 1:], [q, -q], rtol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("part", [multiclass.cross_entropy, segmentation.dice, segmentation.tversky])
+def test_on_logits_a_weight_of_zero_removes_even_a_nan(part, activation, backend):
+    """So does ignore_index, and so do weights that are all 0: the slopes are those of the logits without the NaN."""
+    loss = part.on_logits(activation)
+    random = np.random.default_rng(3)
+    z, y, w = random.normal(size=(2, 3, 5)), random.integers(0, 3, (2, 5)), np.ones((2, 5))
+    w[0, 1] = w[1, 4] = 0
+    bad = np.where(w[:, None] == 0, np.nan, z)
+    bad[0, 0, 1] = np.inf
+    for keywords in ({"weight": w}, {"ignore_index": 7}):
+        labels = np.where(w == 0, 7, y) if "ignore_index" in keywords else y
+        got, gradient = backend.call(loss.value_and_grad, bad, labels, **keywords)
+        wanted, without = backend.call(loss.value_and_grad, np.where(w[:, None] == 0, 0.3, z), labels, **keywords)
+        assert got == wanted
+        np.testing.assert_array_equal(gradient, without)
+        assert np.any(gradient)
+    nothing = backend.call(loss.grad, bad, y, weight=np.zeros((2, 5)))
+    np.testing.assert_array_equal(nothing, np.zeros_like(z))
+    assert np.any(np.isnan(backend.call(loss.grad, bad, y)))
+
+
+def test_on_logits_a_weight_of_zero_removes_a_nan_among_elements(backend):
+    """A NaN that counts makes its own slope NaN."""
+    z, y = np.array([np.nan, 1.0, -2.0]), np.array([0.0, 1.0, 0.0])
+    loss = binary.cross_entropy.on_logits("sigmoid")
+    gradient = backend.call(loss.grad, z, y, weight=np.array([0.0, 1.0, 1.0]))
+    assert gradient[0] == 0
+    np.testing.assert_array_equal(gradient[1:], backend.call(loss.grad, z[1:], y[1:]))
+    np.testing.assert_array_equal(np.isnan(backend.call(loss.grad, z, y)), [True, False, False])
+
+
+def test_the_class_axis_of_logits(maps):
+    """Any integer is an axis, a switch is not; an axis without classes is refused in the loss's own name."""
+    _, y, z = maps
+    for loss in (segmentation.dice.on_logits("softmax"), multiclass.cross_entropy.on_logits("softmax")):
+        last = np.moveaxis(z, 1, -1)
+        np.testing.assert_allclose(loss(last, y, axis=np.int64(3)), loss(z, y), rtol=1e-14)
+        assert loss.grad(last, y, axis=np.int8(-1)).shape == last.shape
+        for axis in (True, 1.0, None):
+            with pytest.raises(ShapeError, match=f"z must have a class axis {axis}"):
+                loss(z, y, axis=axis)
+        for activation in ("softmax", "sigmoid"):
+            name = f"{loss.part.name}.on_logits\\('{activation}'\\)"
+            with pytest.raises(ShapeError, match=f"{name}: z must have at least one class; got shape"):
+                loss.part.on_logits(activation)(z[:, :0], y)
 
 
 def test_on_logits_is_a_loss():

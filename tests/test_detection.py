@@ -154,6 +154,25 @@ def test_reductions_weights_and_partial_sums_of_boxes(loss, backend):
     assert np.isnan(backend.call(loss, p[:0], t[:0]))
 
 
+RANGES = {"iou": (18, 150), "giou": (18, 150), "diou": (9, 75), "ciou": (9, 75)}
+
+
+@each_box_loss
+@each_dtype
+def test_the_range_of_lengths_that_the_docstring_names(loss, dtype, backend):
+    """Values do not depend on the unit, and slopes do as its inverse, from the smallest lengths to the largest."""
+    power = RANGES[loss.name.partition(".")[2]][DTYPES.index(dtype)]
+    assert f" 1e-{power} and 1e{power} " in loss.__doc__
+    corners = np.array([[[0, 0, 3, 4], [1, 1, 2, 5]], [[0, 0, 1, 1], [3, 2, 4, 7]], [[0, 0, 2, 2], [0, 0, 2, 3.0]]])
+    p, t = corners[:, 0].astype(dtype), corners[:, 1].astype(dtype)
+    values, slopes = backend.call(loss.value_and_grad, p, t, reduction="none")
+    for scale in (2.0 ** -np.floor(power * np.log2(10)), 2.0 ** np.floor((power - 1) * np.log2(10))):
+        scale = dtype(scale)
+        got, gradient = backend.call(loss.value_and_grad, p * scale, t * scale, reduction="none")
+        np.testing.assert_allclose(got, values, rtol=1e-5)
+        np.testing.assert_allclose(gradient * scale, slopes, rtol=1e-5)
+
+
 # --- several predictions ---------------------------------------------------------------------------------------------
 
 
@@ -307,6 +326,136 @@ def test_bad_arguments_of_joined_losses_are_named(loss):
         ]
         with pytest.raises(DomainError, match=rf"{loss.name}: {name} must be in .*; got 9 at index 2"):
             loss(*wrong)
+
+
+@each_joined
+def test_outs_of_joined_losses_share_no_memory(loss):
+    """Neither with one another, nor with the weights, nor with the arrays; columns of one array are apart."""
+    arrays = proposals(loss)
+    count = len(loss._predictions)
+    wanted = loss.grad(*arrays)
+    same = np.empty(max(g.size for g in wanted))
+    views = tuple(same[: g.size].reshape(g.shape) for g in wanted)
+    with pytest.raises(
+        DomainError, match=rf"{loss.name}: out must not share memory between {loss._predictions[0]} and"
+    ):
+        loss.grad(*arrays, out=views)
+    weight, own = np.ones(len(arrays[0])), np.empty(wanted[0].size)
+    own[: len(weight)] = weight
+    out = (own.reshape(wanted[0].shape), *(None,) * (count - 1))
+    view = own[: len(weight)]
+    before = own.copy()
+    with pytest.raises(DomainError, match=f"{loss.name}: out must not share memory with weight"):
+        loss.grad(*arrays, weight=(view, None) if loss.name.startswith("adv") else view, out=out)
+    np.testing.assert_array_equal(own, before)
+    with pytest.raises(DomainError, match=f"{loss.name}: out must not share memory with {loss._arrays[0]}"):
+        loss.grad(*arrays, out=(arrays[0], *(None,) * (count - 1)))
+    table = np.empty((len(arrays[0]), sum(max(1, g[0].size) for g in wanted)))
+    if all(g.ndim == 2 for g in wanted):
+        columns = (table[:, : wanted[0].shape[1]], table[:, wanted[0].shape[1] :])
+        assert all(map(np.array_equal, loss.grad(*arrays, out=columns), wanted))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_terms_of_coefficient_zero_are_left_out(reduction, backend):
+    """0 times an infinite loss or slope adds nothing; a divisor that counts nothing has no say in it."""
+    impossible, far = np.array([[0.0, 1.0], [0.5, 0.5]]), np.array([[np.inf, 0, 0, 0], [0, 0, 0, 0]])
+    classes, here = np.array([0, 1]), np.zeros((2, 4))
+    for alpha, scores, boxes in ((0.0, impossible, here + 0.5), (1.0, impossible + 0.2 * (impossible == 0), far)):
+        got, gradients = backend.call(
+            detection.detection.value_and_grad, scores, boxes, classes[::-1].copy() if alpha else classes, here,
+            alpha=alpha, reduction=reduction,
+        )  # fmt: skip
+        assert np.all(np.isfinite(got))
+        assert np.all(np.asarray(got) >= 0)
+        assert np.any(got)
+        gradients = tuple(map(backend.down, gradients))
+        assert not np.any(gradients[0 if alpha == 0 else 1])
+        assert np.all(np.isfinite(gradients[1 if alpha == 0 else 0]))
+    nothing = np.full(2, -1), np.zeros((2, 4))
+    loss = detection.faster_rcnn
+    assert backend.call(loss, np.full(2, 0.5), far, *nothing, box_norm=None, box_weight=0.0) == 0
+
+
+@each_joined
+def test_other_defaults_of_joined_losses(loss):
+    """with_parameters leaves the loss itself alone, shows in the signature, pickles and copies."""
+    arrays = proposals(loss)
+    given = {"beta": 0.25} | ({"alpha": 0.3} if "alpha" in loss._defaults else {})
+    given |= {"cls_norm": None} if "cls_norm" in loss._defaults else {}
+    if not loss._defaults:
+        with pytest.raises(TypeError, match=f"{loss.name}: unknown argument 'beta'; the parameters are none"):
+            loss.with_parameters(beta=0.25)
+        return
+    before = loss(*arrays)
+    other = loss.with_parameters(**given)
+    for again in (other, pickle.loads(pickle.dumps(other)), copy.copy(other), other.with_parameters()):
+        assert again(*arrays) == loss(*arrays, **given) != before
+        assert [again.signature.parameters[name].default for name in given] == list(given.values())
+        assert again.name == loss.name
+    assert loss(*arrays) == before
+    assert pickle.loads(pickle.dumps(loss)) is loss
+    with pytest.raises(DomainError, match=f"{loss.name}: beta must be > 0"):
+        loss.with_parameters(beta=-1)
+    with pytest.raises(TypeError, match=f"{loss.name}: unknown argument 'bta'"):
+        loss.source("numba", bta=0.1)
+    assert loss.source("numba", beta=0.1) == loss.source("numba")
+
+
+@pytest.mark.parametrize("loss", [loss for loss in JOINED if loss.name.startswith("detection")], ids=lambda l: l.name)
+def test_weights_of_items(loss, backend):
+    """One per item as an array of any real dtype or a list, or a number; what is wrong is refused by name and place."""
+    arrays = proposals(loss)
+    count = len(arrays[0])
+    wanted = backend.call(loss, *arrays, weight=np.arange(float(count)))
+    for dtype in (np.float16, np.uint8, np.int64):
+        assert backend.call(loss, *arrays, weight=np.arange(count).astype(dtype)) == wanted
+    ones = backend.call(loss, *arrays, weight=np.full(count, 2.0))
+    assert backend.call(loss, *arrays, weight=np.array(2.0)) == ones
+    if backend.name != "cupy":
+        assert backend.call(loss, *arrays, weight=list(range(count))) == wanted
+        assert backend.call(loss, *arrays, weight=2.0) == ones
+    assert backend.call(loss, *arrays, weight=np.ones(count, bool)) == backend.call(loss, *arrays)
+    for wrong in (-1.0, np.nan, np.inf):
+        weight = np.ones(count)
+        weight[3] = wrong
+        with pytest.raises(DomainError, match=rf"{loss.name}: weight must be >= 0 and finite; got {wrong} at index 3$"):
+            backend.call(loss, *arrays, weight=weight)
+    with pytest.raises(
+        ShapeError, match=rf"{loss.name}: weight must have shape \({count},\), one per item; got \(2,\)"
+    ):
+        backend.call(loss, *arrays, weight=np.ones(2))
+    if backend.name != "cupy":
+        for wrong, got in ((np.ones(count) + 0j, "complex128"), (np.array(["a"] * count), "<U1"), ("abc", "<U3")):
+            with pytest.raises(DomainError, match=f"{loss.name}: weight must hold real numbers; got dtype {got}"):
+                backend.call(loss, *arrays, weight=wrong)
+
+
+@pytest.mark.parametrize("loss", [adversarial.minimax, adversarial.minimax_with_logits], ids=lambda l: l.name)
+def test_weights_of_minimax(loss, backend):
+    """A number, one per item, one each, in any of the shapes that other losses take; each side has its own."""
+    real, fake = proposals(loss)
+    each = np.arange(float(real.size)).reshape(real.shape)
+    per_item = np.arange(float(len(real)))
+    real_part, fake_part = loss.parts
+    of_fake = -backend.call(fake_part, fake)
+    lists = [] if backend.name == "cupy" else [per_item.tolist(), each.tolist(), tuple(per_item.tolist()), 2.0]
+    number, bytes_ = np.array(2.0), per_item.astype(np.uint8)
+    for weight in (each, per_item, per_item[:, None], bytes_, np.full((1, 1), 2.0), number, *lists):
+        pair = (backend.up(weight), None)
+        got, gradients = backend.call(loss.value_and_grad, real, fake, weight=pair)
+        alone, slopes = real_part.value_and_grad(real, weight=backend.down(weight))
+        np.testing.assert_allclose(got, alone + of_fake, rtol=1e-13)
+        np.testing.assert_allclose(backend.down(gradients[0]), slopes, rtol=1e-13)
+    for wrong, error, text in (
+        (np.ones(3), ShapeError, r"weight of fake must have shape \(5,\)"),
+        (np.full(5, -1.0), DomainError, "weight of fake must be >= 0 and finite; got -1.0 at index 0"),
+    ):
+        with pytest.raises(error, match=f"{loss.name}: {text}"):
+            backend.call(loss, real, fake, weight=(None, backend.up(wrong)))
+    if backend.name != "cupy":
+        with pytest.raises(DomainError, match=f"{loss.name}: weight of real must hold real numbers; got dtype <U1"):
+            loss(real, fake, weight=("a", None))
 
 
 def test_minimax_by_hand(backend):

@@ -465,6 +465,22 @@ def test_large_images_in_float16():
 
 
 @every_loss
+@pytest.mark.parametrize("name", ["numpy", "numba"])  # a device casts without warnings, and its stand-in does not
+def test_values_beyond_float16_are_infinite(loss, name):
+    """Large spacing overflows float16 in values and slopes, without a warning; signs stay."""
+    p, y = example(np.float16)
+    for reduction in ("none", "sum", "mean"):
+        options = {"spacing": 1e6, "reduction": reduction, "backend": name}
+        got = loss.value_and_grad(p, y, **options)
+        wide = loss.value_and_grad(p.astype(np.float32), y, **options)
+        for narrow, exact_one in zip(got, wide, strict=True):
+            large = abs(exact_one) > 65520
+            assert np.array_equal(np.isinf(narrow), large)
+            assert np.array_equal(np.sign(narrow)[large], np.sign(exact_one)[large])
+    assert np.all(hausdorff_distance(p, y, spacing=np.float16(60000)) >= 0)
+
+
+@every_loss
 def test_backends_agree(loss, backend):
     """Every backend gives NumPy's numbers, to a few ulp, in 2-D and 3-D."""
     for shape in ((2, 3, 7, 5), (2, 1, 3, 4, 5)):
@@ -600,6 +616,22 @@ def test_values_out_of_range_are_refused(loss, backend):
 
 
 @every_loss
+def test_weights_are_checked_in_the_working_type(loss, backend):
+    """A weight that float32 cannot hold, being too large or too small, is refused with its place."""
+    p, y = example(np.float32)
+    weight = np.ones((3, 5, 6))
+    for bad, rule in ((1e300, "be >= 0 and finite"), (1e-300, "be 0 or not vanish in float32")):
+        weight[1, 2, 3] = bad
+        with pytest.raises(DomainError) as caught:
+            backend.call(loss, p, y, weight=weight)
+        assert str(caught.value) == f"{loss.name}: weight must {rule}; got {bad} at index (1, 2, 3)"
+        assert np.isfinite(backend.call(loss, p.astype(float), y, weight=weight))
+    index, by_class = np.zeros((3, 5, 6), int), np.float32([1e30, 1])
+    with pytest.raises(DomainError, match=r"weight must be >= 0 and finite; got inf"):
+        backend.call(loss, p, index, weight=np.full(3, 1e30), class_weight=by_class)
+
+
+@every_loss
 def test_shapes_that_do_not_fit_are_refused(loss):
     """Nothing broadcasts, a space axis is needed, weights are per item, pixel, or pixel and class."""
     p, y = example()
@@ -629,7 +661,8 @@ def test_spacing_is_checked(function):
     for bad in (0, -1.0, np.inf, np.nan, (1, 0), [1, -2], np.array([1, np.inf])):
         with pytest.raises(DomainError, match=f"{where}: spacing must be > 0 and finite; got"):
             function(p, y, spacing=bad)
-    for bad in (None, "2", True, (1, "2"), np.array(2.0)):
+    nested = [[1, 1], [1, 1]], np.ones((2, 2)), [[1], [1, 2]], (1, (1, 1))
+    for bad in (None, "2", True, (1, "2"), np.array(2.0), *nested):
         with pytest.raises(DomainError, match=f"{where}: spacing must be a number > 0 and finite; got"):
             function(p, y, spacing=bad)
     for bad in ((1,), (1, 1, 1), ()):
@@ -638,7 +671,7 @@ def test_spacing_is_checked(function):
     for bad in (1e-160, 1e160, (1e160, 1)):
         with pytest.raises(DomainError, match=f"{where}: spacing must keep all distances between .*; got "):
             function(p, y, spacing=bad)
-    for good in (3, np.float32(3), (3, 3), [3.0, 3], np.array([3, 3])):
+    for good in (3, np.float32(3), np.float16(3), (3, 3), [3.0, 3], np.array([3, 3]), np.float16([3, 3])):
         assert np.array_equal(function(p, y, spacing=good), function(p, y, spacing=3.0))
 
 

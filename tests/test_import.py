@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 from cases import LOSSES, example
 
 import lossbook
-from lossbook import BackendError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
+from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
 from lossbook.backends import host
 
 ROOT = Path(lossbook.__file__).parents[1]
@@ -123,15 +124,17 @@ print((messages, float(lossbook.regression.huber(x, x, backend="numpy"))))
     assert child(code) == ([("BackendError", message)] * 2, 0.0)
 
 
-@pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3])
+@pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3, ["numpy"], np.array(["numpy", "numba"])], ids=repr)
 def test_an_unknown_backend_is_refused(name):
     """A backend's name that is none of the three is refused with the list of names, in calls, `use` and `source`."""
-    message = r"backend must be one of numpy, numba, cupy; got "
-    with pytest.raises(BackendError, match=message):
+    message = f"backend must be one of numpy, numba, cupy; got {name!r}"
+    with pytest.raises(BackendError) as caught:
         binary.cross_entropy_with_logits(LOGITS, LABELS, backend=name)
-    with pytest.raises(BackendError, match=message):
+    assert str(caught.value) == f"binary.cross_entropy_with_logits: {message}"
+    with pytest.raises(BackendError) as caught:
         lossbook.use(name)
-    with pytest.raises(BackendError, match=message):
+    assert str(caught.value) == f"lossbook.use: {message}"
+    with pytest.raises(BackendError, match=re.escape(message)):
         binary.cross_entropy_with_logits.source(name)
     assert backends._chosen.get() == "numpy"
 
@@ -273,12 +276,13 @@ def threads(monkeypatch):
     host.set_threads(before)
 
 
-@pytest.mark.parametrize("bad", [0, -1, 1.0, "2", None])
+@pytest.mark.parametrize("bad", [0, -1, 1.0, "2", None, True, 1025, 10**30, np.array([1, 2])], ids=repr)
 def test_the_number_of_threads_is_checked(threads, bad):
-    """set_threads takes a positive integer; what it refuses changes nothing."""
+    """set_threads takes an integer up to 1024; what it refuses changes nothing."""
     before = lossbook.get_threads()
-    with pytest.raises(ValueError, match="count must be a positive integer; got"):
+    with pytest.raises(DomainError) as caught:
         lossbook.set_threads(bad)
+    assert str(caught.value) == f"lossbook.set_threads: count must be an integer in 1..1024; got {bad!r}"
     assert lossbook.get_threads() == before
     lossbook.set_threads(3)
     assert lossbook.get_threads() == 3
@@ -367,13 +371,34 @@ def test_the_number_of_threads_comes_from_the_environment():
     code = """
 import os, subprocess, sys
 counts = []
-for given in ("3", None):
+for given in ("3", " 1024", "", None):
     environment = {name: value for name, value in os.environ.items() if name != "LOSSBOOK_THREADS"}
-    environment |= {"LOSSBOOK_THREADS": given} if given else {}
+    environment |= {} if given is None else {"LOSSBOOK_THREADS": given}
     ask = "from lossbook.backends import host; print(host.get_threads())"
     counts.append(int(subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True).stdout))
 print(counts)
 """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert child(code) == [3, processors]
+    assert child(code) == [3, 1024, processors, processors]
     assert regression.huber(LOGITS, LABELS) > 0
+
+
+def test_a_bad_number_of_threads_in_the_environment_is_named():
+    """What LOSSBOOK_THREADS may not be is refused when the package is imported, by the variable's name and the rule."""
+    code = """
+import importlib, os
+os.environ.pop("LOSSBOOK_THREADS", None)
+import lossbook
+from lossbook.backends import host
+messages = []
+for given in ("abc", "-3", "0", "2.0", "1025", "9" * 5000):
+    os.environ["LOSSBOOK_THREADS"] = given
+    try:
+        importlib.reload(host)
+    except lossbook.DomainError as error:
+        messages.append(str(error)[:80])
+print(messages)
+"""
+    rule = "lossbook: LOSSBOOK_THREADS must be an integer in 1..1024; got "
+    given = ("abc", "-3", "0", "2.0", "1025", "9" * 5000)
+    assert child(code) == [f"{rule}{value!r}"[:80] for value in given]

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from mpmath import mp, mpf
 from oracle import exact, ulp
 
-from lossbook import DomainError, ShapeError, labels, multiclass
+from lossbook import DomainError, Positive, Real, ShapeError, labels, multiclass
 from lossbook.labels import class_weights, one_hot, smooth
 
 DTYPES = (np.float16, np.float32, np.float64)
@@ -122,6 +122,15 @@ def test_one_hot_refuses():
     for axis in (3, -4, 1.0):
         refused(ShapeError, where + rule + repr(axis), one_hot, y, 8, axis=axis)
     refused(ShapeError, where + "axis must be in -1..0 for y of shape (); got 1", one_hot, 0, 8)
+    refused(DomainError, f"{where}classes must be at most {2**31}; got {2**70}", one_hot, y, 2**70)
+    rule = "ignore_index must be a 64-bit integer; got "
+    for ignored in (2**64, -(2**63) - 1):
+        refused(DomainError, f"{where}{rule}{ignored}", one_hot, y, 8, ignore_index=ignored)
+    ragged = [[0], [1, 2]]
+    refused(ShapeError, f"{where}y must be an array; got {ragged}", one_hot, ragged, 3)
+    for dtype in ("foo", None, 5, "U3", "M8[s]", object, "f4,f4"):
+        rule = f"dtype must be a dtype of bools, integers or floats; got {dtype!r}"
+        refused(DomainError, where + rule, one_hot, y, 8, dtype=dtype)
 
 
 # --- smooth --------------------------------------------------------------------------------------------------------
@@ -176,6 +185,25 @@ def test_smooth_refuses():
     refused(DomainError, where + "epsilon must be a number in [0, 1]; got '0'", smooth, target, "0")
     refused(ShapeError, where + "axis must be in -2..1 for targets of shape (2, 3); got 2", smooth, target, axis=2)
     refused(ShapeError, where + "targets must have a class axis; got shape ()", smooth, np.float32(1))
+    rule = "epsilon must be a float64; got a number beyond its range"
+    refused(DomainError, where + rule, smooth, target, 10**400)
+    ragged = [[0.5], [0.5, 0.5]]
+    refused(ShapeError, f"{where}targets must be an array; got {ragged}", smooth, ragged)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), Fraction(10**400), 10**5000], ids=range(4))
+def test_a_number_beyond_float64_is_refused_by_name(number):
+    """Where a rule has no upper bound of its own, it still has to be a float64."""
+    rule = "limit must be a float64; got a number beyond its range"
+    refused(DomainError, f"here: {rule}", labels.parameter, "here", "limit", number, Real)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_parameters_may_be_narrow_floats(dtype):
+    """A float16 is compared with bounds that it could not hold."""
+    assert labels.parameter("here", "limit", dtype(0.5), Positive) == 0.5
+    with pytest.raises(DomainError, match=r"limit must be > 0 and finite; got .*inf"):
+        labels.parameter("here", "limit", dtype(np.inf), Positive)
 
 
 # --- class_weights -------------------------------------------------------------------------------------------------
@@ -254,6 +282,10 @@ def test_class_weights_refuses():
     refused(DomainError, where + "classes must be a positive integer; got 0", class_weights, [0], 0)
     rule = "method must be 'inverse' or 'effective'; got 'balanced'"
     refused(DomainError, where + rule, class_weights, [0], 2, method="balanced")
+    methods = np.array(["inverse", "effective"])
+    rule = f"method must be 'inverse' or 'effective'; got {methods!r}"
+    refused(DomainError, where + rule, class_weights, [0], 2, method=methods)
+    refused(DomainError, f"{where}classes must be at most {2**31}; got {2**62}", class_weights, [0], 2**62)
     for beta in (1.0, -0.1, math.nan):
         refused(DomainError, f"{where}beta must be in [0, 1); got {beta!r}", class_weights, [0], 2, beta=beta)
 
@@ -321,6 +353,20 @@ def test_dask_arrays_are_taken_block_by_block():
     for method in ("inverse", "effective"):
         options = {"method": method, "ignore_index": 255}
         assert np.array_equal(class_weights(lazy, CLASSES, **options), class_weights(y, CLASSES, **options))
+
+
+def test_dask_arrays_of_unknown_shape():
+    """How many labels there are need not be known, but how many classes; a Delayed is no array."""
+    y = da.from_array(np.array([0, 1, 1, 0, 2]), chunks=2)
+    hot = one_hot(y[y > 0], 3)
+    assert hot.compute().tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert np.array_equal(smooth(hot).compute(), smooth(hot.compute()))
+    assert class_weights(y[y > 0], 3).tolist() == [0, 0.5, 1]
+    refused(DomainError, "labels.one_hot: y must be a class index in 0..1; got 2", one_hot(y[y > 0], 2).compute)
+    some = hot[:, da.from_array(np.array([True, True, False]))]
+    known = "targets must have a known number of classes, as after targets.compute_chunk_sizes(); got shape (nan, nan)"
+    refused(ShapeError, f"labels.smooth: {known}", smooth, some)
+    refused(DomainError, "labels.one_hot: y must hold integers; got dtype object", one_hot, y.to_delayed()[0], 2)
 
 
 def test_an_error_in_a_block_names_the_place_in_the_whole():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 
+import dask.array as da
 import fake_cupy
 import numpy as np
 import pytest
@@ -219,11 +220,44 @@ def test_numbers_are_refused():
     refused(DomainError, "class_weight must be >= 0 and finite; got nan at index 1", y, class_weight=(1, math.nan))
     rule = "class_weight must have shape (2,), one for background and one for instances; got (3,)"
     refused(ShapeError, rule, y, class_weight=(1, 2, 3))
-    refused(DomainError, "spacing must be > 0 and finite; got 0.0 at index 1", y, spacing=(1, 0))
+    refused(DomainError, "spacing must be > 0 and finite; got 0", y, spacing=(1, 0))
     refused(DomainError, "spacing must be > 0 and finite; got inf", y, spacing=math.inf)
     rule = "spacing must be a number or have shape (2,), one per space axis; got (3,)"
     refused(ShapeError, rule, y, spacing=(1, 1, 1))
-    refused(DomainError, "dtype must be float16, float32 or float64; got 'int32'", y, dtype="int32")
+    for dtype in ("int32", "foo", None, 5, [1]):
+        refused(DomainError, f"dtype must be float16, float32 or float64; got {dtype!r}", y, dtype=dtype)
+
+
+def test_what_is_no_number_is_refused():
+    """Strings, complex numbers, lists of unequal lengths and integers that no float holds."""
+    y = np.array([[[1, 0, 2]]])
+    for bad, dtype in ((["a", "b"], "<U1"), (["1", "2"], "<U1"), ([1j, 2], "complex128"), ([10**400, 1], "object")):
+        refused(DomainError, f"class_weight must hold real numbers; got dtype {dtype}", y, class_weight=bad)
+    refused(DomainError, "class_weight must be a plain array; got a masked array", y, class_weight=np.ma.array([1, 2]))
+    ragged = [[1], [1, 2]]
+    refused(ShapeError, f"class_weight must be an array; got {ragged}", y, class_weight=ragged)
+    for bad, named in (("12", "'12'"), (["1", "2"], "'1'"), (1j, "1j"), (ragged, "[1]"), ([[1, 1], [1, 1]], "[1, 1]")):
+        refused(DomainError, f"spacing must be a number > 0 and finite; got {named}", y, spacing=bad)
+    refused(DomainError, "spacing must be a float64; got a number beyond its range", y, spacing=10**400)
+    refused(ShapeError, f"y must be an array; got {ragged}", ragged)
+    how = "compute() it first, or call segmentation.edge_weights on its blocks"
+    refused(BackendError, f"takes NumPy and CuPy arrays; got a Dask array ({how})", da.from_array(y))
+
+
+def test_spacing_keeps_squares_of_distances_in_range():
+    """Distances whose squares overflow or vanish are refused, not rounded to infinity or 0."""
+    y = np.array([[[1, 0, 2]]])
+    for bad in (1e200, 1e-200, (1.0, 1e200)):
+        rule = f"spacing must keep all distances between 1.5e-154 and 1.3e+154 in float64; got {bad}"
+        refused(DomainError, rule, y, spacing=bad)
+
+
+def test_narrow_numbers_and_results():
+    """float16 arguments are numbers like others; in a float16 map what is too large is infinite."""
+    y = np.array([[[1, 0, 2]]])
+    half = {"w0": np.float16(2), "sigma": np.float16(0.5), "class_weight": np.float16([0.5, 2])}
+    assert np.array_equal(edge_weights(y, **half), edge_weights(y, w0=2, sigma=0.5, class_weight=(0.5, 2)))
+    assert np.all(edge_weights(y, w0=1e5, sigma=1e9, dtype=np.float16) == np.inf)
 
 
 def test_a_missing_scipy_is_named(monkeypatch):

@@ -1,6 +1,8 @@
 """A loss of the user's own: declared in a script or a notebook, and then as good as any of the package."""
 
 import ast
+import copy
+import functools
 import os
 import pickle
 import subprocess
@@ -348,7 +350,7 @@ def test_an_overlap_loss_of_ones_own():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["w", "scale", "value", "exp", "backward", "double"])
+@pytest.mark.parametrize("name", ["w", "w_", "d_w", "_d_w", "scale", "value", "exp", "backward", "double", "near_2"])
 def test_no_name_is_a_trap(name, backend):
     """A parameter may have a name that kernels use themselves, or a keyword of C++, and changes no number."""
     code = f"""
@@ -359,6 +361,129 @@ def named(p: Real, y: Outcome, *, {name}: Positive = 2.0):
     return {name} * sympy.exp(-((p - y) ** 2))
 """
     agrees(notebook(code)["named"], X, Y, backends=(backend,), **{name: 3.0})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["p", "y", "k", "squared", "w", "w_", "d_r", "at_p", "value", "exp", "C"])
+def test_no_name_of_a_step_is_a_trap(name, backend):
+    """A step may have the name of an argument or of something in the kernel, and changes no number."""
+
+    @loss
+    def named(p: Real, y: Outcome, *, k: Positive = 2.0, squared: Flag = True, w: Positive = 3.0, w_: Positive = 0.5):
+        r = let(r=p - y)
+        step = let(**{name: k * r})
+        return (step**2 if squared else step) * sigmoid(w * p) + w_ * r**2
+
+    wanted = (1.4 * (X - Y)) ** 2 / (1 + np.exp(-3 * X)) + 0.5 * (X - Y) ** 2
+    np.testing.assert_allclose(named(X, Y, k=1.4, reduction="none"), wanted, rtol=1e-14)
+    agrees(named, X, Y, backends=(backend,), k=1.4)
+
+
+def apart(p: Real, y: Outcome):
+    return lossbook.regression.huber.of(p, y, delta=1) + lossbook.regression.huber.of(p, y, delta=3)
+
+
+def near_and_near(p: Real, y: Outcome):
+    return lossbook.regression.huber.of(p, y) + lossbook.regression.smooth_l1.of(p, y, beta=Rational(1, 2))
+
+
+def once_more(p: Real, y: Outcome):
+    first = let(r=p - y)
+    second = let(r=first**2)
+    return second + let(r=second**2) + let(r_2=p)
+
+
+@pytest.mark.parametrize("function", [apart, near_and_near, once_more], ids=lambda function: function.__name__)
+def test_a_name_of_a_step_may_come_again(function):
+    """Steps of the same name are different steps where their formulas differ."""
+    x, y = np.array([0.5, -2, 3]), np.array([0, 1, 1.0])
+    far = np.abs(x - y)
+    huber, smooth = ((lambda far, d=d: np.where(far < d, far**2 / 2, d * (far - d / 2))) for d in (1, 0.5))
+    wanted = {
+        "apart": huber(far) + np.where(far < 3, far**2 / 2, 3 * (far - 1.5)),
+        "near_and_near": huber(far) + smooth(far) / 0.5,
+        "once_more": far**2 + far**4 + x,
+    }
+    np.testing.assert_allclose(loss(function)(x, y, reduction="none"), wanted[function.__name__], rtol=1e-14)
+    agrees(loss(function), x, y)
+
+
+def test_the_same_step_is_computed_once():
+    """A step that is named again with the same formula is one line of the kernel."""
+
+    @loss
+    def twice(p: Real, y: Outcome):
+        return lossbook.regression.huber.of(p, y) * lossbook.regression.huber.of(p, y, delta=1)
+
+    assert twice.source("numba").count(" near = ") == 1
+    assert "near_2" not in twice.source("numba")
+    agrees(twice, X, Y)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["z", "C", "Cost", "u"])
+def test_no_name_is_a_trap_in_rows(name, backend):
+    """Nor in a loss of rows, whose kernels have a logit, a number of classes and a standing of their own."""
+    code = f"""
+import lossbook
+from lossbook import Classes, Logit, Positive
+from lossbook.words import across, margin, softplus
+@lossbook.loss
+def named(p: Logit, y: Classes, *, {name}: Positive = 2.0):
+    return across(y * softplus(-margin(p) * {name}))
+@lossbook.loss
+def target(p: Logit, {name}: Classes):
+    return across({name} * softplus(-margin(p)))
+"""
+    made = notebook(code)
+    for y in (SHARES, np.array([2, 1, 0])):
+        agrees(made["named"], ROWS, y, backends=(backend,), rtol=1e-11, **{name: 1.5})
+        agrees(made["target"], ROWS, y, backends=(backend,), rtol=1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_name_is_a_trap_in_totals(backend):
+    """Nor in a loss of totals, whose kernels have an index of their own where the target holds class indices."""
+
+    @loss
+    def named(p: Probability, y: Classes, *, index: Positive = 2.0):
+        return share(total(index * p**2 * (1 - y)), total(p * y) + 1)
+
+    index = np.arange(8).reshape(2, 4) % 2
+    shares = np.moveaxis(np.eye(2)[index], -1, 1)
+    wanted = (1.5 * np.sum(PIXELS**2 * (1 - shares), axis=-1), np.sum(PIXELS * shares, axis=-1) + 1)
+    with Backend(backend).ready() as ready:
+        value, slope = ready.call(named.value_and_grad, PIXELS, index, reduction="none", index=1.5)
+        same = ready.call(named.grad, PIXELS, shares, reduction="none", index=1.5)
+    np.testing.assert_allclose(value, wanted[0] / (wanted[0] + wanted[1]), rtol=1e-13)
+    np.testing.assert_allclose(slope, same, rtol=1e-13)
+
+
+# --- copies --------------------------------------------------------------------------------------------------------
+
+
+def local_loss():
+    @loss
+    def local(p: Real, y: Outcome):
+        return (p - y) ** 4
+
+    return local
+
+
+def test_a_copy_of_a_loss_is_the_loss():
+    """A loss never changes, so a copy is the loss itself, wherever it was declared."""
+    for made in (local_loss(), mean_of_powers, generalized.with_parameters(exponent=3)):
+        assert copy.copy(made) is made
+        assert copy.deepcopy([made])[0] is made
+
+
+def test_a_loss_of_a_function_pickles_by_value_or_says_why_not():
+    """A loss made inside a function has no address: cloudpickle carries its function, and pickle names it."""
+    made = local_loss()
+    with pytest.raises((AttributeError, pickle.PicklingError), match=r"local object.*local_loss\.<locals>\.local"):
+        pickle.dumps(made)
+    again = pickle.loads(pytest.importorskip("cloudpickle").dumps(made))
+    assert again(X, Y) == made(X, Y)
 
 
 # --- errors at the declaration -------------------------------------------------------------------------------------
@@ -398,6 +523,12 @@ def test_a_signature_that_says_too_little_is_refused():
     def nothing():
         return sympy.S.One
 
+    def gathered(*p: Real):
+        return p[0]
+
+    def keywords(p: Real, **k: Positive):
+        return p * k["k"]
+
     rules = {
         no_annotation: "y must be annotated with a domain such as Logit or Label",
         a_type: "p must be annotated with a domain such as Logit or Label",
@@ -407,6 +538,8 @@ def test_a_signature_that_says_too_little_is_refused():
         target_first: r"the arrays must be a prediction and at most one target; got \['target', 'prediction'\]",
         two_targets: "the arrays must be a prediction and at most one target",
         nothing: "the arrays must be a prediction and at most one target",
+        gathered: r"the arguments must have names of their own; got \*p",
+        keywords: r"the arguments must have names of their own; got \*\*k",
     }
     for function, rule in rules.items():
         with pytest.raises(TypeError, match=f"^{function.__name__}: {rule}"):
@@ -452,6 +585,123 @@ def test_a_function_that_is_no_word_is_refused(function, word):
     """At its declaration a formula with a function that no kernel knows is refused; loss and function are named."""
     with pytest.raises(TypeError, match=rf"{function.__name__}: .*\b{word}\b"):
         loss(function)
+
+
+def infinite(p: Real, y: Outcome):
+    return float("inf") * (p - y)
+
+
+def not_a_number(p: Real, y: Outcome):
+    return p - y + let(step=y * float("nan"))
+
+
+def imaginary(p: Real, y: Outcome):
+    return 1j * p - y
+
+
+@pytest.mark.parametrize("function", [infinite, not_a_number, imaginary], ids=lambda function: function.__name__)
+def test_numbers_that_no_kernel_has_are_refused(function):
+    """Infinity, NaN and the imaginary unit are no numbers for a formula."""
+    with pytest.raises(TypeError, match=f"^{function.__name__}: the numbers of a formula must be real and finite; got"):
+        loss(function)
+
+
+def no_prediction(p: Real, y: Outcome):
+    return y * 0 + 1
+
+
+def target_alone(p: Real, y: Outcome):
+    return let(step=y**2) + 1
+
+
+def zero(p: Real):
+    return 0
+
+
+def only_switched(p: Real, y: Outcome, *, squared: Flag = True, other: Flag = False):
+    return (p - y) ** 2 if squared or not other else y**2
+
+
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [(no_prediction, ""), (target_alone, ""), (zero, ""), (only_switched, " with squared=False, other=True")],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_a_formula_without_the_prediction_is_refused(function, where):
+    """A constant is no loss, not even under one setting of the flags alone."""
+    with pytest.raises(TypeError, match=f"^{function.__name__}: the formula must depend on p{where}; got"):
+        loss(function)
+
+
+def test_flags_keep_the_shape():
+    """A flag chooses a formula, not whether a value belongs to an element or to a row."""
+
+    def either(p: Probability, y: Classes, *, rows: Flag = False):
+        return across(y * (1 - p)) if rows else y * (1 - p)
+
+    with pytest.raises(TypeError, match=r"^either: flags must not change the shape .*; got pointwise and rows"):
+        loss(either)
+
+
+def test_defaults_are_checked():
+    """A default outside its domain is refused where it is written."""
+
+    def cold(p: Real, *, temperature: Positive = 0.0):
+        return p**2 / temperature
+
+    def switched(p: Real, *, squared: Flag = 1):
+        return p**2 if squared else p
+
+    with pytest.raises(DomainError, match=r"^cold: temperature must be > 0 and finite; got 0.0$"):
+        loss(cold)
+    with pytest.raises(DomainError, match=r"^switched: squared must be True or False; got 1$"):
+        loss(switched)
+
+
+def test_let_names_one_step():
+    """let() with two names, or none, says so."""
+
+    def two(p: Real, y: Outcome):
+        return let(a=p - y, b=2)
+
+    def none(p: Real, y: Outcome):
+        return let()
+
+    for function, got in ((two, "a, b"), (none, "none")):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: .*let\(\) names one step; got {got}$"):
+            loss(function)
+
+
+def nested(p: Real, y: Outcome):
+    for _ in range(300):
+        p = sympy.log(1 + p**2)
+    return p - y
+
+
+def nested_by_name(p: Real, y: Outcome):
+    for _ in range(300):
+        p = let(step=sympy.log(1 + p**2))
+    return p - y
+
+
+def test_a_formula_may_be_deep_if_its_steps_have_names():
+    """Three hundred functions of each other are refused with advice, and named they are a loss."""
+    with pytest.raises(TypeError, match=r"^nested: the formula is nested too deeply; name parts of it with let\(\)$"):
+        loss(nested)
+    value, slope = X, 1
+    for _ in range(300):
+        value, slope = np.log1p(value**2), slope * 2 * value / (1 + value**2)
+    for name in ("numpy", "cupy"):
+        with Backend(name).ready() as backend:
+            got = backend.call(loss(nested_by_name).value_and_grad, X, Y, reduction="none")
+        np.testing.assert_allclose(got, [value - Y, slope], rtol=1e-12)
+
+
+@pytest.mark.parametrize("given", [3, functools.partial(hinge, 1), hinge, str], ids=repr)
+def test_what_is_no_function_is_refused(given):
+    """A loss is declared by a function, and by nothing else that can be called."""
+    with pytest.raises(TypeError, match=r"^loss: a loss is declared by a function; got "):
+        loss(given)
 
 
 def text(p: Real, y: Outcome):

@@ -15,7 +15,7 @@ class use:
     """Choose the backend for NumPy arrays: `lossbook.use("numba")`, or `with lossbook.use("numba"):` for a block."""
 
     def __init__(self, name):
-        check(name)
+        check(name, "lossbook.use")
         self._token = _chosen.set(name)
         self.name = name
 
@@ -29,17 +29,21 @@ class use:
         return f"lossbook.use({self.name!r})"
 
 
-def check(name):
-    """The name, if it is a backend's."""
-    if name not in NAMES:
-        raise BackendError(f"lossbook: backend must be one of {', '.join(NAMES)}; got {name!r}")
+def check(name, where):
+    """The name, if it is a backend's; if not, the error says where it was given."""
+    if not isinstance(name, str) or name not in NAMES:
+        raise BackendError(f"{where}: backend must be one of {', '.join(NAMES)}; got {name!r}")
     return name
 
 
-@cache
-def get(name):
+def get(name, where="lossbook"):
     """The backend module of that name."""
-    return importlib.import_module(f"lossbook.backends.{check(name)}")
+    return _load(check(name, where))
+
+
+@cache
+def _load(name):
+    return importlib.import_module(f"lossbook.backends.{name}")
 
 
 def is_cupy(array):
@@ -67,7 +71,7 @@ def choose(loss, name, arrays):
     on_device = [is_cupy(array) for array in arrays if array is not None] if "cupy" in sys.modules else ()
     if any(on_device):
         if name not in (None, "cupy"):
-            check(name)
+            check(name, loss)
             raise BackendError(f"{loss}: backend {name!r} works on NumPy arrays; got CuPy arrays")
         if not all(on_device):
             kinds = ", ".join(
@@ -75,7 +79,7 @@ def choose(loss, name, arrays):
             )
             raise BackendError(f"{loss}: arrays must all be of one kind; got NumPy and CuPy arrays together ({kinds})")
         return get("cupy")
-    chosen = check(name) if name is not None else _chosen.get()
+    chosen = check(name, loss) if name is not None else _chosen.get()
     if chosen == "cupy":
         get("cupy").require(loss)
         raise BackendError(f"{loss}: backend 'cupy' works on CuPy arrays (cupy.asarray(x)); got NumPy arrays")

@@ -16,23 +16,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossbook.call import cut
+from lossbook.errors import DomainError
 
 PIECE = 1 << 17  # elements of a converted piece
 THREADED = 1 << 16  # elements from which a second thread pays
+MOST_THREADS = 1024
 
 _pool: ThreadPoolExecutor | None = None
 _pool_owner = 0
 _lock = threading.Lock()
-_threads = int(os.environ.get("LOSSBOOK_THREADS", 0)) or len(
-    os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-)
+
+
+def _threads_at_first():
+    """As many as LOSSBOOK_THREADS says; where that is unset or empty, one for each processor of this process."""
+    given = os.environ.get("LOSSBOOK_THREADS", "")
+    if not given:
+        processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        return min(len(processors), MOST_THREADS)
+    try:
+        count = int(given)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= MOST_THREADS:
+        raise DomainError(f"lossbook: LOSSBOOK_THREADS must be an integer in 1..{MOST_THREADS}; got {given!r}")
+    return count
+
+
+_threads = _threads_at_first()
 
 
 def set_threads(count):
-    """Use this many threads in the NumPy and Numba backends (results do not depend on it)."""
+    """Use this many threads, 1 to 1024, in the NumPy and Numba backends (results do not depend on it)."""
     global _threads, _pool
-    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
-        raise ValueError(f"lossbook.set_threads: count must be a positive integer; got {count!r}")
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or not 1 <= count <= MOST_THREADS:
+        raise DomainError(f"lossbook.set_threads: count must be an integer in 1..{MOST_THREADS}; got {count!r}")
     with _lock:
         _threads, _pool = int(count), None
 
@@ -87,7 +104,7 @@ def run(kernel, plan, call):
         if plan.finish is None:
             sums += part
         else:  # the first axis of a loss of totals counts the images
-            sums[piece[0]] += part
+            sums[piece[:1]] += part
     return sums
 
 

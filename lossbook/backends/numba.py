@@ -569,7 +569,7 @@ def source(plan, real=np.float32, integer=False):
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     if rows:
         spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
-        call = ", ".join(inputs).replace("C", "real(classes)") if not plan.hard else ", ".join(inputs)
+        call = ", ".join("real(classes)" if name == "C" else name for name in inputs)
         text = _rows(plan, unpack, call, y, integer)
     elif plan.shape == "boxes":
         text = _boxes(plan, unpack, ", ".join(inputs), results)
