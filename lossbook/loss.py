@@ -272,7 +272,7 @@ class Loss(Arguments, Documented):
             raise DomainError(f"{self.name}: dtype must be float16, float32 or float64; got {dtype!r}")
         flags, values = self._settings(parameters)
         plan = self._plan(flags, values, integer=self.shape == "rows")
-        module = backends.get(backend)
+        module = backends.get(backend, self.name)
         return module.source(plan) if backend == "numpy" else module.source(plan, real, plan.hard)
 
     def _settings(self, given):
