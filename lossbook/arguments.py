@@ -141,7 +141,7 @@ class Arguments:
             raise DomainError(f"{self.name}: out must have dtype {z.dtype}, as the prediction has; got {out.dtype}")
         if xp is np and not out.flags.writeable:
             raise DomainError(f"{self.name}: out must be writeable; got a read-only array")
-        if _overlaps_itself(out):
+        if not out.flags.c_contiguous and _overlaps_itself(out):
             raise DomainError(f"{self.name}: out must have a place for each element; got strides {out.strides}")
         for name, array in zip((*self._arrays, "weight", "class_weight"), inputs, strict=False):
             if isinstance(array, type(out)) and xp.may_share_memory(out, array):

@@ -29,6 +29,7 @@ from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
 
 FORMULA = "._function"  # where the function of a loss is found
+SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 NO_NUMBERS = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan, sympy.I)
 
 
@@ -390,9 +391,11 @@ class Loss(Arguments, Documented):
 
     def _rounded(self, name, value, real):
         """A parameter in the working type, where its rule must hold as well."""
+        if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
+            return real(value)
         with np.errstate(over="ignore"):
             number = real(value)
-        if not self._arguments[name].holds(float(number)) or np.isinf(number) != np.isinf(value):
+        if not self._arguments[name].holds(float(number)):
             rule = self._arguments[name].rule
             raise DomainError(f"{self.name}: {name} must be {rule}, also in {np.dtype(real)}; got {value!r}")
         return number
