@@ -46,7 +46,9 @@ _threads = _threads_at_first()
 
 
 def set_threads(count):
-    """Use this many threads, 1 to 1024, in the NumPy and Numba backends (results do not depend on it)."""
+    """Use this many threads, 1 to 1024, in the Numba backend, and up to 2 of them in that of NumPy, whose threads wait
+    for each other and have temporaries (results do not depend on it).
+    """
     global _threads, _pool
     if isinstance(count, bool) or not isinstance(count, numbers.Integral) or not 1 <= count <= MOST_THREADS:
         raise DomainError(f"lossbook.set_threads: count must be an integer in 1..{MOST_THREADS}; got {count!r}")
@@ -55,7 +57,7 @@ def set_threads(count):
 
 
 def get_threads():
-    """How many threads the NumPy and Numba backends use."""
+    """How many threads the Numba backend uses, and that of NumPy at most."""
     return _threads
 
 
@@ -75,6 +77,7 @@ class Kernel:
     loops: Callable
     block: int
     typed: bool = False  # absent values are an empty array, so that there is one kernel to compile, not two
+    threads: int = MOST_THREADS  # of more, the temporaries would take too much memory
 
     def rows_in_block(self, classes):
         """How many rows of a row loss make a block: a multiple of what the processor takes at once, or one."""
@@ -84,9 +87,10 @@ class Kernel:
 
 def run(kernel, plan, call):
     """Run a call: sums of shape (groups..., columns); fills call.values and call.gradient where present."""
+    threads = min(_threads, kernel.threads)
     columns = 3 if plan.shape in ("rows", "boxes") else len(plan.terms) + 1
     if call.is_native():
-        return _run_piece(kernel, plan, call, call.whole(), columns, _threads)
+        return _run_piece(kernel, plan, call, call.whole(), columns, threads)
     limit = max(1, PIECE // call.classes_per_piece)
     pieces = list(cut(call.piece_shape, limit))
 
@@ -96,9 +100,12 @@ def run(kernel, plan, call):
         call.put_back(piece, arrays)
         return result
 
-    results = (
-        _workers().map(convert_and_run, pieces) if _threads > 1 and len(pieces) > 1 else map(convert_and_run, pieces)
-    )
+    share = min(threads, len(pieces))
+    if share > 1:
+        parts = list(_workers().map(lambda first: list(map(convert_and_run, pieces[first::share])), range(share)))
+        results = [parts[k % share][k // share] for k in range(len(pieces))]
+    else:
+        results = map(convert_and_run, pieces)
     sums = np.zeros((*call.group_shape, columns))
     for piece, part in zip(pieces, results, strict=True):
         if plan.finish is None:

@@ -102,7 +102,7 @@ def load(plan):
     """The kernel of a plan: its generated functions in the loops that go with its shape."""
     module = functions(plan)
     loops = _rows if plan.shape in ("rows", "boxes") else _sweep
-    return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK)
+    return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK, threads=2)
 
 
 def run(plan, call):
