@@ -270,14 +270,13 @@ class Call:
                 value = host(array[index])
                 if domain.components:
                     value = np.moveaxis(value, self.layout.axis, 0)
-                holds = domain.holds(rounded(value))
-                if domain.components:
-                    self._report_boxes(name, value, holds | ~np.asarray(live), piece, domain.rule)
+                    good = domain.holds(rounded(value)) | ~np.asarray(live)
+                    self._report_boxes(name, value, good, piece, domain.rule)
                     continue
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
-                good = holds | ~np.broadcast_to(mask, value.shape)
+                good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape)
                 self._report(name, value, good, index, f"must be {domain.rule}")
         raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
 

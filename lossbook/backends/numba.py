@@ -105,16 +105,13 @@ $slopes_here        sums[block, $columns] = one_block(
             values[item, channel, start:stop] = terms[0, : stop - start]
 $sum_terms""")
 
-# Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorized.
-ROWS = Template("""\
+# What the loops over rows and boxes share: a tile of rows that follow one another, their weights, what leaves a block.
+OVER_ROWS = """\
 def loops(
     predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
 ):
-$unpack    outer, classes, inner = predictions.shape
-    per_item = (inner + size - 1) // size
-    odds = np.empty((classes, size), real)  # the predictions of a tile$then
-$scratch    w, value = np.empty(size, real), np.empty(size, real)
-    for block in range(first, last):
+"""
+TILE = """\
         if inner == 1:
             item, start = block * size, 0
             n = min(size, outer - item)
@@ -122,9 +119,39 @@ $scratch    w, value = np.empty(size, real), np.empty(size, real)
             item, start = block // per_item, block % per_item * size
             n = min(size, inner - start)
         broken, total, total_weight = real(0), 0.0, 0.0
+"""
+ONES = """\
         for b in range(n):
             w[b], value[b] = real(1), real(0)
-        if inner == 1:
+"""
+WEIGHTS = """\
+        first_row = item * inner + start
+        if weight is not None:
+            weight_here = weight.reshape(-1)[first_row : first_row + n]
+            for b in range(n):
+                w[b] = weight_here[b]
+                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
+"""
+VALUES = """\
+        for b in range(n):
+            total += value[b]
+        if values.size > 0:
+            values.reshape(-1)[first_row : first_row + n] = value[:n]
+"""
+SUMS = """\
+        sums[block, 0] = total
+        sums[block, 1] = total_weight
+        sums[block, 2] = broken
+"""
+
+# Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorized.
+ROWS = Template(f"""\
+{OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
+    per_item = (inner + size - 1) // size
+    odds = np.empty((classes, size), real)  # the predictions of a tile$then
+$scratch    w, value = np.empty(size, real), np.empty(size, real)
+    for block in range(first, last):
+{TILE}{ONES}        if inner == 1:
             for b in range(n):
                 for k in range(classes):
                     odds[k, b] = predictions[item + b, k, 0]
@@ -133,36 +160,13 @@ $scratch    w, value = np.empty(size, real), np.empty(size, real)
                 logits = predictions[item, k, start : start + n]
                 for b in range(n):
                     odds[k, b] = logits[b]
-        first_row = item * inner + start
-        if weight is not None:
-            weight_here = weight.reshape(-1)[first_row : first_row + n]
-            for b in range(n):
-                w[b] = weight_here[b]
-                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
-$label$rivals$body        for b in range(n):
-            total += value[b]
-        if values.size > 0:
-            values.reshape(-1)[first_row : first_row + n] = value[:n]
-        sums[block, 0] = total
-        sums[block, 1] = total_weight
-        sums[block, 2] = broken
-""")
+{WEIGHTS}$label$rivals$body{VALUES}{SUMS}""")
 
-BOXES = Template("""\
-def loops(
-    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
-):
-$unpack    outer, corners, inner = predictions.shape
+BOXES = Template(f"""\
+{OVER_ROWS}$unpack    outer, corners, inner = predictions.shape
     per_item = (inner + size - 1) // size
     for block in range(first, last):
-        if inner == 1:
-            item, start = block * size, 0
-            n = min(size, outer - item)
-        else:
-            item, start = block // per_item, block % per_item * size
-            n = min(size, inner - start)
-        broken, total, total_weight = real(0), 0.0, 0.0
-        for b in range(n):
+{TILE}        for b in range(n):
             i, j = (item + b, 0) if inner == 1 else (item, start + b)
             w = real(1)
             if weight is not None:
@@ -175,43 +179,15 @@ $load$checks            $results = element($call)
             if values.size > 0:
                 values[i, j] = value
             if gradient is not None:
-$store        sums[block, 0] = total
-        sums[block, 1] = total_weight
-        sums[block, 2] = broken
-""")
+$store{SUMS}""")
 
 # Rows whose classes do not compete: in the order of the memory, whichever axis that is.
-ENTRIES = Template("""\
-def loops(
-    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
-):
-$unpack    outer, classes, inner = predictions.shape
+ENTRIES = Template(f"""\
+{OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
     per_item = (inner + size - 1) // size
     w, value = np.empty(size, real), np.empty(size, real)
 $scratch    for block in range(first, last):
-        if inner == 1:
-            item, start = block * size, 0
-            n = min(size, outer - item)
-        else:
-            item, start = block // per_item, block % per_item * size
-            n = min(size, inner - start)
-        broken, total, total_weight = real(0), 0.0, 0.0
-        for b in range(n):
-            w[b], value[b] = real(1), real(0)
-        first_row = item * inner + start
-        if weight is not None:
-            weight_here = weight.reshape(-1)[first_row : first_row + n]
-            for b in range(n):
-                w[b] = weight_here[b]
-                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
-$label$body        for b in range(n):
-            total += value[b]
-        if values.size > 0:
-            values.reshape(-1)[first_row : first_row + n] = value[:n]
-        sums[block, 0] = total
-        sums[block, 1] = total_weight
-        sums[block, 2] = broken
-""")
+{TILE}{ONES}{WEIGHTS}$label$body{VALUES}{SUMS}""")
 
 HARD_ENTRIES = Template("""\
         # the labeled class
