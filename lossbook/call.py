@@ -59,6 +59,7 @@ class Call:
     gradient: Any = None  # output
     scale: float = 1.0  # of the gradient
     slopes: Any = None  # losses of totals: d loss / d total, shape (images, classes, totals)
+    removed: Any = None  # losses of totals: which images and classes have weight 0, and may hold anything
     given_axis: int | None = None  # where the class axis was, if it had to be moved
 
     @property
@@ -103,13 +104,49 @@ class Call:
         """Losses of totals: whether the weights are one per image, and act on the mean."""
         return self.weight is not None and self.weight.ndim == 1 and len(self.layout.without_classes) != 1
 
-    def take_item_weights(self):
-        """Losses of totals: weights given one per image leave the pixels and act on the mean. They are checked here."""
+    def image_weights(self):
+        """Losses of totals: the weight of each image and class, or of each class of all images, in float64.
+
+        Weights given one per image leave the pixels and act on the mean. They are checked here.
+        """
+        each = np.ones((1, self.layout.three[1]))
+        if self.class_weight is not None:
+            each *= self.to_host(self.class_weight)
         if not self.item_weights:
-            return None
+            return each
         items, self.weight = self.to_host(self.weight).astype(np.float64), None
         self._report("weight", items, (items >= 0) & (items < np.inf), (slice(None),), "must be >= 0 and finite")
-        return items
+        return items[:, None] * each
+
+    def left(self):
+        """Losses of totals: where a pixel of an image and class is neither ignored nor of weight 0.
+
+        A few pixels of an image answer mostly; further ones are looked at where all so far are absent.
+        """
+        outer, classes, inner = self.layout.three
+        if self.weight is None and self.ignore is None:
+            return np.full((outer, classes), inner > 0)
+        by_class = self.weight is not None and self.weight.ndim == self.z.ndim
+
+        def spread(array, whole=False):
+            """With axes of images and classes, and at least one of space."""
+            array = array if whole else array[:, None] if array.ndim else array[None, None]
+            return array if array.ndim > 2 else array[..., None]
+
+        weight = None if self.weight is None else spread(self.weight, by_class)
+        labels = None if self.ignore is None else spread(self.y)
+        some = labels if weight is None else weight
+        found = np.zeros((outer, classes if by_class else 1), bool)
+        start, step, line = 0, 1, prod(some.shape[1:2] + some.shape[3:])
+        while start < some.shape[2] and not found.all():
+            images = np.flatnonzero(~found.all(axis=1))
+            part = self.xp.asarray(images), slice(None), slice(start, start + step)
+            live = True if weight is None else weight[part] != 0
+            if labels is not None:
+                live = live & (labels[part] != self.ignore)
+            found[images] |= self.to_host(live.any(axis=tuple(range(2, live.ndim))))
+            start, step = start + step, max(1, min(8 * step, (1 << 18) // max(1, len(images) * line)))
+        return np.broadcast_to(found, (outer, classes))
 
     def total_weight(self, backend):
         """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
@@ -250,7 +287,7 @@ class Call:
             if self.weight is not None:
                 by_class = self.overlap and self.weight.ndim == self.z.ndim
                 weight = host(self.weight[index if by_class else piece])
-                good = (rounded(weight) >= 0) & (rounded(weight) < np.inf)
+                good = (rounded(weight) >= 0) & (rounded(weight) < np.inf) | self._absent(piece, by_class)
                 self._report("weight", weight, good, piece, "must be >= 0 and finite")
                 live = weight != 0
             if self.integer:
@@ -260,9 +297,8 @@ class Call:
                 classes = self.layout.three[1]
                 rule = f"must be a class index in 0..{classes - 1}"
                 rule += "" if self.ignore is None else f" or ignore_index={self.ignore}"
-                self._report(
-                    self.plan.arrays[1], y, (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape), piece, rule
-                )
+                good = (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape) | self._absent(piece, by_class=False)
+                self._report(self.plan.arrays[1], y, good, piece, rule)
             for name, domain in self.plan.checks:
                 array = self.z if name == self.plan.arrays[0] else None if self.integer else self.y
                 if array is None:
@@ -276,9 +312,21 @@ class Call:
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
-                good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape)
+                good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape) | self._absent(piece, True)
                 self._report(name, value, good, index, f"must be {domain.rule}")
         raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
+
+    def _absent(self, piece, by_class):
+        """Where a piece holds images of weight 0, or images and classes, to broadcast with what it holds."""
+        if self.removed is None:
+            return False
+        removed = np.broadcast_to(self.removed, self.layout.three[:2])
+        removed = removed if by_class else removed.all(axis=1, keepdims=True)
+        if self.z.ndim == 1:
+            return removed[0] if by_class else removed[0, 0]
+        removed = removed[piece[0]]
+        space = (1,) * (self.z.ndim - 2)
+        return removed.reshape(*removed.shape, *space) if by_class else removed.reshape(len(removed), *space)
 
     def _report_boxes(self, name, value, good, at, rule):
         if not np.all(good):

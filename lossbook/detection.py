@@ -151,27 +151,26 @@ def ciou(p: Box, t: TrueBox):
 # --- losses of several predictions -----------------------------------------------------------------------------------
 
 
-def _item_weights(loss, weight, labels, xp):
-    """The weights of the items as an array, all 1 if there are none, and their sum."""
-    shape = labels.shape
+def _item_weights(loss, weight, labels, low, high, xp):
+    """The weights of the items as an array, all 1 if there are none, and their sum.
+
+    Refuses labels that are no whole numbers, and those out of range that count.
+    """
+    shape, name = labels.shape, next(name for name in loss._arrays if loss._arguments[name].role == "target")
     if weight is None:
-        return (labels == labels).astype(np.float64), float(labels.size)
-    weight = loss._array(weight, "weight", xp)
-    if weight.shape not in ((), shape):
-        raise ShapeError(f"{loss.name}: weight must have shape {shape}, one per item; got {weight.shape}")
-    refuse(loss.name, "weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
-    return xp.broadcast_to(weight, shape), float(weight.sum(dtype=np.float64)) * (labels.size // max(weight.size, 1))
-
-
-def _only(name, labels, low, high, what):
-    """Labels are whole numbers in their range."""
-    wrong = (labels < low) | (labels > high) if labels.dtype.kind in "iu" else labels == labels
-    if labels.size and bool(wrong.any()):
-        if labels.dtype.kind not in "iu":
-            raise DomainError(f"{name}: {what} must be integers; got dtype {labels.dtype}")
-        at = tuple(int(i) for i in np.argwhere(np.asarray(wrong.tolist()))[0])
-        place = at[0] if len(at) == 1 else at
-        raise DomainError(f"{name}: {what} must be in {low}..{high}; got {int(labels[at])} at index {place}")
+        given, total = xp.ones(shape), float(labels.size)
+    else:
+        given = loss._array(weight, "weight", xp)
+        if given.shape not in ((), shape):
+            raise ShapeError(f"{loss.name}: weight must have shape {shape}, one per item; got {given.shape}")
+        refuse(loss.name, "weight", "must be >= 0 and finite", given, ~((given >= 0) & (given < np.inf)))
+        total = float(given.sum(dtype=np.float64)) * (labels.size // max(given.size, 1))
+        given = xp.broadcast_to(given, shape)
+    if labels.size and labels.dtype.kind not in "iu":
+        raise DomainError(f"{loss.name}: {name} must be integers; got dtype {labels.dtype}")
+    if labels.size:
+        refuse(loss.name, name, f"must be in {low}..{high}", labels, ((labels < low) | (labels > high)) & (given != 0))
+    return given, total
 
 
 class Detection(Joined):
@@ -198,8 +197,7 @@ class Detection(Joined):
         check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
         check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
-        _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
-        w, count = _item_weights(self, weight, classes, xp)
+        w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
         of_class, of_box = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
         alpha = parameters["alpha"]
@@ -258,8 +256,7 @@ class FasterRCNN(Joined):
         check_same(self.name, "labels", labels.shape, scores.shape, "scores has")
         check_same(self.name, "boxes", boxes.shape, (*scores.shape, 4), "scores has, and four coordinates")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
-        _only(self.name, labels, -1, 1, "labels")
-        w, _ = _item_weights(self, weight, labels, xp)
+        w, _ = _item_weights(self, weight, labels, -1, 1, xp)
         sampled, positive = w * (labels >= 0), labels == 1
         count = float(sampled.sum(dtype=np.float64))
         of_class, of_box = self.parts
@@ -320,17 +317,16 @@ class MaskRCNN(Joined):
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
         grid = masks.shape[2] * masks.shape[3]
         check_same(self.name, "true_masks", true_masks.shape, (scores.shape[0], *masks.shape[2:]), "masks has")
-        _only(self.name, classes, 0, scores.shape[1] - 1, "classes")
-        w, count = _item_weights(self, weight, classes, xp)
+        w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
         of_class, of_box, of_mask = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
         foreground = w * (classes > 0)
         pixels = _spread(foreground, grid).reshape(true_masks.shape)
-        rows = (classes * 0 + 1).cumsum() - 1  # 0, 1, 2, ... on the device of the classes
+        true = xp.arange(len(classes)), xp.where(foreground != 0, classes, 0)  # one of weight 0 may be no class at all
         return [
             Term(of_class, 0, classes, w, 1.0, count),
             Term(box, 1, targets, _spread(foreground, 4), 1.0, count),
-            Term(of_mask, 2, true_masks, pixels, 1.0 / grid if grid else 0.0, count, part=(rows, classes)),
+            Term(of_mask, 2, true_masks, pixels, 1.0 / grid if grid else 0.0, count, part=true),
         ]
 
     def combined(self, values):

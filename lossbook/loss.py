@@ -426,41 +426,47 @@ class Loss(Arguments, Documented):
             return call.values
         return call.number(reduced(sums[0], sums[1] if count is None else count, reduction))
 
-    def _totals(self, backend, call):
-        """Losses of totals: the totals of each image and class, shape (images, classes, totals)."""
+    def _totals(self, backend, call, each):
+        """Losses of totals: those of each image and class and, last, 1 where a pixel is left, shape (images, classes,
+        totals + 1). What is wrong in images and classes of weight 0 is no error.
+        """
+        call.removed = each == 0
         sums = backend.run(call.plan, call)
-        if np.any(sums[..., -1]):
+        if np.any((sums[..., -1] != 0) & ~call.removed):
             call.explain()
-        return sums[..., :-1]
+        sums[..., -1] = call.left()
+        return sums
 
     def _overlap(self, backend, call, value, partial, reduction, batch, flags, parameters, totals):
         """Losses of totals: sums per image and class, then the finish, then the gradient from its slopes."""
         gradient, call.gradient = call.gradient, None
-        items = call.take_item_weights()
+        each = call.image_weights()
         if totals is None:
-            totals = self._totals(backend, call)
+            totals = self._totals(backend, call, each)
             if batch:
                 totals = totals.sum(axis=0, keepdims=True)
-        each = np.ones(totals.shape[:2]) if items is None else np.repeat(items[:, None], totals.shape[1], axis=1)
-        if call.class_weight is not None:
-            each = each * call.to_host(call.class_weight).astype(np.float64)
         finish = Finish(self, tuple(flags.items()), tuple(parameters.items()), each)
         if partial:
             setting = tuple(sorted({**flags, **parameters, "batch": batch}.items()))
             return Partial(self.name, setting, totals if batch else finish(totals), finish if batch else None)
         losses, slopes = finish.losses(totals)
-        count = np.sum(each)
+        weights = finish.weights(totals)
+        count = np.sum(weights)
         if gradient is not None:
-            scale = each if reduction != "mean" else each / count if count else 0 * each
-            slopes = slopes * scale[..., None]
+            with np.errstate(all="ignore"):  # what is too large for the working type is infinite
+                scale = weights if reduction != "mean" else weights / count if count else 0 * weights
+                slopes = np.where(weights[..., None] == 0, 0, slopes * scale[..., None]).astype(call.real)
             call.gradient = gradient
-            slopes = np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:]))
-            call.slopes = call.xp.asarray(slopes.astype(call.real))
+            call.slopes = call.xp.asarray(np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:])))
             backend.run(call.plan, call)
+            removed = np.broadcast_to(each == 0, call.layout.three[:2])
+            if np.any(removed):  # 0 times a NaN is NaN
+                gradient[call.xp.asarray(removed)] = 0
         if not value:
             return None
         if reduction == "none":
-            return call.xp.asarray((losses[0] if batch else losses).astype(call.z.dtype))
+            with np.errstate(over="ignore"):
+                return call.xp.asarray((losses[0] if batch else losses).astype(call.z.dtype))
         return call.number(reduced(np.sum(losses), count, reduction))
 
     # --- composition --------------------------------------------------------------------------------------------------
@@ -545,24 +551,30 @@ def _in_words(expression):
 
 @dataclass(frozen=True)
 class Finish:
-    """The end of a loss of totals: from totals, shape (images, classes, totals), to [sum(w*l), sum(w)]."""
+    """The end of a loss of totals: from what `_totals` gives to [sum(w*l), sum(w)]."""
 
     loss: Loss
     flags: tuple
     parameters: tuple
-    each: np.ndarray  # the weight of each image and class
+    each: np.ndarray  # the weight of each image and class, or of each class of all images
 
     def losses(self, totals):
         """(weighted losses, slopes along the totals) of each image and class."""
         from lossbook.backends.numpy import finish
 
         plan = self.loss._plan(dict(self.flags), dict(self.parameters), integer=False)
+        weights = self.weights(totals)
         with np.errstate(all="ignore"):
-            losses, slopes = finish(plan)(*np.moveaxis(totals, -1, 0), *dict(self.parameters).values())
-        return np.where(self.each == 0, 0, losses * self.each), np.stack(np.broadcast_arrays(*slopes), axis=-1)
+            losses, slopes = finish(plan)(*np.moveaxis(totals[..., :-1], -1, 0), *dict(self.parameters).values())
+            losses = np.where(weights == 0, 0, losses * weights)
+        return losses, np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+    def weights(self, totals):
+        """The weight of each image and class in a mean: 0 where no pixel is left."""
+        return np.where(totals[..., -1] > 0, self.each, 0.0)
 
     def __call__(self, totals):
-        return np.array([np.sum(self.losses(totals)[0]), np.sum(self.each)])
+        return np.array([np.sum(self.losses(totals)[0]), np.sum(self.weights(totals))])
 
 
 def _changed(loss, defaults):

@@ -390,15 +390,112 @@ def test_weight_two_is_repetition_and_weight_zero_is_absence(loss, backend):
         wanted = backend.call(loss, *repeated, reduction=reduction)
         assert got == pytest.approx(float(wanted), rel=1e-12)
         assert not np.any(gradient[2])
-        spoiled = [a.copy() for a in arrays]
-        spoiled[0][2] = np.nan
-        if loss.shape == "overlap":
-            continue  # a weight per image acts on the mean; weights per pixel are tested below
-        if len(spoiled) == 2:
-            spoiled[1][2] = np.nan
-        again, slopes = backend.call(loss.value_and_grad, *spoiled, weight=weight, reduction=reduction)
-        assert again == got
-        assert np.array_equal(slopes, gradient)
+        for bad in (np.nan, np.inf, -2.0):
+            spoiled = [a.copy() for a in arrays]
+            for array in spoiled:
+                array[2] = bad
+            again, slopes = backend.call(loss.value_and_grad, *spoiled, weight=weight, reduction=reduction)
+            assert again == got
+            assert np.array_equal(slopes, gradient)
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
+def test_an_item_of_weight_zero_may_have_labels_that_are_no_class(loss, backend):
+    """As an unlabeled image has: value, slopes and partial sums are those of any other labels there."""
+    z, y = example(loss, np.float32, (4, 3, 5), integer=True)
+    weight, keywords = np.array([2.0, 0.0, 1.0, 0.0]), {"class_weight": np.array([1.0, 0.0, 2.0])}
+    spoiled, labels = z.copy(), y.copy()
+    spoiled[1], spoiled[3], labels[1], labels[3] = np.nan, np.inf, 255, -1
+    for reduction in ("none", "sum", "mean"):
+        wanted = backend.call(loss.value_and_grad, z, y, weight=weight, reduction=reduction, **keywords)
+        got = backend.call(loss.value_and_grad, spoiled, labels, weight=weight, reduction=reduction, **keywords)
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+    pieces = [backend.call(loss.partial, *given, weight=weight, **keywords) for given in ((z, y), (spoiled, labels))]
+    assert pieces[0].finish() == pieces[1].finish()
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
+def test_class_weights_of_one_change_nothing(loss, backend):
+    """Not a bit of the value and of the gradient, for hard and for soft targets.
+
+    The mean over rows with soft targets alone divides by what these come to, which is 1 in each row but for rounding.
+    """
+    for integer in (True, False):
+        arrays = example(loss, np.float32, (4, 3, 5), integer=integer)
+        for reduction in ("none", "sum", "mean") if integer or loss.shape == "overlap" else ("none", "sum"):
+            wanted = backend.call(loss.value_and_grad, *arrays, reduction=reduction)
+            got = backend.call(loss.value_and_grad, *arrays, reduction=reduction, class_weight=np.ones(3))
+            for one, other in zip(got, wanted, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("loss", OVERLAP, ids=lambda loss: loss.name)
+def test_a_class_of_weight_zero_may_hold_anything(loss, backend):
+    """Its predictions and its soft targets are not looked at, in any image, and their slope is 0."""
+    for integer in (True, False):
+        p, y = example(loss, np.float32, (2, 3, 5), integer=integer)
+        keywords = {"class_weight": np.array([0.0, 1.0, 2.0])}
+        for batch, bad in itertools.product((False, True), (np.nan, np.inf, 2.0)):
+            spoiled = [p.copy(), y.copy()]
+            spoiled[0][:, 0] = bad
+            if not integer:
+                spoiled[1][:, 0] = bad
+            for reduction in ("none", "sum", "mean"):
+                options = {"batch": batch, "reduction": reduction, **keywords}
+                wanted = backend.call(loss.value_and_grad, p, y, **options)
+                for one, other in zip(backend.call(loss.value_and_grad, *spoiled, **options), wanted, strict=True):
+                    np.testing.assert_array_equal(one, other)
+            pieces = [backend.call(loss.partial, *given, batch=batch, **keywords) for given in ((p, y), spoiled)]
+            assert pieces[0].finish() == pieces[1].finish()
+
+
+@pytest.mark.parametrize("loss", OVERLAP, ids=lambda loss: loss.name)
+def test_what_is_left_out_does_not_enter_a_mean(loss, backend):
+    """An image whose pixels are all ignored, or of weight 0, is as if it were not there; so is a class of an image."""
+    p, y = example(loss, np.float64, (3, 3, 4, 5), integer=True)
+    y[0], alive = 255, slice(1, None)
+    pixels = np.ones((3, 4, 5)) * (y != 255)
+    pixels[1:, :3] = 0  # those that come late count as well
+    by_class = np.ones((3, 3, 4, 5))
+    by_class[0], by_class[1, 2] = 0, 0
+    soft = example(loss, np.float64, (3, 3, 4, 5))[1]
+    for keywords, target in (({"ignore_index": 255}, y), ({"weight": pixels}, y), ({"weight": pixels}, soft)):
+        rest = {name: array[alive] if name == "weight" else array for name, array in keywords.items()}
+        for batch, reduction in itertools.product((False, True), ("sum", "mean")):
+            options = {"batch": batch, "reduction": reduction}
+            got, gradient = backend.call(loss.value_and_grad, p, target, **keywords, **options)
+            wanted, slopes = backend.call(loss.value_and_grad, p[alive], target[alive], **rest, **options)
+            assert got == wanted
+            np.testing.assert_array_equal(gradient[alive], slopes)
+            assert not np.any(gradient[0])
+        assert backend.call(loss.partial, p, target, **keywords).finish() == wanted or batch
+        assert not np.any(backend.call(loss, p, target, **keywords, reduction="none")[0])
+    each = backend.call(loss, p, soft, weight=by_class, reduction="none")
+    assert not np.any(each[0])
+    assert each[1, 2] == 0
+    assert backend.call(loss, p, soft, weight=by_class) == pytest.approx(np.sum(each) / 5, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", OVERLAP, ids=lambda loss: loss.name)
+def test_a_mean_of_no_image_is_nan(loss, backend):
+    """All is ignored, or of weight 0, or there are no images, or they have no pixels: NaN, slope 0, and a sum of 0."""
+    p, y = example(loss, np.float32, (2, 3, 5), integer=True)
+    calls = [
+        (p, np.full_like(y, 255), {"ignore_index": 255}),
+        (p, y, {"weight": np.zeros((2, 5))}),
+        (p, y, {"class_weight": np.zeros(3)}),
+        (p[:0], y[:0], {}),
+        (p[..., :0], y[:, :0], {}),
+    ]
+    for z, target, keywords in calls:
+        for batch in (False, True):
+            value, gradient = backend.call(loss.value_and_grad, z, target, **keywords, batch=batch)
+            assert np.isnan(value)
+            assert not np.any(gradient)
+            assert np.isnan(backend.call(loss.partial, z, target, **keywords, batch=batch).finish())
+            assert backend.call(loss, z, target, **keywords, batch=batch, reduction="sum") == 0
+            assert not np.any(backend.call(loss, z, target, **keywords, batch=batch, reduction="none"))
 
 
 @every_loss

@@ -172,7 +172,7 @@ class Blocks:
     def overlap(self, value, gradient):
         """The same for a loss of totals: those of each image are added over its blocks before they are finished."""
         new, space, batch = self.z.ndim, self.every[2:], self.batch
-        sizes = {**dict.fromkeys(space, 1), new: len(self.call.plan.terms)}
+        sizes = {**dict.fromkeys(space, 1), new: len(self.call.plan.terms) + 1}
         totals = self.map(_totals, [(self.z, self.every), self.y, self.weight], (*self.every, new), np.float64, sizes)
         totals = totals.sum(axis=space, split_every=TOGETHER) if space else totals
         totals = totals.sum(axis=0, keepdims=True, split_every=TOGETHER) if batch else totals
@@ -183,17 +183,12 @@ class Blocks:
         elif value:
             result = self.map(_finish, arrays, (1,) if batch else (0, 1), self.z.dtype, real=self.z.dtype)
         if gradient:
-            count = self.count_images() if self.reduction == "mean" else ABSENT
+            count = ABSENT
+            if self.reduction == "mean":
+                counts = self.map(_count_images, arrays, (0,), np.float64, {0: 1})
+                count = counts.sum(split_every=TOGETHER), ()
             slope = self.run(False, True, count, arrays[0])[1]
         return result, slope
-
-    def count_images(self):
-        """(sum(w), its axes) over images and classes."""
-        by_class = self.call.class_weight
-        classes = self.z.shape[1] if by_class is None else by_class.sum(dtype=np.float64)
-        if self.call.item_weights:
-            return self.weight[0].sum(dtype=np.float64, split_every=TOGETHER) * classes, ()
-        return float(classes * (1 if self.batch else self.z.shape[0])), None
 
 
 def _check_chunks(loss, z, axis):
@@ -277,9 +272,14 @@ def _count(z, y, weight, *, loss, options):
 def _totals(z, y, weight, *, loss, options):
     """The totals of each image and class, with an axis of length 1 for each of space."""
     backend, call, *_ = loss._prepare((z, y), {**options, "weight": weight})
-    call.take_item_weights()
-    totals = loss._totals(backend, call)
+    totals = loss._totals(backend, call, call.image_weights())
     return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), totals.shape[2])
+
+
+def _count_images(totals, items, *, loss, options):
+    """sum(w) over the images and classes in which a pixel is left."""
+    partial = _finish(totals, items, loss=loss, options={**options, "batch": False}, real=np.float32)
+    return np.full(1, partial.sums[1])
 
 
 def _finish(totals, items, *, loss, options, real):
