@@ -78,7 +78,7 @@ class Minimax(Joined):
 
 
 class MinimaxWithLogits(Minimax):
-    __doc__ = Minimax.__doc__.replace("The mean over", "D answers in logits. The mean over", 1)
+    __doc__ = (Minimax.__doc__ or "").replace("The mean over", "D answers in logits. The mean over", 1)
     arguments = {"real": Logit, "fake": Logit}  # noqa: RUF012
     parts = (generator_with_logits, saturating_generator_with_logits)
 

@@ -199,13 +199,10 @@ class Call:
 
     def is_native(self):
         """Whether every array can be handed to a kernel as it is."""
-        real = self.native
-        if self.y is not None and not (self.y.flags.c_contiguous and self.y.dtype == (INDEX if self.integer else real)):
+        if self.y is not None and not _is_plain(self.y, INDEX if self.integer else self.native):
             return False
-        for array in (self.z, self.weight, self.values, self.gradient):
-            if array is not None and not (array.flags.c_contiguous and array.dtype == real):
-                return False
-        return True
+        arrays = (self.z, self.weight, self.values, self.gradient)
+        return all(array is None or _is_plain(array, self.native) for array in arrays)
 
     def whole(self):
         return self._arrays(self.layout, self.z, self.y, self.weight, self.values, self.gradient, self.slopes)
@@ -246,7 +243,8 @@ class Call:
         def take(array, at):
             dtype = INDEX if array is self.y and self.integer else self.native
             with np.errstate(over="ignore"):  # what is too large for the working type is infinite, and checked as that
-                return None if array is None else np.ascontiguousarray(array[at], dtype)
+                taken = None if array is None else np.ascontiguousarray(array[at], dtype)
+            return taken if taken is None or taken.flags.aligned else taken.copy()
 
         z = take(self.z, index)
         y = None if self.y is None else take(self.y, piece if self.integer else index)
@@ -346,6 +344,12 @@ class Call:
         place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False)) if at else ()
         suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
         raise DomainError(f"{self.loss}: {name} {rule}; got {found}{suffix}")
+
+
+def _is_plain(array, dtype):
+    """Whether an array lies in memory as C wants it; another alignment would be another type to Numba."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype == dtype
 
 
 def number(value, dtype):

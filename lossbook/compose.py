@@ -375,7 +375,7 @@ class Joined(Composed):
     parts: ClassVar[tuple[Loss, ...]]
 
     def __init__(self, name, reference, properties=None):
-        text = inspect.cleandoc(type(self).__doc__)
+        text = inspect.cleandoc(type(self).__doc__ or "")
         options = ["reduction", "weight", "backend"]
         super().__init__(name, dict(self.arguments), dict(self.defaults), options, text, reference, properties)
         home, _, self.__name__ = name.partition(".")

@@ -219,7 +219,7 @@ class Detection(Joined):
 
 
 class DetectionWithLogits(Detection):
-    __doc__ = Detection.__doc__.replace("class probabilities", "class logits")
+    __doc__ = (Detection.__doc__ or "").replace("class probabilities", "class logits")
     arguments: ClassVar = {**Detection.arguments, "scores": Logit}
     parts = (multiclass.cross_entropy_with_logits, regression.smooth_l1)
 
@@ -283,7 +283,7 @@ class FasterRCNN(Joined):
 
 
 class FasterRCNNWithLogits(FasterRCNN):
-    __doc__ = FasterRCNN.__doc__.replace("scores: probabilities that", "scores: logits of the claim that")
+    __doc__ = (FasterRCNN.__doc__ or "").replace("scores: probabilities that", "scores: logits of the claim that")
     arguments: ClassVar = {**FasterRCNN.arguments, "scores": Logit}
     parts = (binary.cross_entropy_with_logits, regression.smooth_l1)
 
@@ -343,7 +343,8 @@ class MaskRCNN(Joined):
 
 
 class MaskRCNNWithLogits(MaskRCNN):
-    __doc__ = MaskRCNN.__doc__.replace("class probabilities", "class logits").replace("probabilities (N", "logits (N")
+    __doc__ = (MaskRCNN.__doc__ or "").replace("class probabilities", "class logits")
+    __doc__ = __doc__.replace("probabilities (N", "logits (N")
     arguments: ClassVar = {**MaskRCNN.arguments, "scores": Logit, "masks": Logit}
     parts = (multiclass.cross_entropy_with_logits, regression.smooth_l1, binary.cross_entropy_with_logits)
 

@@ -148,7 +148,7 @@ def _count(y, classes, ignore_index, block_info=None):
     counts = xp.zeros(classes, dtype=np.int64)
     for first in range(0, y.size, PIECE):
         piece = slice(first, first + PIECE)
-        counted = y[piece][live[piece]].astype(np.int64)
+        counted = y[piece][live[piece]].astype(np.intp)
         if counted.size:  # CuPy's bincount takes no empty array
             counts += xp.bincount(counted, minlength=classes)
     return counts.reshape(shape)

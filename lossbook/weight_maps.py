@@ -1,13 +1,12 @@
 """Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
-import importlib
 import math
 
 import numpy as np
 
 from lossbook import backends
 from lossbook.domains import NonNegative, Positive
-from lossbook.errors import BackendError, DomainError, ShapeError
+from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import dtype_of, integers, parameter, plain, refuse, to_host
 from lossbook.loss import WORKING
 
@@ -89,10 +88,8 @@ def _class_weight(where, given):
 
 def distance_transform(where, xp):
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
-    try:
-        return importlib.import_module("scipy.ndimage" if xp is np else "cupyx.scipy.ndimage").distance_transform_edt
-    except ImportError as error:
-        raise BackendError(f"{where}: needs SciPy (the package scipy), which is not installed") from error
+    module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
+    return backends.imported(module, f"{where}: needs SciPy (the package scipy)").distance_transform_edt
 
 
 def number_or_numbers(where, spacing):

@@ -1,24 +1,27 @@
 """What importing costs, which names there are, how a backend is chosen, and threads."""
 
 import ast
+import compileall
 import contextlib
 import importlib
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import threading
+import time
 import types
 from pathlib import Path
 
 import fake_cupy
 import numpy as np
 import pytest
-from cases import LOSSES, example
+from cases import EVERY_LOSS, LOSSES, example
 
 import lossbook
-from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
+from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, kernels, loss, multiclass, regression
 from lossbook.backends import host
 
 ROOT = Path(lossbook.__file__).parents[1]
@@ -101,6 +104,76 @@ def test_public_names_are_complete():
                 assert name in module.__all__
 
 
+# --- where it runs -------------------------------------------------------------------------------------------------
+
+CALLS = """
+import numpy as np
+import lossbook
+from lossbook import binary, multiclass, segmentation
+z, y = np.float32([[0.5, -1], [3, 0]]), np.array([0, 1])
+found = []
+for backend in {backends}:
+    found.append(binary.cross_entropy_with_logits(z, np.float32([[0, 1], [1, 0]]), backend=backend).item())
+    found.append(multiclass.cross_entropy_with_logits(z, y, backend=backend).item())
+    found.append(segmentation.dice(np.full((2, 2, 3), 0.5, np.float32), np.ones((2, 3), int), backend=backend).item())
+found.append(len(binary.focal.source("cupy")))
+from lossbook.backends import cupy
+plan = binary.focal._plan(*binary.focal._settings({{}}), integer=False)
+found.append("namespace words" in cupy.text(plan, np.float32, False))
+"""
+
+
+def run_elsewhere(path, *options, backends=("numpy", "numba"), **environment):
+    """The results of CALLS with the package at a path; nothing but standard paths and this one is searched."""
+    code = f"import sys\nsys.path.insert(0, {str(path)!r})\n"
+    code += "sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one).lower()]\n"
+    code += CALLS.format(backends=backends) + f"assert lossbook.__file__.startswith({str(path)!r})\nprint(found)"
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
+    done = subprocess.run([sys.executable, *options, "-c", code], env=given, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return ast.literal_eval(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def results():
+    return run_elsewhere(ROOT)
+
+
+def test_without_docstrings(results):
+    """python -OO, which takes away docstrings and assertions, changes no result; every loss prints its card."""
+    assert run_elsewhere(ROOT, "-OO") == results
+    every = "import sys; sys.path[:0] = ['tests']; import cases; print([x._repr_markdown_() + x.__doc__ + str(x.signature) "
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", every + "for x in cases.EVERY_LOSS] and len(cases.EVERY_LOSS))"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(len(EVERY_LOSS)), done.stderr
+
+
+@pytest.mark.parametrize("form", ["archive", "archive of bytecode", "bytecode"])
+def test_without_source_files(results, form, tmp_path):
+    """From an archive, and from compiled files alone, as in frozen programs: the same results on every backend."""
+    package = tmp_path / "lossbook"
+    shutil.copytree(ROOT / "lossbook", package, ignore=shutil.ignore_patterns("__pycache__"))
+    if form != "archive":
+        assert compileall.compile_dir(package, legacy=True, quiet=2)
+        for source in package.rglob("*.py"):
+            source.unlink()
+    where = tmp_path
+    if form != "bytecode":
+        where = Path(shutil.make_archive(str(tmp_path / "app"), "zip", tmp_path, "lossbook"))
+        shutil.rmtree(package)
+    assert run_elsewhere(where) == results
+
+
+def test_where_numba_compiles_nothing(results):
+    """NUMBA_DISABLE_JIT=1 lets the kernels of NumPy work in place of those of Numba."""
+    found = run_elsewhere(ROOT, NUMBA_DISABLE_JIT="1")
+    assert found[:3] == found[3:6]
+    assert found[:3] == results[:3]
+
+
 # --- which backend -------------------------------------------------------------------------------------------------
 
 
@@ -122,6 +195,34 @@ print((messages, float(lossbook.regression.huber(x, x, backend="numpy"))))
 """
     message = "regression.huber: backend 'numba' needs the package numba, which is not installed"
     assert child(code) == ([("BackendError", message)] * 2, 0.0)
+
+
+def test_a_numba_that_fails_is_not_called_missing(tmp_path):
+    """What goes wrong while numba is imported is named, with its own words, and is the cause of the error."""
+    (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 1.9 or less')")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np
+import lossbook
+found = []
+for _ in range(2):
+    try:
+        lossbook.regression.huber(np.ones(3), np.ones(3), backend="numba")
+    except lossbook.BackendError as error:
+        found.append((str(error), repr(error.__cause__)))
+    open({str(tmp_path / "numba.py")!r}, "w").write("import llvmlite_of_old")
+    __import__("importlib").invalidate_caches()
+print(found)
+"""
+    begins = "regression.huber: backend 'numba' needs the package numba, which cannot be imported "
+    assert child(code) == [
+        (begins + "(ImportError: Numba needs NumPy 1.9 or less)", "ImportError('Numba needs NumPy 1.9 or less')"),
+        (
+            begins + "(ModuleNotFoundError: No module named 'llvmlite_of_old')",
+            "ModuleNotFoundError(\"No module named 'llvmlite_of_old'\")",
+        ),
+    ]
 
 
 @pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3, ["numpy"], np.array(["numpy", "numba"])], ids=repr)
@@ -239,6 +340,76 @@ def test_use_chooses_a_backend_until_further_notice(chosen):
     finally:
         lossbook.use("numpy")
     assert chosen == ["numba", "numba", "numpy"]
+
+
+def test_use_as_a_statement_reaches_every_thread(chosen):
+    """Threads that begin later, and those that began before, have the backend of the last statement."""
+    begun, changed = threading.Event(), threading.Event()
+
+    def call():
+        binary.soft_margin(LOGITS, np.sign(LOGITS))
+
+    def early():
+        begun.set()
+        changed.wait(60)
+        call()
+
+    try:
+        first = threading.Thread(target=early)
+        first.start()
+        begun.wait(60)
+        lossbook.use("numba")
+        changed.set()
+        first.join()
+        late = threading.Thread(target=call)
+        late.start()
+        late.join()
+        with lossbook.use("numpy"):
+            call()
+            lossbook.use("numpy"), lossbook.use("numba")  # within a block the block decides
+            call()
+        call()
+    finally:
+        lossbook.use("numpy")
+    assert chosen == ["numba", "numba", "numpy", "numpy", "numba"]
+
+
+def test_blocks_in_many_threads_leave_the_process_alone():
+    """However blocks of several threads overlap, and whichever ends first, the default is what it was."""
+    again = lossbook.use("numpy")
+
+    def work():
+        for _ in range(200):
+            with lossbook.use("numba"):
+                assert backends._chosen.get() == "numba"
+            with again:
+                assert backends._chosen.get() == "numpy"
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert backends._chosen.get() == "numpy"
+
+
+def test_the_environment_chooses_the_backend():
+    """LOSSBOOK_BACKEND is the default of a process; what it may not be is refused by its name when importing."""
+    code = """
+import os, subprocess, sys
+found = []
+for given in ("numba", "numpy", "", "torch"):
+    ask = "import lossbook; print(lossbook.backends._chosen.get())"
+    done = subprocess.run([sys.executable, "-c", ask], env=os.environ | {"LOSSBOOK_BACKEND": given},
+                          capture_output=True, text=True)
+    found.append((done.stdout + done.stderr).splitlines()[-1])
+print(found)
+"""
+    error = (
+        "lossbook.errors.BackendError: lossbook: the environment variable LOSSBOOK_BACKEND must be one of "
+        "numpy, numba, cupy; got 'torch'"
+    )
+    assert child(code) == ["numba", "numpy", "numpy", error]
 
 
 def test_use_does_not_leak_into_other_threads(chosen):
@@ -364,6 +535,88 @@ else:
 print((status, bits() == before))
 """
     assert child(code) == (0, True)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_without_a_second_thread_one_does_all(backend, strided, threads, monkeypatch):
+    """Where the system starts no more threads the calling one does the work, with the same bits."""
+    p, y = np.random.default_rng(0).normal(size=(2, 300_000)).astype(np.float32)
+    p, y = (p[::2], y[::2]) if strided else (p, y)
+    lossbook.set_threads(1)
+    wanted = regression.huber.value_and_grad(p, y, backend=backend)
+
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    lossbook.set_threads(4)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    value, gradient = regression.huber.value_and_grad(p, y, backend=backend)
+    assert threads
+    assert (value, gradient.tobytes()) == (wanted[0], wanted[1].tobytes())
+
+
+def test_after_an_interrupt_nobody_goes_on_writing(threads):
+    """Ctrl-C in the calling thread lets no helper begin another task, and waits for those at work."""
+    lossbook.set_threads(3)
+    begun, ended = [], []
+
+    def task(index):
+        if threading.current_thread() is threading.main_thread():
+            while len(begun) < 2:  # both helpers are at work
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        begun.append(index)
+        time.sleep(0.3)
+        ended.append(index)
+
+    with pytest.raises(KeyboardInterrupt):
+        host._Team(task, [(index,) for index in range(100)]).run(2)
+    assert len(begun) == 2
+    assert sorted(begun) == sorted(ended)
+    time.sleep(0.1)
+    assert len(begun) == 2
+
+
+def test_what_a_helper_raises_is_raised(threads):
+    """An error in a helper's part of the work reaches the caller, and no later task begins."""
+    lossbook.set_threads(2)
+
+    def task(index):
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("no room")
+        time.sleep(0.1)
+
+    with pytest.raises(MemoryError, match="no room"):
+        host._Team(task, [(index,) for index in range(100)]).run(1)
+
+
+def test_read_only_and_odd_inputs_compile_nothing_new(threads):
+    """Arrays that are read-only, or not aligned, run the kernel of all others, and are not written to."""
+    inputs = np.float32([[0.5, -1, 2], [3, 0, 1]]), np.array([0, 2])
+    options = {"weight": np.float32([1, 2]), "class_weight": np.float32([1, 2, 3]), "backend": "numba"}
+    loss = multiclass.cross_entropy_with_logits
+    wanted = loss.value_and_grad(*inputs, **options)
+    modules = [m for name, m in kernels._modules.items() if name.startswith("multiclass_cross_entropy_with_logits_float32")]
+    before = [len(module.loops.signatures) for module in modules]
+
+    def read_only(array):
+        array = np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+        assert not array.flags.writeable
+        return array
+
+    def not_aligned(array):
+        array = np.frombuffer(b"\0" + array.tobytes(), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        assert not array.flags.aligned
+        return array
+
+    for odd in (read_only, not_aligned):
+        arrays = list(map(odd, inputs))
+        weights = {name: odd(value) for name, value in options.items() if name != "backend"}
+        value, gradient = loss.value_and_grad(*arrays, **weights, backend="numba")
+        assert (value, gradient.tobytes()) == (wanted[0], wanted[1].tobytes())
+        assert [array.tobytes() for array in arrays] == [array.tobytes() for array in inputs]
+    assert [len(module.loops.signatures) for module in modules] == before
 
 
 def test_the_number_of_threads_comes_from_the_environment():

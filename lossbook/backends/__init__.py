@@ -1,39 +1,81 @@
 """The backends: one module each, imported only when it is used."""
 
 import importlib
+import os
 import sys
+import threading
 from contextvars import ContextVar
 from functools import cache
 
 from lossbook.errors import BackendError
 
 NAMES = ("numpy", "numba", "cupy")
-_chosen: ContextVar[str] = ContextVar("backend", default="numpy")
+
+
+def check(name, where, what="backend"):
+    """The name, if it is a backend's; if not, the error says where it was given."""
+    if not isinstance(name, str) or name not in NAMES:
+        raise BackendError(f"{where}: {what} must be one of {', '.join(NAMES)}; got {name!r}")
+    return name
+
+
+class _Chosen:
+    """The backend for NumPy arrays: that of the innermost `with` of this context, else that of the process."""
+
+    def __init__(self):
+        name = os.environ.get("LOSSBOOK_BACKEND") or "numpy"
+        self.at_first = check(name, "lossbook", "the environment variable LOSSBOOK_BACKEND")
+        self.statements = []  # the last `use` that was no `with`, and those about to become one
+        self.blocks: ContextVar[tuple[str, ...]] = ContextVar("blocks", default=())
+        self.lock = threading.Lock()
+
+    def get(self):
+        if blocks := self.blocks.get():
+            return blocks[-1]
+        statements = self.statements  # replaced as a whole, never changed
+        return statements[-1].name if statements else self.at_first
+
+
+_chosen = _Chosen()
 
 
 class use:
-    """Choose the backend for NumPy arrays: `lossbook.use("numba")`, or `with lossbook.use("numba"):` for a block."""
+    """Choose the backend for NumPy arrays.
+
+    `lossbook.use("numba")` as a statement chooses for the whole process, all of its threads included, until the next
+    such statement; `with lossbook.use("numba"):` for the block, in this thread (or asynchronous task) alone, and
+    whatever the statements say. Where neither is used the environment variable LOSSBOOK_BACKEND decides, else NumPy.
+
+    Raises BackendError for a name that is no backend's.
+    """
 
     def __init__(self, name):
-        check(name, "lossbook.use")
-        self._token = _chosen.set(name)
-        self.name = name
+        self.name = check(name, "lossbook.use")
+        with _chosen.lock:
+            _chosen.statements = [*_chosen.statements, self]
 
     def __enter__(self):
+        with _chosen.lock:  # it was no statement, after all
+            _chosen.statements = [one for one in _chosen.statements if one is not self]
+        _chosen.blocks.set((*_chosen.blocks.get(), self.name))
         return self
 
     def __exit__(self, *error):
-        _chosen.reset(self._token)
+        _chosen.blocks.set(_chosen.blocks.get()[:-1])
 
     def __repr__(self):
         return f"lossbook.use({self.name!r})"
 
 
-def check(name, where):
-    """The name, if it is a backend's; if not, the error says where it was given."""
-    if not isinstance(name, str) or name not in NAMES:
-        raise BackendError(f"{where}: backend must be one of {', '.join(NAMES)}; got {name!r}")
-    return name
+def imported(name, needs):
+    """An optional module. `needs` begins the sentence of the error, which says if it is missing or why it fails."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        package = name.partition(".")[0]
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        why = "is not installed" if is_missing else f"cannot be imported ({type(error).__name__}: {error})"
+        raise BackendError(f"{needs}, which {why}") from error
 
 
 def get(name, where="lossbook"):

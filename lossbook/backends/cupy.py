@@ -7,11 +7,12 @@ every device and in every run. The sums are few and are finished on the host.
 """
 
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from string import Template
 
 import numpy as np
 
+from lossbook.backends import imported
 from lossbook.backends.spelling import Spelling, literal
 from lossbook.errors import BackendError
 from lossbook.words import SPELLED
@@ -368,12 +369,7 @@ def __getattr__(name):
 
 def require(loss):
     """Raise the BackendError that says what is missing: the package, or the device."""
-    try:
-        import cupy
-    except ImportError as error:
-        raise BackendError(
-            f"{loss}: backend 'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x), which is not installed"
-        ) from error
+    cupy = imported("cupy", f"{loss}: backend 'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x)")
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
@@ -506,7 +502,7 @@ def _rows(plan, arguments, call, y, integer):
 def text(plan, real, integer):
     """All that NVRTC compiles: the working type, the words, the kernel."""
     is_float = real is np.float32
-    words = Path(__file__).with_name("cupy_words.cuh").read_text()
+    words = files("lossbook.backends").joinpath("cupy_words.cuh").read_text(encoding="utf-8")
     constants = "#ifndef INFINITY\n#define INFINITY __int_as_float(0x7f800000)\n#endif\n"
     return (
         f"typedef {'float' if is_float else 'double'} real;\n#define REAL_IS_FLOAT {int(is_float)}\n{constants}"

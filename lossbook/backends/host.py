@@ -9,9 +9,12 @@ number of threads does not change a bit of the result.
 import numbers
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,6 +73,81 @@ def _workers():
         return _pool
 
 
+class _Team:
+    """Tasks that this thread and helpers take in turn. Without helpers, as where no thread can be started, this thread
+    does them all. When `run` ends, by Ctrl-C as well, no helper is at work any more: nothing goes on writing.
+    """
+
+    def __init__(self, function, tasks):
+        self.function, self.tasks = function, deque(tasks)
+        self.busy, self.error, self.changed = 0, None, threading.Condition()
+
+    def run(self, helpers):
+        """Do all tasks, with so many helpers; raises what a task raises."""
+        try:
+            for _ in range(helpers):
+                try:
+                    _workers().submit(self._help)
+                except RuntimeError:  # the system has no more threads, or Python is about to end
+                    break
+            while (task := self._next()) is not None:
+                self.function(*task)
+        finally:
+            self._stop()
+        if self.error is not None:
+            raise self.error
+
+    def _next(self, busy=0):
+        with self.changed:
+            if not self.tasks:
+                return None
+            self.busy += busy
+            return self.tasks.popleft()
+
+    def _help(self):
+        while (task := self._next(busy=1)) is not None:
+            try:
+                self.function(*task)
+            except BaseException as error:
+                self.error = error
+                self.tasks.clear()
+            with self.changed:
+                self.busy -= 1
+                self.changed.notify()
+
+    def _stop(self):
+        """Let no helper begin, and wait for those at work; a second Ctrl-C has to wait as well."""
+        interrupt = None
+        while True:
+            try:
+                with self.changed:
+                    self.tasks.clear()
+                    self.changed.wait_for(lambda: not self.busy)
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
+def writeable(array):
+    """The same array for a kernel, which never writes to its inputs: read-only arrays are another type to Numba, which
+    would compile the kernel once more for them.
+    """
+    if array is None or array.flags.writeable:
+        return array
+    return np.asarray(_Writeable(array))
+
+
+class _Writeable:
+    """The memory of an array, without its flag."""
+
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.array = array  # keeps the memory
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+
+
 @dataclass(frozen=True)
 class Kernel:
     """A loaded kernel: `loops(arrays..., first, last)` runs a range of blocks of about `block` elements."""
@@ -94,18 +172,14 @@ def run(kernel, plan, call):
     limit = max(1, PIECE // call.classes_per_piece)
     pieces = list(cut(call.piece_shape, limit))
 
-    def convert_and_run(piece):
-        arrays = call.piece(piece)
-        result = _run_piece(kernel, plan, call, arrays, columns, 1)
-        call.put_back(piece, arrays)
-        return result
+    results = [None] * len(pieces)
 
-    share = min(threads, len(pieces))
-    if share > 1:
-        parts = list(_workers().map(lambda first: list(map(convert_and_run, pieces[first::share])), range(share)))
-        results = [parts[k % share][k // share] for k in range(len(pieces))]
-    else:
-        results = map(convert_and_run, pieces)
+    def convert_and_run(index):
+        arrays = call.piece(pieces[index])
+        results[index] = _run_piece(kernel, plan, call, arrays, columns, 1)
+        call.put_back(pieces[index], arrays)
+
+    _Team(convert_and_run, ((index,) for index in range(len(pieces)))).run(min(threads, len(pieces)) - 1)
     sums = np.zeros((*call.group_shape, columns))
     for piece, part in zip(pieces, results, strict=True):
         if plan.finish is None:
@@ -118,24 +192,22 @@ def run(kernel, plan, call):
 def _run_piece(kernel, plan, call, arrays, columns, threads):
     """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
     outer, classes, inner = arrays.z.shape
+    z, y, weight = map(writeable, (arrays.z, arrays.y, arrays.weight))
     if plan.shape in ("rows", "boxes"):
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
-        options = (arrays.weight, call.class_weight, call.ignore, call.parameters, call.scale, size)
+        options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
     else:
         blocks = outer * classes * -(-inner // kernel.block)
-        options = (arrays.weight, call.ignore, call.parameters, arrays.slopes)
+        options = (weight, call.ignore, call.parameters, arrays.slopes)
     sums, values = np.zeros((blocks, columns)), arrays.values
     if values is None and kernel.typed:
         values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
-    inputs = (arrays.z, arrays.y, *options, values, arrays.gradient, sums)
+    inputs = (z, y, *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1
     if share > 1:
         cuts = [blocks * part // share for part in range(share + 1)]
-        waiting = [_workers().submit(kernel.loops, *inputs, *cuts[part : part + 2]) for part in range(1, share)]
-        kernel.loops(*inputs, cuts[0], cuts[1])
-        for other in waiting:
-            other.result()
+        _Team(partial(kernel.loops, *inputs), pairwise(cuts)).run(share - 1)
     elif blocks:
         kernel.loops(*inputs, 0, blocks)
     if plan.finish is None:

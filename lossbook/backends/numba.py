@@ -7,19 +7,19 @@ does without are None, which Numba takes for another type and compiles away.
 """
 
 import hashlib
+import importlib.util
 import re
 import sys
+import types
 from functools import cache
-from importlib import metadata
-from pathlib import Path
 from string import Template
 
 import numpy as np
 
 from lossbook import kernels
-from lossbook.backends import host
+from lossbook.backends import host, imported
+from lossbook.backends import numpy as numpy_backend
 from lossbook.backends.spelling import Spelling, literal
-from lossbook.errors import BackendError
 from lossbook.words import SPELLED
 
 xp = np
@@ -62,7 +62,7 @@ def pull_of(slope, rest):
 
 """
 
-LOOPS = '@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})\n'
+LOOPS = '@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})\n'
 
 # The loop over the elements of a block stands in a function of its own: there LLVM keeps its constants in registers.
 SWEEP = Template("""\
@@ -444,7 +444,7 @@ WIDE_ROWS = Template("""\
 
 
 # The same for contiguous rows of many classes, vectorized along the classes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 def wide(
     predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
 ):
@@ -697,30 +697,67 @@ def _entries(plan, unpack, call, y, integer):
 @cache
 def _depends():
     """What machine code depends on beside the text: the words, Numba and LLVM."""
-    words = Path(__file__).with_name("numba_words.py").read_bytes()
-    versions = [metadata.version(package) for package in ("numba", "llvmlite", "numpy")]
-    return hashlib.sha256(words).hexdigest() + " ".join(versions)
+    import llvmlite
+    import numba
+
+    # The code of the words is there in whatever form they come: as a file, in an archive, compiled or frozen.
+    words = importlib.util.find_spec("lossbook.backends.numba_words").loader.get_code("lossbook.backends.numba_words")
+    return " ".join([_digest(words), numba.__version__, llvmlite.__version__, np.__version__])
+
+
+def _digest(code):
+    """A hash of what a code object does, the same in every process."""
+    constants = [_digest(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    parts = (code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class _Cache:
+    """The machine code of one function for Numba, which asks here before it compiles: see `kernels.MachineCode`."""
+
+    def __init__(self, function, folder):
+        from numba.core import compiler, serialize
+
+        name = f"{function.__name__}.{sys.implementation.cache_tag}"
+        self.files, self.cache_path = kernels.MachineCode(folder, name, serialize.dumps), str(folder)
+        self.rebuild = compiler.CompileResult._rebuild
+
+    def load_overload(self, signature, target):
+        target.refresh()
+        found = self.files.load((signature, target.codegen().magic_tuple()))
+        return None if found is None else self.rebuild(target, *found)
+
+    def save_overload(self, signature, result):
+        self.files.save((signature, result.target_context.codegen().magic_tuple()), result._reduce())
+
+    def flush(self):
+        self.files.flush()
 
 
 @cache
 def load(plan, real, integer):
-    """The compiled module of a plan."""
-    try:
-        from numba.core.serialize import dumps
-    except ImportError as error:
-        raise BackendError(f"{plan.name}: backend 'numba' needs the package numba, which is not installed") from error
+    """The module of a plan, whose functions are compiled when they are first called with arrays of a new kind; None
+    where Numba is told to compile nothing (NUMBA_DISABLE_JIT=1).
+    """
+    needs = f"{plan.name}: backend 'numba' needs the package numba"
+    if imported("numba", needs).config.DISABLE_JIT:
+        return None
+    imported("lossbook.backends.numba_words", needs)
     module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
-    for function in vars(module).values():
-        keeper = getattr(function, "_cache", None)
-        if hasattr(keeper, "_cache_file"):  # Numba keeps its logic; where and how files are kept is ours
-            name = f"{function.__name__}.{sys.implementation.cache_tag}"
-            keeper._cache_file = kernels.MachineCode(Path(module.__file__).parent, name, dumps)
+    if folder := kernels.folder_of(module):
+        for name in ("loops", "wide"):
+            if function := getattr(module, name, None):
+                function._cache = _Cache(function, folder)
+    else:
+        kernels.warn_of_refusal()
     return module
 
 
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     module = load(plan, call.real, call.integer)
+    if module is None:  # the kernels of NumPy have the same results, and can be stepped through as well
+        return numpy_backend.run(plan, call)
     _, classes, inner = call.layout.three
     if plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE:
         return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
