@@ -21,7 +21,7 @@ import pytest
 from cases import EVERY_LOSS, LOSSES, example
 
 import lossbook
-from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, kernels, loss, multiclass, regression
+from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
 from lossbook.backends import host
 
 ROOT = Path(lossbook.__file__).parents[1]
@@ -129,7 +129,8 @@ def run_elsewhere(path, *options, backends=("numpy", "numba"), **environment):
     code += "sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one).lower()]\n"
     code += CALLS.format(backends=backends) + f"assert lossbook.__file__.startswith({str(path)!r})\nprint(found)"
     given = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
-    done = subprocess.run([sys.executable, *options, "-c", code], env=given, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, *options, "-c", code]
+    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return ast.literal_eval(done.stdout.splitlines()[-1])
@@ -143,7 +144,8 @@ def results():
 def test_without_docstrings(results):
     """python -OO, which takes away docstrings and assertions, changes no result; every loss prints its card."""
     assert run_elsewhere(ROOT, "-OO") == results
-    every = "import sys; sys.path[:0] = ['tests']; import cases; print([x._repr_markdown_() + x.__doc__ + str(x.signature) "
+    every = "import sys; sys.path[:0] = ['tests']; import cases; "
+    every += "print([x._repr_markdown_() + x.__doc__ + str(x.signature) "
     done = subprocess.run(
         [sys.executable, "-OO", "-c", every + "for x in cases.EVERY_LOSS] and len(cases.EVERY_LOSS))"],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
@@ -597,7 +599,8 @@ def test_read_only_and_odd_inputs_compile_nothing_new(threads):
     options = {"weight": np.float32([1, 2]), "class_weight": np.float32([1, 2, 3]), "backend": "numba"}
     loss = multiclass.cross_entropy_with_logits
     wanted = loss.value_and_grad(*inputs, **options)
-    modules = [m for name, m in kernels._modules.items() if name.startswith("multiclass_cross_entropy_with_logits_float32")]
+    begins = "lossbook.kernels.multiclass_cross_entropy_with_logits_float32"
+    modules = [module for name, module in sys.modules.items() if name.startswith(begins)]
     before = [len(module.loops.signatures) for module in modules]
 
     def read_only(array):
