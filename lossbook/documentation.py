@@ -5,7 +5,17 @@ from functools import cached_property
 
 import sympy
 
+# What HTML, Markdown or TeX would take for more than a character. TeX, which looks at a page last, takes no dollar and
+# no backslash that stands in an element of its own.
+MARKED = {ord(sign): f"&#{ord(sign)};" for sign in "&<>*[]"}
+MARKED |= {ord(sign): f"<span>&#{ord(sign)};</span>" for sign in "$\\"}
+
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon"}
+
+
+def plainly(text):
+    """One line of text for a page of Markdown, in which stars, brackets and dollars stand for themselves."""
+    return " ".join(text.split()).translate(MARKED)
 
 
 class Shown:
@@ -106,11 +116,11 @@ class Documented:
 
     def _repr_markdown_(self):
         """The card that a notebook shows: name, formula, gradient, source."""
-        lines = [f"**{self.name}** · {self.summary}", f"$$\n{self.latex}\n$$"]
+        lines = [f"**{plainly(self.name)}** · {plainly(self.summary)}", f"$$\n{self.latex}\n$$"]
         if self.shape == "boxes":
             lines += ["Gradient: one slope per corner, step by step in `source()`."]
         else:
             lines += ["Gradient:", f"$$\n{self._print_latex(self.gradient)}\n$$"]
         if self.reference:
-            lines.append(f"Source: {self.reference}.")
+            lines.append(f"Source: {plainly(self.reference)}.")
         return "\n\n".join(lines)

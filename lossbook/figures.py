@@ -430,7 +430,7 @@ def _panel(which, title, what, along, across, up, line, reach):
     parts = [
         f'<svg viewBox="0 0 360 270" role="img" aria-label="{escape(what)}" style="flex: 1 1 280px; min-width: 0">',
         f'<g font-family="sans-serif" font-size="13" fill="#222"><line x1="48" y1="14" x2="82" y2="14" {stroke}/>',
-        f'<text x="90" y="18">{title}</text><text x="198" y="264" text-anchor="middle">{along}</text>',
+        f'<text x="90" y="18">{escape(title)}</text><text x="198" y="264" text-anchor="middle">{escape(along)}</text>',
     ]
     for tick in up:
         y = _place(32 + HEIGHT * (up[-1] - tick) / (up[-1] - up[0]))

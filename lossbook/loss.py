@@ -25,6 +25,7 @@ from lossbook.arguments import WORKING, Arguments
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
+from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
 
@@ -49,6 +50,8 @@ def loss(function=None, *, source="", properties=None):
         return lambda function: loss(function, source=source, properties=properties)
     if not inspect.isfunction(function):
         raise TypeError(f"loss: a loss is declared by a function; got {function!r}")
+    if not isinstance(source, str):
+        raise TypeError(f"loss: source must be text; got {type(source).__name__}")
     return Loss(function, source, properties or {})
 
 
@@ -67,6 +70,7 @@ class Loss(Arguments, Documented):
 
     def __init__(self, function, reference, properties):
         self._function = function
+        check_name(function.__name__, "the name of a loss", "loss")
         self.__module__, self.__qualname__, self.__name__ = (
             function.__module__,
             function.__qualname__.removesuffix(FORMULA),
@@ -74,9 +78,9 @@ class Loss(Arguments, Documented):
         )
         function.__qualname__ = self.__qualname__ + FORMULA  # where it stood, the loss stands
         home = function.__module__ or "__main__"
-        self.name = (
-            f"{home.rpartition('.')[2]}.{function.__name__}" if home.startswith("lossbook.") else function.__name__
-        )
+        if is_ours := home.startswith("lossbook."):
+            check_name(home.rpartition(".")[2], "the name of the module of a loss", "loss")
+        self.name = f"{home.rpartition('.')[2]}.{function.__name__}" if is_ours else function.__name__
         self.reference, self.properties = reference, dict(properties)
         self._arguments = self._read_signature(inspect.signature(function))
         self._forms, self._plans = {}, {}
@@ -95,6 +99,7 @@ class Loss(Arguments, Documented):
         domains, self._defaults = {}, {}
         for parameter in signature.parameters.values():
             domain, keyword = parameter.annotation, parameter.kind is parameter.KEYWORD_ONLY
+            check_argument(parameter.name, self.name)
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 raise TypeError(
                     f"{self.name}: the arguments must have names of their own; got {str(parameter).partition(':')[0]}"

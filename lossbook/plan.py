@@ -157,8 +157,9 @@ def renamed(form):
     for symbol in sorted(symbols, key=str):
         made = re.match(r"(d|at|sum|total)_", symbol.name)  # kernels make names that begin so from other names
         hidden = symbol.name == "z" and form.shape == "rows" and symbol != form.prediction  # z is the logit of a row
-        if made or hidden or symbol.name in reserved():
-            name = f"_{symbol.name}" if made else f"{symbol.name}_"
+        if made or hidden or symbol.name in reserved() or not symbol.name.isascii():
+            ascii_name = re.sub(r"[^\x00-\x7f]", lambda sign: f"u{ord(sign[0]):x}", symbol.name)  # as CUDA wants it
+            name = f"_{ascii_name}" if made else f"{ascii_name}_"
             while name in kept or name in reserved():
                 name += "_"
             kept.add(name)

@@ -23,6 +23,8 @@ import sympy
 from sympy import exp, log
 from sympy.core.function import ArgumentIndexError
 
+from lossbook.names import check_name
+
 __all__ = [
     "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p",
     "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy",
@@ -579,6 +581,7 @@ def let(**named):
     if len(named) != 1:
         raise TypeError(f"let() names one step; got {', '.join(named) or 'none'}")
     ((wanted, expression),) = named.items()
+    check_name(wanted, "the name of a step", "let")
     expression = sympy.sympify(expression, strict=True)
     name, count = wanted, 1
     while recorded.get(name, expression) != expression:

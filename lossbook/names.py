@@ -1,0 +1,29 @@
+"""The names that a declaration gives: to losses, arguments, parameters and steps.
+
+They reach kernels, paths, pages and scripts, so they are identifiers and nothing else.
+"""
+
+import keyword
+
+LONGEST = 100
+# The arguments that losses have beside those of their formula.
+OPTIONS = ("axis", "backend", "batch", "class_weight", "ignore_index", "out", "reduction", "self", "weight")
+
+
+def check_name(name, what, where):
+    """The name, if it is an identifier of ordinary length; if not, TypeError says what it was to name."""
+    is_name = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+    if not is_name or len(name) > LONGEST or name.startswith("__"):
+        shown = repr(name) if len(repr(name)) <= LONGEST else f"{repr(name)[:60]}..."
+        raise TypeError(
+            f"{where}: {what} must be an identifier of at most {LONGEST} characters, no keyword, and not begin with "
+            f"two underscores; got {shown}"
+        )
+    return name
+
+
+def check_argument(name, where):
+    """The name of an argument, which must leave those of the options free."""
+    if check_name(name, "the name of an argument", where) in OPTIONS:
+        raise TypeError(f"{where}: {name} is an option that losses have; the argument needs another name")
+    return name
