@@ -56,7 +56,7 @@ class Minimax(Joined):
     def terms(self, arrays, weight, parameters, xp):
         weights = (None, None) if weight is None else weight
         if not isinstance(weights, tuple) or len(weights) != 2:
-            raise ShapeError(f"{self.name}: weight must be a pair (of real, of fake) or None; got {weight!r}")
+            raise ShapeError(self.name, "weight", "must be a pair (of real, of fake) or None", weight)
         terms = []
         for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, (1.0, -1.0), strict=True)):
             total = float(array.size)

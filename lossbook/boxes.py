@@ -10,10 +10,10 @@ import math
 import numpy as np
 
 from lossbook import backends
-from lossbook.call import check_same
+from lossbook.call import check_same, refuse
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import floats, parameter, plain, refuse
+from lossbook.labels import floats, parameter, plain
 
 __all__ = ["decode_boxes", "encode_boxes"]
 
@@ -88,9 +88,9 @@ def _arguments(where, name, array, anchors):
     on_device = backends.is_cupy(array) or backends.is_cupy(anchors)
     xp = backends.choose(where, None if on_device else "numpy", (array, anchors)).xp
     if anchors.dtype.kind not in "fiu":
-        raise DomainError(f"{where}: anchors must hold real numbers; got dtype {anchors.dtype}")
+        raise DomainError(where, "anchors", "must hold real numbers", anchors.dtype)
     if array.ndim == 0 or array.shape[-1] != 4:
-        raise ShapeError(f"{where}: {name} must have shape (..., 4); got {array.shape}")
+        raise ShapeError(where, name, "must have shape (..., 4)", array.shape)
     check_same(where, "anchors", anchors.shape, array.shape, f"{name} has")
     real = np.result_type(array.dtype, anchors.dtype, np.float32)
     return array.astype(real, copy=False), anchors.astype(real, copy=False), xp, array.dtype

@@ -284,9 +284,10 @@ class Call:
             live = True
             if self.weight is not None:
                 by_class = self.overlap and self.weight.ndim == self.z.ndim
-                weight = host(self.weight[index if by_class else piece])
+                at = index if by_class else piece
+                weight = host(self.weight[at])
                 good = (rounded(weight) >= 0) & (rounded(weight) < np.inf) | self._absent(piece, by_class)
-                self._report("weight", weight, good, piece, "must be >= 0 and finite")
+                self._report("weight", weight, good, at, "must be >= 0 and finite")
                 live = weight != 0
             if self.integer:
                 y = host(self.y[piece])
@@ -303,9 +304,9 @@ class Call:
                     continue
                 value = host(array[index])
                 if domain.components:
-                    value = np.moveaxis(value, self.layout.axis, 0)
-                    good = domain.holds(rounded(value)) | ~np.asarray(live)
-                    self._report_boxes(name, value, good, piece, domain.rule)
+                    good = domain.holds(rounded(np.moveaxis(value, self.layout.axis, 0))) | ~np.asarray(live)
+                    value = np.moveaxis(value, self.layout.axis, -1)
+                    self._report(name, value, good, piece, f"must be {domain.rule}")
                     continue
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
@@ -326,24 +327,10 @@ class Call:
         space = (1,) * (self.z.ndim - 2)
         return removed.reshape(*removed.shape, *space) if by_class else removed.reshape(len(removed), *space)
 
-    def _report_boxes(self, name, value, good, at, rule):
-        if not np.all(good):
-            where = tuple(np.argwhere(~np.atleast_1d(good))[0])
-            found = value.reshape(len(value), *np.atleast_1d(good).shape)[:, *where]
-            corners = tuple(float(corner) for corner in found)
-            place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False))
-            suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
-            raise DomainError(f"{self.loss}: {name} must be {rule}; got {corners}{suffix}")
-
     def _report(self, name, value, good, at, rule):
-        if np.all(good):
-            return
+        """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
-        where = np.argwhere(~np.atleast_1d(good))[0]
-        found = np.atleast_1d(value)[tuple(where)].item()
-        place = tuple(int(i) + (s.start or 0) for i, s in zip(where, at, strict=False)) if at else ()
-        suffix = "" if not place else f" at index {place[0] if len(place) == 1 else place}"
-        raise DomainError(f"{self.loss}: {name} {rule}; got {found}{suffix}")
+        refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at))
 
 
 def _is_plain(array, dtype):
@@ -364,7 +351,26 @@ def number(value, dtype):
 def check_same(loss, name, shape, wanted, of):
     """Shapes never broadcast between prediction and target."""
     if tuple(shape) != tuple(wanted):
-        raise ShapeError(f"{loss}: {name} must have shape {tuple(wanted)}, as {of}; got {tuple(shape)}")
+        raise ShapeError(loss, name, f"must have shape {tuple(wanted)}, as {of}", tuple(shape))
+
+
+def refuse(where, name, rule, array, bad, start=()):
+    """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is.
+
+    `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array.
+    """
+    if not bool(bad.any()):
+        return
+    place = tuple(np.argwhere(to_host(bad))[0].tolist())
+    found = array[place].tolist()
+    found = tuple(found) if isinstance(found, list) else found
+    error = DomainError(where, name, rule, found, place)
+    raise error.shifted(start) if start else error
+
+
+def to_host(array):
+    """A NumPy array of what may be on the device."""
+    return array.get() if type(array).__module__.partition(".")[0] == "cupy" else array
 
 
 def cut(shape, limit):

@@ -20,7 +20,7 @@ import sympy
 
 from lossbook import backends, words
 from lossbook.domains import Domain, Logit
-from lossbook.errors import DomainError, ShapeError
+from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, slopes
 from lossbook.reduce import REDUCTIONS, reduced
 
@@ -169,10 +169,9 @@ class Sum(Composed):
         if not value:
             return None, total
         if len({np.shape(result) for result in values}) > 1:
-            raise ShapeError(
-                f"{self.name}: reduction must be 'sum' or 'mean', since the parts have values of different shapes; "
-                f"got {' and '.join(str(np.shape(result)) for result in values)}"
-            )
+            rule = "must be 'sum' or 'mean', since the parts have values of different shapes"
+            shapes = " and ".join(str(np.shape(result)) for result in values)
+            raise ShapeError(self.name, "reduction", rule, said=shapes)
         weighted = [result.dtype.type(c) * result for (c, _), result in zip(self.terms, values, strict=True)]
         return sum(weighted[1:], start=weighted[0]), total
 
@@ -217,7 +216,8 @@ class OnLogits(Composed):
 
     def __init__(self, part, activation):
         if activation not in ("sigmoid", "softmax"):
-            raise DomainError(f"{part.name}.on_logits: activation must be 'sigmoid' or 'softmax'; got {activation!r}")
+            rule = "must be 'sigmoid' or 'softmax'"
+            raise DomainError(f"{part.name}.on_logits", "activation", rule, activation)
         self.part, self.activation = part, activation
         (prediction, *others) = part._arrays
         if part._arguments[prediction].name != "Probability":
@@ -301,9 +301,9 @@ class OnLogits(Composed):
         if self.activation == "softmax":
             is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
             if not is_number or not -z.ndim <= axis < z.ndim:
-                raise ShapeError(f"{self.name}: z must have a class axis {axis!r}; got shape {z.shape}")
+                raise ShapeError(self.name, "z", f"must have a class axis {shown(axis)}", said=f"shape {z.shape}")
             if z.shape[axis] == 0:
-                raise ShapeError(f"{self.name}: z must have at least one class; got shape {z.shape}")
+                raise ShapeError(self.name, "z", "must have at least one class", said=f"shape {z.shape}")
         return z
 
     def _of_part(self, arrays, keywords, value, gradient, partial):
@@ -311,8 +311,9 @@ class OnLogits(Composed):
         try:
             return self.part._evaluate(arrays, dict(keywords), value, gradient, None, partial)
         except (DomainError, ShapeError) as error:
-            text = str(error).replace(f"{self.part.name}: {self.part._arrays[0]} ", f"{self.name}: z ")
-            raise type(error)(text) from None
+            if error.argument == self.part._arrays[0]:
+                error = error.renamed(self.name, "z")
+            raise error from None
 
     def __reduce__(self):
         return OnLogits, (self.part, self.activation)
@@ -434,7 +435,7 @@ class Joined(Composed):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
         reduction = keywords.pop("reduction", "mean")
         if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-            raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
+            raise DomainError(self.name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         _, parameters = self._settings(keywords)
         several = [*_several(weight), *_several(out)]
@@ -478,16 +479,17 @@ class Joined(Composed):
         try:
             yield
         except (DomainError, ShapeError) as error:
-            text = str(error).replace(f"{part.name}: {part._arrays[0]} ", f"{self.name}: {prediction} ")
-            text = text.replace(f"{part.name}: weight ", f"{self.name}: weight of {prediction} ")
-            raise type(error)(text.replace(f"{part.name}: ", f"{self.name}: target of {prediction}: ")) from None
+            mine = {part._arrays[0]: prediction, part._target: f"target of {prediction}"}
+            mine["weight"] = f"weight of {prediction}"
+            raise error.renamed(self.name, mine.get(error.argument)) from None
 
     def _outs(self, out, arrays, weights, xp):
         """The arrays that receive the gradients, zeroed."""
         predictions = arrays[: len(self._predictions)]
         outs = out if out is not None else (None,) * len(predictions)
         if not isinstance(outs, tuple) or len(outs) != len(predictions):
-            raise ShapeError(f"{self.name}: out must be a tuple of {len(predictions)} arrays, one per prediction")
+            rule = f"must be a tuple of {len(predictions)} arrays, one per prediction"
+            raise ShapeError(self.name, "out", rule)
         found = tuple(self._out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
 
         def overlap(one, other):
@@ -495,15 +497,13 @@ class Joined(Composed):
 
         for k, array in enumerate(found):
             if any(overlap(array, weight) for weight in weights):
-                raise DomainError(
-                    f"{self.name}: out must not share memory with weight, since inputs are never modified"
-                )
+                rule = "must not share memory with weight, since inputs are never modified"
+                raise DomainError(self.name, "out", rule)
             for name, other in zip(self._predictions, found[:k], strict=False):
                 if overlap(array, other):
-                    raise DomainError(
-                        f"{self.name}: out must not share memory between {name} and {self._predictions[k]}, "
-                        "which have a gradient each"
-                    )
+                    both = f"{name} and {self._predictions[k]}"
+                    rule = f"must not share memory between {both}, which have a gradient each"
+                    raise DomainError(self.name, "out", rule)
         for array in found:
             array[...] = 0
         return found

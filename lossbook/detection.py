@@ -17,7 +17,7 @@ import sympy
 
 from lossbook import binary, multiclass, regression
 from lossbook.boxes import decode_boxes, encode_boxes
-from lossbook.call import check_same
+from lossbook.call import check_same, refuse
 from lossbook.compose import Joined, Term
 from lossbook.domains import (
     Box,
@@ -33,7 +33,6 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import refuse
 from lossbook.loss import loss
 from lossbook.words import arctan, below, larger, let, reciprocal, share, smaller
 
@@ -162,12 +161,12 @@ def _item_weights(loss, weight, labels, low, high, xp):
     else:
         given = loss._array(weight, "weight", xp)
         if given.shape not in ((), shape):
-            raise ShapeError(f"{loss.name}: weight must have shape {shape}, one per item; got {given.shape}")
+            raise ShapeError(loss.name, "weight", f"must have shape {shape}, one per item", given.shape)
         refuse(loss.name, "weight", "must be >= 0 and finite", given, ~((given >= 0) & (given < np.inf)))
         total = float(given.sum(dtype=np.float64)) * (labels.size // max(given.size, 1))
         given = xp.broadcast_to(given, shape)
     if labels.size and labels.dtype.kind not in "iu":
-        raise DomainError(f"{loss.name}: {name} must be integers; got dtype {labels.dtype}")
+        raise DomainError(loss.name, name, "must be integers", labels.dtype)
     if labels.size:
         refuse(loss.name, name, f"must be in {low}..{high}", labels, ((labels < low) | (labels > high)) & (given != 0))
     return given, total
@@ -193,7 +192,7 @@ class Detection(Joined):
     def terms(self, arrays, weight, parameters, xp):
         scores, boxes, classes, targets = arrays
         if scores.ndim != 2:
-            raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
+            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores.shape)
         check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
         check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
@@ -309,9 +308,9 @@ class MaskRCNN(Joined):
     def terms(self, arrays, weight, parameters, xp):
         scores, boxes, masks, classes, targets, true_masks = arrays
         if scores.ndim != 2:
-            raise ShapeError(f"{self.name}: scores must have shape (N, C); got {scores.shape}")
+            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores.shape)
         if masks.ndim != 4 or masks.shape[:2] != scores.shape:
-            raise ShapeError(f"{self.name}: masks must have shape {(*scores.shape, 'm', 'm')}; got {masks.shape}")
+            raise ShapeError(self.name, "masks", f"must have shape {(*scores.shape, 'm', 'm')}", masks.shape)
         check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
         check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
         check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")

@@ -23,10 +23,10 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from lossbook import backends
-from lossbook.call import check_same
+from lossbook.call import check_same, refuse, to_host
 from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import parameter, plain, refuse, to_host
+from lossbook.labels import parameter, plain
 from lossbook.loss import Loss, Shown
 from lossbook.reduce import Partial, reduced
 from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
@@ -197,10 +197,11 @@ class DistanceLoss(Loss):
         elif given == full[:1]:
             weight = weight.reshape(-1, *(1,) * (len(full) - 1))
         if weight.ndim not in (0, len(full)) or any(a not in (1, b) for a, b in zip(weight.shape, full, strict=False)):
-            raise ShapeError(
-                f"{self.name}: weight must have shape {call.given_shape} (one per pixel and class), {pixels} (one per "
-                f"pixel) or {full[:1]} (one per item); got {given}"
+            rule = (
+                f"must have shape {call.given_shape} (one per pixel and class), {pixels} (one per pixel) "
+                f"or {full[:1]} (one per item)"
             )
+            raise ShapeError(self.name, "weight", rule, given)
         return xp.broadcast_to(weight, full)
 
     # --- evaluation ---
@@ -272,10 +273,9 @@ class DistanceLoss(Loss):
         given = {name: parameters[name] for name in factor._parameters}
         weight = factor(*(maps[name] for name in factor._arrays), weight=weight, reduction="none", **given, **options)
         if not bool((weight < np.inf).all()):
-            raise DomainError(
-                f"{self.name}: {', '.join(given)} must leave the powers of all distances finite in {weight.dtype}, for "
-                f"which normalize=True is a help; got {', '.join(map(str, given.values()))}"
-            )
+            rule = f"must leave the powers of all distances finite in {weight.dtype}"
+            rule += ", for which normalize=True is a help"
+            raise DomainError(self.name, ", ".join(given), rule, said=", ".join(map(str, given.values())))
         least = np.finfo(weight.dtype).tiny  # a power that underflows must not remove a pixel, which might be NaN
         return target, measure.xp.where(live, measure.xp.maximum(weight, least), measure.real(0))
 
@@ -384,7 +384,7 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
     for name, array in (("p", p), ("y", y)):
         if array.dtype.kind not in ("iub" if indices and name == "y" else "fiub"):
             what = "integers when it holds class indices" if indices and name == "y" else "real numbers"
-            raise DomainError(f"{where}: {name} must hold {what}; got dtype {array.dtype}")
+            raise DomainError(where, name, f"must hold {what}", array.dtype)
     percentile = parameter(where, "percentile", percentile, Percentile)
     threshold = parameter(where, "threshold", threshold, Fraction)
     steps = per_axis(where, number_or_numbers(where, spacing), p.shape[2:], np.float64)
@@ -482,8 +482,7 @@ def _refuse_in(where, name, rule, array, bad, start):
 
 def _check_space(where, name, array, xp):
     if array.ndim < 3:
-        raise ShapeError(f"{where}: {name} must have shape (N, C, *space), with a space axis; got {array.shape}")
+        raise ShapeError(where, name, "must have shape (N, C, *space), with a space axis", array.shape)
     if xp is not np and array.ndim not in (4, 5):
-        raise ShapeError(
-            f"{where}: {name} must have two or three space axes if it is a CuPy array; got shape {array.shape}"
-        )
+        rule = "must have two or three space axes if it is a CuPy array"
+        raise ShapeError(where, name, rule, array.shape, said=f"shape {array.shape}")

@@ -10,6 +10,7 @@ import numbers
 import numpy as np
 
 from lossbook import backends
+from lossbook.call import refuse, to_host
 from lossbook.domains import Domain, Fraction
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import WORKING
@@ -78,7 +79,7 @@ def smooth(targets, epsilon=0.1, *, axis=1):
     axis = _check_axis(where, "targets", targets.shape, targets.ndim, axis)
     if math.isnan(targets.shape[axis]):
         rule = "must have a known number of classes, as after targets.compute_chunk_sizes()"
-        raise ShapeError(f"{where}: targets {rule}; got shape {targets.shape}")
+        raise ShapeError(where, "targets", rule, targets.shape, said=f"shape {targets.shape}")
     arguments = epsilon, epsilon / max(1, targets.shape[axis])
     if not backends.is_dask(targets):
         return _smooth(targets, *arguments)
@@ -118,7 +119,7 @@ def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None
     y = integers(where, y)
     _check_classes(where, classes, ignore_index)
     if not isinstance(method, str) or method not in ("inverse", "effective"):
-        raise DomainError(f"{where}: method must be 'inverse' or 'effective'; got {method!r}")
+        raise DomainError(where, "method", "must be 'inverse' or 'effective'", method)
     beta = parameter(where, "beta", beta, Decay)
     arguments = int(classes), ignore_index
     if backends.is_dask(y):
@@ -162,11 +163,6 @@ def array_module(array):
     return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
 
 
-def to_host(array):
-    """A NumPy array of what may be on the device."""
-    return array.get() if backends.is_cupy(array) else array
-
-
 def _start(block_info):
     """Where a block begins in its Dask array; nothing for an array that is no block."""
     return tuple(first for first, _ in block_info[0]["array-location"]) if block_info else ()
@@ -175,20 +171,20 @@ def _start(block_info):
 def plain(where, name, array):
     """A NumPy, CuPy or Dask array; lists become NumPy arrays, masked arrays are refused."""
     if isinstance(array, np.ma.MaskedArray):
-        raise DomainError(f"{where}: {name} must be a plain array; got a masked array")
+        raise DomainError(where, name, "must be a plain array", said="a masked array")
     if backends.is_cupy(array) or backends.is_dask(array):
         return array
     try:
         return np.asarray(array)
     except ValueError as error:  # lists of unequal lengths
-        raise ShapeError(f"{where}: {name} must be an array; got {array!r}") from error
+        raise ShapeError(where, name, "must be an array", array) from error
 
 
 def integers(where, y, kinds="iub"):
     """An array of labels."""
     y = plain(where, "y", y)
     if y.dtype.kind not in kinds:
-        raise DomainError(f"{where}: y must hold integers; got dtype {y.dtype}")
+        raise DomainError(where, "y", "must hold integers", y.dtype)
     return y
 
 
@@ -196,20 +192,20 @@ def floats(where, name, array):
     """An array of one of the three dtypes that the package computes with."""
     array = plain(where, name, array)
     if array.dtype.newbyteorder("=") not in WORKING:
-        raise DomainError(f"{where}: {name} must be float16, float32 or float64; got dtype {array.dtype}")
+        raise DomainError(where, name, "must be float16, float32 or float64", array.dtype)
     return array
 
 
 def parameter(where, name, value, domain):
     """A number of a domain, as a float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise DomainError(f"{where}: {name} must be a number {domain.rule}; got {value!r}")
+        raise DomainError(where, name, f"must be a number {domain.rule}", value)
     try:
         number = float(value)
     except OverflowError as error:
-        raise DomainError(f"{where}: {name} must be a float64; got a number beyond its range") from error
+        raise DomainError(where, name, "must be a float64", said="a number beyond its range") from error
     if not domain.holds(number):
-        raise DomainError(f"{where}: {name} must be {domain.rule}; got {value!r}")
+        raise DomainError(where, name, f"must be {domain.rule}", value)
     return number
 
 
@@ -220,21 +216,8 @@ def dtype_of(where, dtype, fits, rule):
     except (TypeError, ValueError):
         found = None
     if found is None or not fits(found):
-        raise DomainError(f"{where}: dtype must be {rule}; got {dtype!r}")
+        raise DomainError(where, "dtype", f"must be {rule}", dtype)
     return found
-
-
-def refuse(where, name, rule, array, bad, start=()):
-    """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is."""
-    if not bool(bad.any()):
-        return
-    place = tuple(np.argwhere(to_host(bad))[0].tolist())
-    found = array[place].tolist()
-    if start:
-        place = tuple(index + first for index, first in zip(place, start, strict=True))
-    known = place and not any(map(math.isnan, place))  # Dask need not know where a block begins
-    suffix = f" at index {place[0] if len(place) == 1 else place}" if known else ""
-    raise DomainError(f"{where}: {name} {rule}; got {found}{suffix}")
 
 
 def _is_integer(value):
@@ -243,24 +226,24 @@ def _is_integer(value):
 
 def _check_classes(where, classes, ignore_index):
     if not _is_integer(classes) or classes < 1:
-        raise DomainError(f"{where}: classes must be a positive integer; got {classes!r}")
+        raise DomainError(where, "classes", "must be a positive integer", classes)
     if classes > MOST:
-        raise DomainError(f"{where}: classes must be at most {MOST}; got {classes!r}")
+        raise DomainError(where, "classes", f"must be at most {MOST}", classes)
     if ignore_index is None:
         return
     if not _is_integer(ignore_index):
-        raise DomainError(f"{where}: ignore_index must be an integer or None; got {ignore_index!r}")
+        raise DomainError(where, "ignore_index", "must be an integer or None", ignore_index)
     if not -(2**63) <= ignore_index < 2**64:
-        raise DomainError(f"{where}: ignore_index must be a 64-bit integer; got {ignore_index!r}")
+        raise DomainError(where, "ignore_index", "must be a 64-bit integer", ignore_index)
 
 
 def _check_axis(where, name, shape, axes, axis):
     """The axis as a number that is not negative, of an array with so many axes."""
     if not axes:
-        raise ShapeError(f"{where}: {name} must have a class axis; got shape {shape}")
+        raise ShapeError(where, name, "must have a class axis", shape, said=f"shape {shape}")
     if not _is_integer(axis) or not -axes <= axis < axes:
         rule = f"must be in {-axes}..{axes - 1} for {name} of shape {shape}"
-        raise ShapeError(f"{where}: axis {rule}; got {axis!r}")
+        raise ShapeError(where, "axis", rule, axis)
     return int(axis) % axes
 
 

@@ -275,7 +275,7 @@ class Loss(Arguments, Documented):
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         real = WORKING.get(np.dtype(dtype))
         if real is None:
-            raise DomainError(f"{self.name}: dtype must be float16, float32 or float64; got {dtype!r}")
+            raise DomainError(self.name, "dtype", "must be float16, float32 or float64", dtype)
         flags, values = self._settings(parameters)
         plan = self._plan(flags, values, integer=self.shape == "rows")
         module = backends.get(backend, self.name)
@@ -294,18 +294,18 @@ class Loss(Arguments, Documented):
             value, domain = given.get(name, default), self._arguments[name]
             if domain.role == "flag":
                 if not isinstance(value, (bool, np.bool_)):
-                    raise DomainError(f"{self.name}: {name} must be True or False; got {value!r}")
+                    raise DomainError(self.name, name, "must be True or False", value)
                 flags[name] = bool(value)
             else:
                 if type(value) is not float:
                     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-                        raise DomainError(f"{self.name}: {name} must be a number {domain.rule}; got {value!r}")
+                        raise DomainError(self.name, name, f"must be a number {domain.rule}", value)
                     try:
                         value = float(value)
                     except OverflowError as error:
-                        raise DomainError(f"{self.name}: {name} must fit a float64; got {value!r}") from error
+                        raise DomainError(self.name, name, "must fit a float64", value) from error
                 if not domain.holds(value):
-                    raise DomainError(f"{self.name}: {name} must be {domain.rule}; got {value!r}")
+                    raise DomainError(self.name, name, f"must be {domain.rule}", value)
                 values[name] = value
         return flags, values
 
@@ -359,7 +359,7 @@ class Loss(Arguments, Documented):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
         reduction = keywords.pop("reduction", "mean")
         if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-            raise DomainError(f"{self.name}: reduction must be 'none', 'sum' or 'mean'; got {reduction!r}")
+            raise DomainError(self.name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         class_weight = ignore = None
         axis, batch = None, False
@@ -370,7 +370,7 @@ class Loss(Arguments, Documented):
         if self.shape == "overlap":
             batch = keywords.pop("batch", False)
             if not isinstance(batch, (bool, np.bool_)):
-                raise DomainError(f"{self.name}: batch must be True or False; got {batch!r}")
+                raise DomainError(self.name, "batch", "must be True or False", batch)
         flags, parameters = self._settings(keywords)
 
         backend = backends.choose(self.name, name, (*arrays, weight, class_weight, out))
@@ -391,7 +391,7 @@ class Loss(Arguments, Documented):
             slope = self._out(out, z, (*arrays, weight, class_weight), xp)
             call.gradient = call.moved(slope)
         if batch and call.item_weights:
-            raise ShapeError(f"{self.name}: weight must be one per pixel with batch=True; got one per image")
+            raise ShapeError(self.name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, (reduction, batch, flags, parameters)
 
     def _rounded(self, name, value, real):
@@ -401,8 +401,8 @@ class Loss(Arguments, Documented):
         with np.errstate(over="ignore"):
             number = real(value)
         if not self._arguments[name].holds(float(number)):
-            rule = self._arguments[name].rule
-            raise DomainError(f"{self.name}: {name} must be {rule}, also in {np.dtype(real)}; got {value!r}")
+            rule = f"must be {self._arguments[name].rule}, also in {np.dtype(real)}"
+            raise DomainError(self.name, name, rule, value)
         return number
 
     def _count(self, backend, call):

@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from lossbook import backends
+from lossbook.call import refuse, to_host
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import dtype_of, integers, parameter, plain, refuse, to_host
+from lossbook.labels import dtype_of, integers, parameter, plain
 from lossbook.loss import WORKING
 
 __all__ = ["edge_weights"]
@@ -40,9 +41,10 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
     y = integers(where, y, kinds="iu")  # a mask of bools has lost its instances
     xp = backends.choose(where, None if backends.is_cupy(y) else "numpy", (y,)).xp
     if y.ndim < 2:
-        raise ShapeError(f"{where}: y must have shape (N, *space); got {y.shape}")
+        raise ShapeError(where, "y", "must have shape (N, *space)", y.shape)
     if xp is not np and y.ndim not in (3, 4):
-        raise ShapeError(f"{where}: y must have two or three space axes if it is a CuPy array; got shape {y.shape}")
+        rule = "must have two or three space axes if it is a CuPy array"
+        raise ShapeError(where, "y", rule, y.shape, said=f"shape {y.shape}")
     w0, sigma = parameter(where, "w0", w0, NonNegative), parameter(where, "sigma", sigma, Positive)
     background, instances = (1.0, 1.0) if class_weight is None else _class_weight(where, class_weight)
     steps = per_axis(where, number_or_numbers(where, 1.0 if spacing is None else spacing), y.shape[1:], np.float64)
@@ -72,11 +74,10 @@ def _two_nearest(image, distance, steps, xp):
 def _class_weight(where, given):
     weight = np.asarray(to_host(plain(where, "class_weight", given)))
     if weight.dtype.kind not in "fiub":
-        raise DomainError(f"{where}: class_weight must hold real numbers; got dtype {weight.dtype}")
+        raise DomainError(where, "class_weight", "must hold real numbers", weight.dtype)
     if weight.shape != (2,):
-        raise ShapeError(
-            f"{where}: class_weight must have shape (2,), one for background and one for instances; got {weight.shape}"
-        )
+        rule = "must have shape (2,), one for background and one for instances"
+        raise ShapeError(where, "class_weight", rule, weight.shape)
     with np.errstate(over="ignore"):
         weight = weight.astype(np.float64)
     refuse(where, "class_weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
@@ -106,15 +107,13 @@ def per_axis(where, spacing, shape, real):
     """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
     steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
     if len(steps) != len(shape):
-        raise ShapeError(
-            f"{where}: spacing must be a number or have shape ({len(shape)},), one per space axis; got ({len(steps)},)"
-        )
+        rule = f"must be a number or have shape ({len(shape)},), one per space axis"
+        raise ShapeError(where, "spacing", rule, (len(steps),))
     info = np.finfo(real)
     low, high = math.sqrt(info.tiny), math.sqrt(info.max)
     if min(steps) < low or diagonal(shape, steps) > high:
-        raise DomainError(
-            f"{where}: spacing must keep all distances between {low:.1e} and {high:.1e} in {info.dtype}; got {spacing}"
-        )
+        rule = f"must keep all distances between {low:.1e} and {high:.1e} in {info.dtype}"
+        raise DomainError(where, "spacing", rule, spacing)
     return steps
 
 

@@ -257,7 +257,7 @@ def test_cupy_arrays_stay_on_the_device(function, dtype, cupy):
     assert np.array_equal(up[0].get(), array)
     assert np.array_equal(up[1].get(), anchors)
     where, rule = f"detection.{function.__name__}: ", "must be finite corners (x1, y1, x2, y2) with x1 < x2 and y1 < y2"
-    text = f"{where}anchors {rule}; got [1.0, 2.0, 1.0, 4.0] at index 1"
+    text = f"{where}anchors {rule}; got (1.0, 2.0, 1.0, 4.0) at index 1"
     wrong = cupy.asarray(np.array([[0, 0, 1, 1], [1, 2, 1, 4]], dtype))
     refused(DomainError, text, function, cupy.ones((2, 4), dtype) * wrong[0], wrong)
     for mixed in ((array, up[1]), (up[0], anchors)):
@@ -285,7 +285,7 @@ def test_boxes_without_area_are_refused(wrong):
     good = np.array([[ANCHOR, ANCHOR], [ANCHOR, ANCHOR]])
     bad = good.copy()
     bad[1, 0] = wrong
-    rule = f"must be finite corners (x1, y1, x2, y2) with x1 < x2 and y1 < y2; got {wrong}"
+    rule = f"must be finite corners (x1, y1, x2, y2) with x1 < x2 and y1 < y2; got {tuple(wrong)}"
     refused(DomainError, f"detection.encode_boxes: boxes {rule} at index (1, 0)", encode_boxes, bad, good)
     refused(DomainError, f"detection.encode_boxes: anchors {rule} at index (1, 0)", encode_boxes, good, bad)
     refused(DomainError, f"detection.decode_boxes: anchors {rule}", decode_boxes, good[1, 0], bad[1, 0])

@@ -15,7 +15,6 @@ all pixels of its image. What two passes need is read once and held in between, 
 import functools
 import math
 import operator
-import re
 
 import dask.array as da
 import numpy as np
@@ -63,17 +62,19 @@ def check(loss, arrays, keywords, out):
     named = dict(zip((*loss._arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
     name, first = next(iter(named.items()))
     if not backends.is_dask(first):
-        raise BackendError(f"{loss.name}: {name} must be a Dask array if another is; got {type(first).__name__}")
+        raise BackendError(loss.name, name, "must be a Dask array if another is", said=type(first).__name__)
     if out is not None:
-        raise BackendError(f"{loss.name}: out must be None, since Dask arrays are never written to; got an array")
+        raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
     if backends.is_dask(keywords.get("class_weight")):
-        raise BackendError(f"{loss.name}: class_weight must be a NumPy array, one number per class; got a Dask array")
+        rule = "must be a NumPy array, one number per class"
+        raise BackendError(loss.name, "class_weight", rule, said="a Dask array")
     for name, array in named.items():
         if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
-            raise BackendError(f"{loss.name}: {name} must have NumPy arrays in its chunks; got {type(array._meta)}")
+            rule = "must have NumPy arrays in its chunks"
+            raise BackendError(loss.name, name, rule, said=str(type(array._meta)))
         if backends.is_dask(array) and math.isnan(sum(array.shape)):
-            known = f"{name}.compute_chunk_sizes()"
-            raise ShapeError(f"{loss.name}: {name} must have a known shape, as after {known}; got {array.shape}")
+            rule = f"must have a known shape, as after {name}.compute_chunk_sizes()"
+            raise ShapeError(loss.name, name, rule, array.shape)
 
 
 class Blocks:
@@ -198,12 +199,11 @@ def _check_chunks(loss, z, axis):
     if loss.shape == "distance":
         whole |= set([k for k in range(z.ndim) if k != axis][1:])
     if any(z.numblocks[k] > 1 for k in whole):
-        raise ShapeError(
-            f"{loss.name}: {name} must have {what} in one chunk, as after "
-            f"rechunk({dict.fromkeys(sorted(whole), -1)}); got {z.numblocks} chunks along its axes"
-        )
+        rule = f"must have {what} in one chunk, as after rechunk({dict.fromkeys(sorted(whole), -1)})"
+        raise ShapeError(loss.name, name, rule, said=f"{z.numblocks} chunks along its axes")
     if loss.shape == "overlap" and z.ndim == 1:
-        raise ShapeError(f"{loss.name}: {name} must have an axis of images if it is a Dask array; got shape {z.shape}")
+        rule = "must have an axis of images if it is a Dask array"
+        raise ShapeError(loss.name, name, rule, said=f"shape {z.shape}")
 
 
 def _stand_in(array):
@@ -237,13 +237,10 @@ def _task(*blocks, do, given, axis, **constants):
     try:
         return do(*blocks[:given], **constants)
     except DomainError as error:
-        text, found, place = str(error).rpartition(" at index ")
-        index = [int(i) for i in re.findall(r"\d+", place)]
         start = [int(first.item()) for first in blocks[given:]]
-        if len(index) < len(start) and axis is not None:
+        if error.index and len(error.index) < len(start) and axis is not None:
             del start[axis]
-        index = tuple(map(operator.add, index, start))
-        raise DomainError(f"{text}{found}{index[0] if len(index) == 1 else index}" if found else str(error)) from None
+        raise error.shifted(start) from None
 
 
 def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
