@@ -34,7 +34,7 @@ from lossbook.domains import (
 )
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import loss
-from lossbook.words import arctan, below, larger, let, reciprocal, share, smaller
+from lossbook.words import arctan2, below, difference, gap, larger, let, reciprocal, share, shared, smaller
 
 __all__ = [
     "ciou", "decode_boxes", "detection", "detection_with_logits", "diou", "encode_boxes", "faster_rcnn",
@@ -44,19 +44,32 @@ __all__ = [
 
 # --- overlap of boxes ------------------------------------------------------------------------------------------------
 # One minus a ratio of areas is written as the area of what is wrong over the area of everything, from lengths that are
-# never negative, so that nothing cancels for boxes that nearly agree.
+# never negative, so that nothing cancels for boxes that nearly agree. Differences of coordinates are steps of their
+# own: SymPy would sort a sum of such differences, and large coordinates would cancel with their digits lost.
+#
+# The losses have kinks only where edges coincide or touch, that is in the lengths `shared` and `gap`, whose slopes
+# there are the means of those on either side; all else is smooth. So the slope of a loss along a coordinate is the
+# mean of its own slopes on either side (the one within the domain, where a side is 0).
 
 
 @dataclass(frozen=True)
 class Side:
     """Two intervals, one of each box: the lengths of which all areas are made."""
 
+    name: str
     own: sympy.Expr  # length of the predicted interval
     true: sympy.Expr
+    low: sympy.Expr  # how far the lower end of the prediction lies above the true one
+    high: sympy.Expr  # the same for the upper end
     both: sympy.Expr  # what they share
     only_own: sympy.Expr
     only_true: sympy.Expr
     gap: sympy.Expr  # between them, if they are apart
+
+    @property
+    def covered(self):
+        """What one of them covers."""
+        return self.both + self.only_own + self.only_true
 
     @property
     def apart(self):
@@ -66,29 +79,33 @@ class Side:
     @property
     def around(self):
         """The length of the shortest interval that holds both."""
-        return self.both + self.apart
+        return let(**{f"around_{self.name}": self.covered + self.gap})
 
 
 def _side(name, low, high, true_low, true_high):
-    own, true = high - low, true_high - true_low
-    between = smaller(high, true_high) - larger(low, true_low)
+    def named(what, length):
+        return let(**{f"{what}_{name}": length})
+
+    own, true = named("side", high - low), named("true", true_high - true_low)
+    low_shift, high_shift = named("low", low - true_low), named("high", high - true_high)
+    both = named("both", shared(low, high, true_low, true_high))
+    only_own = smaller(own, larger(high_shift, 0) + larger(-low_shift, 0))
+    only_true = smaller(true, larger(-high_shift, 0) + larger(low_shift, 0))
     return Side(
-        own,
-        true,
-        let(**{f"both_{name}": larger(between, 0)}),
-        let(**{f"own_{name}": smaller(own, larger(high - true_high, 0) + larger(true_low - low, 0))}),
-        let(**{f"true_{name}": smaller(true, larger(true_high - high, 0) + larger(low - true_low, 0))}),
-        let(**{f"gap_{name}": larger(-between, 0)}),
-    )
+        name, own, true, low_shift, high_shift, both,
+        named("only_own", difference(own, both, only_own)),
+        named("only_true", difference(true, both, only_true)),
+        named("gap", gap(low, high, true_low, true_high)),
+    )  # fmt: skip
 
 
 def _overlap(p, t):
-    """(sides x and y, area of the union, one minus intersection over union)."""
+    """(sides x and y, area of the union, the Jaccard distance: one minus intersection over union)."""
     x, y = _side("x", p[0], p[2], t[0], t[2]), _side("y", p[1], p[3], t[1], t[3])
     overlap = let(overlap=x.both * y.both)
     errors = let(errors=x.only_own * y.own + x.both * y.only_own + x.only_true * y.true + x.both * y.only_true)
-    union = errors + overlap
-    without_area = (1 - below(0, union)) * below(0, x.apart + y.apart)
+    union = let(union=errors + overlap)
+    without_area = let(without_area=(1 - below(0, union)) * below(0, let(apart=x.apart + y.apart)))
     return x, y, union, share(errors, overlap) + without_area
 
 
@@ -111,14 +128,15 @@ def giou(p: Box, t: TrueBox):
     Sides and distances lie between 1e-18 and 1e18 pixels in float32, 1e-150 and 1e150 in float64; sides may be 0.
     """
     x, y, union, distance = _overlap(p, t)
-    spare = x.only_own * y.only_true + x.only_true * y.only_own + x.gap * y.around + y.gap * (x.around - x.gap)
+    spare = x.only_own * y.only_true + x.only_true * y.only_own + x.gap * y.around + y.gap * x.covered
     return distance + share(let(spare=spare), union)
 
 
-def _center_distance(p, t, x, y):
+def _center_distance(x, y):
     """The squared distance of the centers in units of the squared diagonal of the enclosing box."""
-    across, down = ((p[0] - t[0]) + (p[2] - t[2])) / 2, ((p[1] - t[1]) + (p[3] - t[3])) / 2
-    return (across**2 + down**2) * reciprocal(let(diagonal=x.around**2 + y.around**2))
+    across, down = let(across=x.low + x.high), let(down=y.low + y.high)  # twice the distance along each axis
+    centers = let(centers=(across**2 + down**2) / 4)
+    return centers * reciprocal(let(diagonal=x.around**2 + y.around**2))
 
 
 @loss(source="Zheng et al. 2020, Distance-IoU Loss, AAAI, equation 7", properties={"minimum": 0})
@@ -128,7 +146,7 @@ def diou(p: Box, t: TrueBox):
     Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
     """
     x, y, _, distance = _overlap(p, t)
-    return distance + _center_distance(p, t, x, y)
+    return distance + _center_distance(x, y)
 
 
 @loss(source="Zheng et al. 2020, Distance-IoU Loss, AAAI, equations 8 to 11", properties={"minimum": 0})
@@ -141,10 +159,12 @@ def ciou(p: Box, t: TrueBox):
     Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
     """
     x, y, _, distance = _overlap(p, t)
-    cross = x.true * (y.own - y.true) - y.true * (x.own - x.true)
-    angle = let(angle=arctan(cross * reciprocal(y.true * y.own + x.true * x.own)))
+    jaccard = let(jaccard=distance)
+    wider, taller = let(wider=x.high - x.low), let(taller=y.high - y.low)  # the differences of the sides
+    cross, dot = let(cross=x.true * taller - y.true * wider), let(dot=x.true * x.own + y.true * y.own)
+    angle = let(angle=arctan2(cross, dot))  # between the diagonals
     v = let(v=4 / sympy.pi**2 * angle**2)
-    return distance + _center_distance(p, t, x, y) + v * share(v, distance)
+    return jaccard + _center_distance(x, y) + v * share(v, jaccard)
 
 
 # --- losses of several predictions -----------------------------------------------------------------------------------

@@ -277,7 +277,12 @@ def accumulate(steps, seeds, wrt):
     for symbol in wrt:
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         lines.append((f"d_{symbol.name}", sympy.sympify(slope)))
-    return lines
+    needed, kept = {f"d_{symbol.name}" for symbol in wrt}, []
+    for title, slope in reversed(lines):  # a step on which no prediction has a say needs no slope
+        if title in needed:
+            needed |= {symbol.name for symbol in slope.free_symbols}
+            kept.append((title, slope))
+    return kept[::-1]
 
 
 class Guard:

@@ -10,7 +10,7 @@ __all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "
 
 def _parabola_then_line(residual, bend):
     """m and |r| - m/2, with m the smaller of |r| and the bend: half the square up to there, then its tangent."""
-    far = magnitude(residual)
+    far = let(far=magnitude(residual))
     near = let(near=smaller(far, bend))
     return near, far - near / 2
 

@@ -26,16 +26,18 @@ from sympy.core.function import ArgumentIndexError
 from lossbook.names import check_name
 
 __all__ = [
-    "Word", "across", "arctan", "below", "classes", "excess", "exp", "larger", "lead", "let", "log", "log1p",
-    "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power", "power_slope", "reciprocal", "relative_entropy",
-    "share", "sigmoid", "sigmoid_power", "sign", "slant", "smaller", "softmax", "softplus", "tanh", "total",
+    "Word", "across", "arctan", "arctan2", "below", "classes", "difference", "excess", "exp", "gap", "gap_slope",
+    "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power",
+    "power_slope", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
+    "sign", "slant", "smaller", "softmax", "softplus", "step", "tanh", "total",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
-    "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
-    "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
-    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
+    "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger", "log", "log1p",
+    "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
+    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
+    "softplus", "sqrt", "square", "step", "tanh", "weighted",
 )  # fmt: skip
 
 
@@ -239,6 +241,21 @@ class arctan(Word):
         return sympy.atan(self.args[0])
 
 
+class arctan2(Word):
+    """The angle, in radians, whose tangent is y/x, for x >= 0; a right angle where x is 0, and 0 where both are."""
+
+    nargs = 2
+    bounded = True
+    symbol = r"\operatorname{arctan2}"
+
+    def slopes(self):
+        y, x = self.args
+        return (x * reciprocal(x**2 + y**2), -y * reciprocal(x**2 + y**2))
+
+    def plain(self):
+        return sympy.atan2(*self.args)
+
+
 # --- powers, quotients and relative entropy ------------------------------------------------------------------------
 
 
@@ -319,6 +336,23 @@ class share(Word):
         a, b = self.args
         text = rf"\frac{{{printer._print(a)}}}{{{printer._print(a + b)}}}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class difference(Word):
+    """p - q, given also this difference d, which the caller knows more exactly: its value is d, its slopes 1 and -1."""
+
+    nargs = 3
+
+    def slopes(self):
+        return (sympy.S.One, sympy.S.NegativeOne, sympy.S.Zero)
+
+    def plain(self):
+        p, q, _ = self.args
+        return p - q
+
+    def _latex(self, printer, exp=None):
+        text = rf"\left({printer._print(self.args[0])} - {printer.parenthesize(self.args[1], 45)}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
 
 
 class mixture(Word):
@@ -444,32 +478,114 @@ class below(Word):
         return rf"\left[{a} < {b}\right]"
 
 
+class step(Word):
+    """1 where a < b, one half where they are equal, else 0: the mean of the slopes of larger(a, b) along b."""
+
+    nargs = 2
+    bounded = True
+
+    def slopes(self):
+        return (sympy.S.Zero, sympy.S.Zero)
+
+    def plain(self):
+        a, b = self.args
+        return sympy.Piecewise((1, a < b), (sympy.S.Half, sympy.Eq(a, b)), (0, True))
+
+    def _latex(self, printer, exp=None):
+        a, b = (printer._print(argument) for argument in self.args)
+        text = rf"\left([{a} < {b}] + \tfrac{{1}}{{2}}[{a} = {b}]\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
 class larger(Word):
-    """The larger of two; where they are equal, the slope goes to the second."""
+    """The larger of two; where they are equal, each has half the slope, the mean of what it has on either side."""
 
     nargs = 2
     symbol = r"\max"
 
     def slopes(self):
         a, b = self.args
-        return (below(b, a), 1 - below(b, a))
+        return (step(b, a), step(a, b))
 
     def plain(self):
         return sympy.Max(*self.args)
 
 
 class smaller(Word):
-    """The smaller of two; where they are equal, the slope goes to the second."""
+    """The smaller of two; where they are equal, each has half the slope, the mean of what it has on either side."""
 
     nargs = 2
     symbol = r"\min"
 
     def slopes(self):
         a, b = self.args
-        return (below(a, b), 1 - below(a, b))
+        return (step(a, b), step(b, a))
 
     def plain(self):
         return sympy.Min(*self.args)
+
+
+# --- two intervals -------------------------------------------------------------------------------------------------
+
+# An interval is its ends, low <= high. At a tie, where ends coincide or touch, a slope along an end is the mean of the
+# slopes on either side; where low = high, an end can only move outwards, and its slope is the one on that side.
+
+
+class _OfIntervals(Word):
+    """A length made of two intervals (low, high, other_low, other_high), the same if they change places."""
+
+    nargs = 4
+
+    def slopes(self):
+        low, high, other_low, other_high = self.args
+        along = self.along_high
+        return (
+            -along(-high, -low, -other_high, -other_low),
+            along(low, high, other_low, other_high),
+            -along(-other_high, -other_low, -high, -low),
+            along(other_low, other_high, low, high),
+        )
+
+    def reach(self):
+        """The length that the intervals share, or minus the gap between them."""
+        low, high, other_low, other_high = self.args
+        return sympy.Min(high, other_high) - sympy.Max(low, other_low)
+
+    def _latex(self, printer, exp=None):
+        text = printer._print(self.plain())
+        return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+class shared(_OfIntervals):
+    """The length that two intervals share."""
+
+    along_high = property(lambda self: shared_slope)
+
+    def plain(self):
+        return sympy.Max(self.reach(), 0)
+
+
+class gap(_OfIntervals):
+    """The length between two intervals, 0 unless they are apart."""
+
+    along_high = property(lambda self: gap_slope)
+
+    def plain(self):
+        return sympy.Max(-self.reach(), 0)
+
+
+class shared_slope(Word):
+    """The slope of shared(low, high, other_low, other_high) along high."""
+
+    nargs = 4
+    bounded = True
+
+
+class gap_slope(Word):
+    """The slope of gap(low, high, other_low, other_high) along high."""
+
+    nargs = 4
+    bounded = True
 
 
 # --- words of shape ------------------------------------------------------------------------------------------------

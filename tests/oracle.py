@@ -36,6 +36,21 @@ def _ratio(a, b):
     return mpf(0) if a == 0 else mpf("inf") if b == 0 else a / b
 
 
+def _reach(low, high, other_low, other_high):
+    return min(high, other_high) - max(low, other_low)
+
+
+def _at_high(length):
+    """The slope of a length along the end `high` of the first interval: the mean of its differences to either side."""
+
+    def mean(low, high, *other):
+        with mp.workdps(max(DIGITS)):
+            up, down = ((length(low, high + step, *other) - length(low, high, *other)) / step for step in (STEP, -STEP))
+            return (up + (down if low < high else up)) / 2
+
+    return mean
+
+
 MEANINGS = {
     "exp": mp.exp,
     "log": _log,
@@ -56,6 +71,13 @@ MEANINGS = {
     "excess": lambda x, d: mp.sqrt(x * x + d * d) - d,
     "slant": lambda x, d: x / mp.sqrt(x * x + d * d) if mp.isfinite(x) else mp.sign(x),
     "arctan": mp.atan,
+    "arctan2": lambda y, x: mpf(0) if y == 0 else mp.atan2(y, x),
+    "difference": lambda p, q, d: p - q,
+    "shared": lambda *ends: max(_reach(*ends), mpf(0)),
+    "gap": lambda *ends: max(-_reach(*ends), mpf(0)),
+    "shared_slope": _at_high(lambda *ends: max(_reach(*ends), mpf(0))),
+    "gap_slope": _at_high(lambda *ends: max(-_reach(*ends), mpf(0))),
+    "step": lambda a, b: (mpf(a < b) + mpf(a <= b)) / 2,
     "magnitude": abs,
     "sign": mp.sign,
     "below": lambda a, b: mpf(a < b),
@@ -170,6 +192,23 @@ def largest_term(expression, symbols, index=None):
     with mp.workdps(60):
         here = Evaluator(symbols, index)
         return max(abs(here(term)) for term in terms(expression))
+
+
+def largest_product(expression, symbols):
+    """The same, found without multiplying out: of a long expression the products are too many to write down."""
+    with mp.workdps(60):
+        here = Evaluator(symbols)
+
+        def largest(part):
+            if part.is_Add:
+                return max(map(largest, part.args))
+            if part.is_Mul:
+                return mp.fprod(map(largest, part.args))
+            if part.is_Pow and part.exp.is_Integer and part.exp > 0:
+                return largest(part.base) ** int(part.exp)
+            return abs(here(part))
+
+        return largest(expression)
 
 
 def ulp(number, dtype):

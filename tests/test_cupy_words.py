@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 import nvrtc
 import pytest
+from oracle import MEANINGS
 
 TYPES = {"float": np.float32, "double": np.float64}
 TEXT = (Path(__file__).parents[1] / "lossbook" / "backends" / "cupy_words.cuh").read_text()
@@ -23,7 +24,8 @@ ARITY = {
     "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "sqrt": 1, "tanh": 1, "square": 1, "magnitude": 1, "sign": 1,
     "reciprocal": 1, "softplus": 1, "sigmoid": 1, "log_cosh": 1, "larger": 2, "smaller": 2, "below": 2, "weighted": 2,
     "arctan": 1, "excess": 2, "slant": 2, "quotient": 2, "share": 2, "power": 2, "power_slope": 2, "sigmoid_power": 2,
-    "log_ratio": 3, "relative_entropy": 3,
+    "log_ratio": 3, "relative_entropy": 3, "step": 2, "arctan2": 2, "difference": 3,
+    "shared": 4, "gap": 4, "shared_slope": 4, "gap_slope": 4,
 }  # fmt: skip
 
 # A math library that errs by one more ulp up, one more down, or not, as if at random: about 1.5 ulp, like CUDA's.
@@ -68,7 +70,7 @@ def source(real, library=""):
     """Kernels that apply one word each, one element per thread."""
     kernels = ""
     for word, arity in ARITY.items():
-        names = "abc"[:arity]
+        names = "abcd"[:arity]
         parameters = "".join(f"const real* {name}, " for name in names)
         kernels += f"""
 extern "C" __global__ void word_{word}({parameters}real* out, long long size) {{
@@ -174,6 +176,19 @@ SPECIAL = {
     "smaller": [(1, 2, 1), (2, 1, 1), (-inf, inf, -inf), (-1, -2, -2)],
     "below": [(1, 2, 1), (2, 1, 0), (1, 1, 0), (-inf, inf, 1), (inf, inf, 0), (nan, 1, 0), (1, nan, 0)],
     "weighted": [(0, inf, 0), (0, -inf, 0), (-0.0, inf, 0), (0, nan, 0), (2, inf, inf), (2, -3, -6)],
+    "step": [(1, 2, 1), (2, 1, 0), (1, 1, 0.5), (-inf, inf, 1), (inf, inf, 0.5), (0, -0.0, 0.5)],
+    "arctan2": [(0, 0, 0), (0, 3, 0)],
+    "difference": [(3, 1, 2, 2), (inf, 1, 5, 5)],
+    "shared": [(0, 1, 2, 3, 0), (0, 2, 2, 3, 0), (0, 2, 1, 3, 1), (0, 3, 1, 3, 2), (1, 2, 0, 3, 1)],
+    "gap": [(0, 1, 3, 4, 2), (3, 4, 0, 1, 2), (0, 2, 2, 3, 0), (0, 2, 1, 3, 0)],
+    "shared_slope": [
+        (0, 1, 2, 3, 0), (0, 2, 2, 3, 0.5), (0, 2, 1, 3, 1), (0, 3, 1, 3, 0.5), (0, 3, 3, 3, 0), (2, 2, 2, 3, 1),
+        (1, 1, 0, 3, 1), (3, 3, 0, 3, 0), (4, 5, 0, 3, 0),
+    ],
+    "gap_slope": [
+        (0, 1, 2, 3, -1), (0, 2, 2, 3, -0.5), (0, 2, 1, 3, 0), (0, 3, 3, 3, -0.5), (2, 2, 2, 3, 0), (1, 1, 2, 3, -1),
+        (4, 5, 0, 3, 0),
+    ],
     "excess": [(0, 2, 0), (-inf, 2, inf), (inf, 1, inf), (3, 4, 1), (-1e30, 1e-30, 1e30)],
     "slant": [(0, 2, 0), (-inf, 2, -1), (inf, 1, 1), (3, 4, 0.6), (-1e30, 1e-30, -1)],
     "arctan": [(0, 0)],
@@ -220,10 +235,10 @@ def test_special_cases(word, real):
 
 
 @pytest.mark.parametrize("real", TYPES)
-@pytest.mark.parametrize("word", [word for word in ARITY if word != "below"])
+@pytest.mark.parametrize("word", [word for word in ARITY if word not in ("below", "shared_slope", "gap_slope")])
 def test_nan_in_gives_nan_out(word, real):
     """A NaN in any argument, beside ordinary ones, is never lost."""
-    for position in range(ARITY[word]):
+    for position in (2,) if word == "difference" else range(ARITY[word]):
         for others in (0.25, 1.0, 3.0):
             row = [others] * ARITY[word]
             row[position] = nan
@@ -232,8 +247,10 @@ def test_nan_in_gives_nan_out(word, real):
 
 # --- accuracy ------------------------------------------------------------------------------------------------------
 
-REFERENCE = {
+REFERENCE = {name: MEANINGS[name] for name in ("shared", "gap", "shared_slope", "gap_slope", "step")} | {
     "exp": mpmath.exp,
+    "arctan2": mpmath.atan2,
+    "difference": lambda p, q, d: d,
     "log": mpmath.log,
     "log1p": mpmath.log1p,
     "expm1": mpmath.expm1,
@@ -289,13 +306,17 @@ def points(word, real):
         found = [size]
     elif word == "log1p":
         found = [np.concatenate([size, -generator.uniform(0, 1, 60), -size[size < 1]])]
-    elif word in ("excess", "slant"):
+    elif word in ("excess", "slant", "arctan2"):
         found = [generator.permutation(np.resize(signed, 600)), np.resize(size, 600)]
     elif word in ("power", "power_slope"):
         found = [np.resize(size, 1200), generator.choice(exponents, 1200)]
     elif word == "sigmoid_power":
         found = [np.resize(signed, 1200), generator.choice(exponents, 1200)]
-    elif word in ("log_ratio", "relative_entropy"):
+    elif ARITY[word] == 4:  # two intervals, half of which have ends in common
+        ends = generator.choice(signed[abs(signed) < 1e30], (2, 2, 700))
+        ends[..., ::2] = generator.integers(0, 4, (2, 2, 350))
+        found = list(np.sort(ends, axis=1).reshape(4, 700))
+    elif word in ("log_ratio", "relative_entropy", "difference"):
         found = list(neighbors(real, size, generator))
     elif word == "share":
         found = [np.resize(size, 700), generator.permutation(np.resize(size, 700))]

@@ -95,7 +95,9 @@ def test_words_mean_the_same_in_the_browser():
         count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("larger", "smaller") else 1
         word = getattr(numpy_words, name)
         first = x if name in ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal") else signed
-        if count == 1:
+        if count == 4:  # two intervals
+            rows = [(*own, *other) for own in ((0, 1), (0, 2), (1, 1), (0, 3)) for other in ((0, 2), (1, 1), (2, 3))]
+        elif count == 1:
             rows = [(value,) for value in first]
         elif count == 2:
             rows = [(a, b) for a in first for b in (0, 0.5, 1, 2, 2.5)]

@@ -169,7 +169,9 @@ TAKEN_FOR = {
     "log_cosh": "magnitude", "reciprocal": "sign", "larger": "smaller", "smaller": "larger", "below": "smaller",
     "share": "below", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
     "log_ratio": "relative_entropy", "relative_entropy": "log_ratio", "mixture": "log_ratio",
-    "quotient": "smaller", "excess": "slant", "slant": "excess", "arctan": "tanh",
+    "step": "below", "difference": "mixture", "arctan2": "share", "shared": "gap", "gap": "shared",
+    "shared_slope": "gap_slope", "gap_slope": "shared_slope", "quotient": "smaller", "excess": "slant",
+    "slant": "excess", "arctan": "tanh",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
 EVEN = ("magnitude", "square", "log_cosh")  # excess is even in the first of its two arguments, which stay

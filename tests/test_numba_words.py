@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from oracle import MEANINGS
 
 from lossbook.backends import numba_words
 
@@ -43,6 +44,8 @@ EXACT = {
         "larger": max,
         "smaller": min,
         "below": lambda a, b: mpf(a < b),
+        "step": lambda a, b: (mpf(a < b) + mpf(a <= b)) / 2,
+        "arctan2": mp.atan2,
         "weighted": lambda w, x: w * x,
         "excess": lambda x, d: x * x / (mp.sqrt(x * x + d * d) + d),
         "slant": lambda x, d: x / mp.sqrt(x * x + d * d),
@@ -54,16 +57,19 @@ EXACT = {
     },
     3: {
         "mixture": lambda p, q, a: (1 - a) * p + a * q,
+        "difference": lambda p, q, d: d,
         "log_ratio": lambda p, q, d: mp.log(_p(p, q, d) / q),
         "relative_entropy": lambda p, q, d: _p(p, q, d) * mp.log(_p(p, q, d) / q) - d,
     },
+    4: {name: MEANINGS[name] for name in ("shared", "gap", "shared_slope", "gap_slope")},
 }
 ARITY = {word: count for count, words in EXACT.items() for word in words}
 
 # The largest error in ulp: measured over millions of points, and a little room for other compilers.  A second number
 # is multiplied with abs(log(result)), the size of an exponent whose rounding the exponential magnifies.
 BOUNDS = {
-    "magnitude": 0, "sign": 0, "larger": 0, "smaller": 0, "below": 0,
+    "magnitude": 0, "sign": 0, "larger": 0, "smaller": 0, "below": 0, "step": 0, "difference": 0,
+    "shared": 0.5, "gap": 0.5, "shared_slope": 0, "gap_slope": 0, "arctan2": 2,
     "sqrt": 0.5, "square": 0.5, "reciprocal": 0.5, "weighted": 0.5, "quotient": 0.5,
     "exp": 1.5, "log": 1, "log1p": 1.75, "expm1": 2.25, "tanh": 2.75, "softplus": 2.75, "sigmoid": 3.25,
     "log_cosh": 2.75, "excess": 3, "slant": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
@@ -90,6 +96,19 @@ SPECIAL = {
     "larger": [((1, 2), 2), ((2, 1), 2), ((-INF, 0), 0), ((INF, 0), INF)],
     "smaller": [((1, 2), 1), ((2, 1), 1), ((-INF, 0), -INF), ((INF, 0), 0)],
     "below": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0), ((-INF, INF), 1), ((NAN, 1), 0), ((1, NAN), 0)],
+    "step": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0.5), ((-INF, INF), 1), ((INF, INF), 0.5), ((0, -0.0), 0.5)],
+    "difference": [((3, 1, 2), 2), ((INF, 1, 5), 5)],
+    "arctan2": [((0, 0), 0), ((0, 3), 0)],
+    "shared": [((0, 1, 2, 3), 0), ((0, 2, 2, 3), 0), ((0, 2, 1, 3), 1), ((0, 3, 1, 3), 2), ((1, 2, 0, 3), 1)],
+    "gap": [((0, 1, 3, 4), 2), ((3, 4, 0, 1), 2), ((0, 2, 2, 3), 0), ((0, 2, 1, 3), 0)],
+    "shared_slope": [
+        ((0, 1, 2, 3), 0), ((0, 2, 2, 3), 0.5), ((0, 2, 1, 3), 1), ((0, 3, 1, 3), 0.5), ((0, 3, 3, 3), 0),
+        ((2, 2, 2, 3), 1), ((1, 1, 0, 3), 1), ((3, 3, 0, 3), 0), ((4, 5, 0, 3), 0),
+    ],
+    "gap_slope": [
+        ((0, 1, 2, 3), -1), ((0, 2, 2, 3), -0.5), ((0, 2, 1, 3), 0), ((0, 3, 3, 3), -0.5), ((2, 2, 2, 3), 0),
+        ((1, 1, 2, 3), -1), ((4, 5, 0, 3), 0),
+    ],
     "weighted": [((0, INF), 0), ((0, NAN), 0), ((-0.0, INF), 0), ((2, INF), INF)],
     "excess": [((0, 2), 0), ((-INF, 2), INF), ((INF, 1), INF), ((3, 4), 1), ((-1e30, 1e-30), 1e30)],
     "slant": [((0, 2), 0), ((-INF, 2), -1), ((INF, 1), 1), ((3, 4), 0.6), ((-1e30, 1e-30), -1)],
@@ -139,7 +158,11 @@ def loop(word):
         for i in range(out.size):
             out[i] = function(a[i], b[i], c[i])
 
-    return numba.njit(**KERNEL)((of_one, of_two, of_three)[ARITY[word] - 1])
+    def of_four(a, b, c, d, out):
+        for i in range(out.size):
+            out[i] = function(a[i], b[i], c[i], d[i])
+
+    return numba.njit(**KERNEL)((of_one, of_two, of_three, of_four)[ARITY[word] - 1])
 
 
 def applied(word, real, arguments):
@@ -271,6 +294,10 @@ def points(word, real):
         return base, k.astype(real)
     if word == "mixture":
         return (*generator.choice(up[up < 1], (2, size)), generator.uniform(0, 1, size).astype(real))
+    if ARITY[word] == 4:  # two intervals, half of which have ends in common
+        ends = generator.choice(all_signs[abs(all_signs) < 1e30], (2, 2, size))
+        ends[..., ::2] = generator.integers(0, 4, (2, 2, size // 2))
+        return tuple(np.sort(ends, axis=1).reshape(4, size).astype(real))
     if ARITY[word] == 3:
         return ratios(real, generator, 600)
     first = generator.choice(up if word == "share" else all_signs, size)
@@ -312,7 +339,10 @@ def test_nan_stays(word, real):
         arguments = np.full((ARITY[word], 37), 0.25)
         arguments[place] = NAN
         out = applied(word, real, arguments)
-        assert (out == 0).all() if word == "below" else np.isnan(out).all()
+        if word == "below" or word.endswith(("shared_slope", "gap_slope")):
+            assert np.isin(out, (-1, -0.5, 0, 0.5, 1)).all()
+        elif (word, place) not in (("difference", 0), ("difference", 1)):
+            assert np.isnan(out).all()
 
 
 @every_real
@@ -350,7 +380,7 @@ def test_loop_is_vectorized(word, real):
     applied(word, real, np.full((ARITY[word], 3), 0.25))
     text = assembly(loop(word), real)
     assert not called(text)
-    assert packed(text, real)
+    assert packed(text, real) or word == "difference"  # which computes nothing
     if real is np.float32:
         assert set(packed(text, np.float64)) <= {"andps"}  # no literal has promoted float32
 

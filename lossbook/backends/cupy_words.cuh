@@ -67,8 +67,42 @@ __device__ __forceinline__ real smaller(real a, real b) { return b < a || b != b
 
 __device__ __forceinline__ real below(real a, real b) { return a < b ? real(1) : real(0); }
 
+__device__ __forceinline__ real step(real a, real b) {
+    return a < b ? real(1) : b < a ? real(0) : a == b ? real(0.5) : a + b;
+}
+
 __device__ __forceinline__ real sign(real x) {
     return x > 0 ? real(1) : x < 0 ? real(-1) : x == 0 ? real(0) : x;
+}
+
+// --- two intervals ---------------------------------------------------------------------------------------------------
+
+// The length that two intervals share, or minus the gap between them.
+__device__ __forceinline__ real reach(real low, real high, real other_low, real other_high) {
+    return smaller(high, other_high) - larger(low, other_low);
+}
+
+__device__ __forceinline__ real shared(real low, real high, real other_low, real other_high) {
+    return larger(reach(low, high, other_low, other_high), real(0));
+}
+
+__device__ __forceinline__ real gap(real low, real high, real other_low, real other_high) {
+    return larger(-reach(low, high, other_low, other_high), real(0));
+}
+
+// Slopes along high: the mean of the slopes upwards and, if low < high, downwards.
+__device__ __forceinline__ real shared_slope(real low, real high, real other_low, real other_high) {
+    const real length = reach(low, high, other_low, other_high);
+    const real up = high < other_high && length >= 0 ? real(0.5) : real(0);
+    const real down = high <= other_high && length > 0 ? real(0.5) : real(0);
+    return up + (low < high ? down : up);
+}
+
+__device__ __forceinline__ real gap_slope(real low, real high, real other_low, real other_high) {
+    const real length = reach(low, high, other_low, other_high);
+    const real up = high < other_high && length < 0 ? real(0.5) : real(0);
+    const real down = high <= other_high && length <= 0 ? real(0.5) : real(0);
+    return -(up + (low < high ? down : up));
 }
 
 // --- products and quotients -----------------------------------------------------------------------------------------
@@ -81,6 +115,12 @@ __device__ __forceinline__ real square(real x) { return x * x; }
 __device__ __forceinline__ real weighted(real w, real x) { return w == 0 ? real(0) : w * x; }
 
 __device__ __forceinline__ real quotient(real a, real b) { return a == 0 && b == b ? real(0) : a / b; }
+
+// The angle whose tangent is y/x, for x >= 0.
+__device__ __forceinline__ real arctan2(real y, real x) { return arctan(quotient(y, x)); }
+
+// p - q, which is d.
+__device__ __forceinline__ real difference(real p, real q, real d) { return d; }
 
 __device__ __forceinline__ real reciprocal(real b) { return b == 0 ? real(0) : real(1) / b; }
 

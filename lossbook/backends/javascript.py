@@ -28,6 +28,21 @@ WORDS = {
     "reciprocal": "b => b === 0 ? 0 : 1/b",
     "share": "(a, b) => a + b === 0 ? 0 : a/(a + b)",
     "below": "(a, b) => a < b ? 1 : 0",
+    "step": "(a, b) => a === b ? 0.5 : a < b ? 1 : b < a ? 0 : NaN",
+    "arctan2": "(y, x) => Math.atan(quotient(y, x))",
+    "difference": "(p, q, d) => d",
+    "shared": "(a, b, c, d) => Math.max(Math.min(b, d) - Math.max(a, c), 0)",
+    "gap": "(a, b, c, d) => Math.max(Math.max(a, c) - Math.min(b, d), 0)",
+    "shared_slope": """(low, high, other_low, other_high) => {
+  const reach = Math.min(high, other_high) - Math.max(low, other_low);
+  const up = high < other_high && reach >= 0 ? 0.5 : 0, down = high <= other_high && reach > 0 ? 0.5 : 0;
+  return up + (low < high ? down : up);
+}""",
+    "gap_slope": """(low, high, other_low, other_high) => {
+  const reach = Math.min(high, other_high) - Math.max(low, other_low);
+  const up = high < other_high && reach < 0 ? 0.5 : 0, down = high <= other_high && reach <= 0 ? 0.5 : 0;
+  return -(up + (low < high ? down : up));
+}""",
     "excess": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
     "slant": "(x, d) => x/Math.hypot(x, d)",
     "mixture": "(p, q, a) => (1 - a)*p + a*q",

@@ -21,9 +21,10 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
-    "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
-    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
+    "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger", "log", "log1p",
+    "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
+    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
+    "softplus", "sqrt", "square", "step", "tanh", "weighted",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -386,6 +387,12 @@ def arctan(x):
 
 
 @_word
+def arctan2(y, x):
+    """The angle, in radians, whose tangent is y/x, for x >= 0; 0 for y = x = 0."""
+    return arctan(y / (type(y)(1) if (y == 0) & (x == 0) else x))
+
+
+@_word
 def _sides(x, d):
     """Whether x is the longer leg, the ratio of the legs, and the hypotenuse in units of the longer leg."""
     real = type(x)
@@ -564,6 +571,61 @@ def below(a, b):
 
 
 @_word
+def step(a, b):
+    """1 if a < b, 0.5 if a = b, 0 if a > b, NaN if either is."""
+    real = type(a)
+    unequal = real(1) if a < b else (real(0) if b < a else a + b)
+    return real(0.5) if a == b else unequal
+
+
+@_word
+def difference(p, q, d):
+    """p - q, which is d."""
+    return d
+
+
+@_word
 def sign(x):
     """-1, 0 or 1; NaN stays."""
     return type(x)(1) if x > 0 else (type(x)(-1) if x < 0 else x)
+
+
+# --- two intervals ---------------------------------------------------------------------------------------------------
+
+
+@_word
+def _reach(low, high, other_low, other_high):
+    """The length that two intervals share, or minus the gap between them."""
+    return smaller(high, other_high) - larger(low, other_low)
+
+
+@_word
+def shared(low, high, other_low, other_high):
+    """The length that two intervals share."""
+    return larger(_reach(low, high, other_low, other_high), type(low)(0))
+
+
+@_word
+def gap(low, high, other_low, other_high):
+    """The length between two intervals."""
+    return larger(-_reach(low, high, other_low, other_high), type(low)(0))
+
+
+@_word
+def shared_slope(low, high, other_low, other_high):
+    """The slope of shared along high: the mean of the slopes upwards and, if low < high, downwards."""
+    half, zero = type(low)(0.5), type(low)(0)
+    reach = _reach(low, high, other_low, other_high)
+    up = half if (high < other_high) & (reach >= 0) else zero
+    down = half if (high <= other_high) & (reach > 0) else zero
+    return up + (down if low < high else up)
+
+
+@_word
+def gap_slope(low, high, other_low, other_high):
+    """The slope of gap along high: the mean of the slopes upwards and, if low < high, downwards."""
+    half, zero = type(low)(0.5), type(low)(0)
+    reach = _reach(low, high, other_low, other_high)
+    up = half if (high < other_high) & (reach < 0) else zero
+    down = half if (high <= other_high) & (reach <= 0) else zero
+    return -(up + (down if low < high else up))

@@ -12,9 +12,10 @@ from numpy import maximum as larger
 from numpy import minimum as smaller
 
 __all__ = [
-    "Logistic", "arctan", "below", "excess", "exp", "expm1", "larger", "log", "log1p", "log_cosh", "log_ratio",
-    "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "sigmoid",
-    "sigmoid_power", "sign", "slant", "smaller", "softplus", "sqrt", "square", "tanh", "weighted",
+    "Logistic", "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger",
+    "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
+    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
+    "softplus", "sqrt", "square", "step", "tanh", "weighted",
 ]  # fmt: skip
 
 
@@ -181,8 +182,26 @@ def share(a, b):
     return np.where(empty, 0, a / whole) if np.any(empty) else a / whole
 
 
+def arctan2(y, x):
+    return arctan(quotient(y, x))
+
+
 def below(a, b):
     return np.less(a, b).astype(np.result_type(a, b))
+
+
+def step(a, b):
+    """1 where a < b, 0.5 where a = b, 0 where a > b, NaN where either is."""
+    result = np.sign(np.subtract(b, a))
+    result *= result.dtype.type(0.5)
+    result += result.dtype.type(0.5)
+    if np.isnan(np.add.reduce(result, axis=None)):  # rarely: equal infinities have no difference
+        result = np.where(np.equal(a, b), result.dtype.type(0.5), result)
+    return result
+
+
+def difference(p, q, d):
+    return d
 
 
 def mixture(p, q, a):
@@ -243,3 +262,38 @@ def _is_odd(usual, p, q):
 def _odd_log_ratio(p, q):
     """log(p) - log(q), and 0 where both are 0."""
     return np.where(np.equal(p, 0) & np.equal(q, 0), 0, log(p) - log(q))
+
+
+def _reach(low, high, other_low, other_high):
+    """The length that two intervals share, or minus the gap between them."""
+    return np.minimum(high, other_high) - np.maximum(low, other_low)
+
+
+def shared(low, high, other_low, other_high):
+    return np.maximum(_reach(low, high, other_low, other_high), 0)
+
+
+def gap(low, high, other_low, other_high):
+    return np.maximum(-_reach(low, high, other_low, other_high), 0)
+
+
+def shared_slope(low, high, other_low, other_high):
+    reach = _reach(low, high, other_low, other_high)
+    return _mean_slope(low, high, other_high, reach >= 0, reach > 0)
+
+
+def gap_slope(low, high, other_low, other_high):
+    reach = _reach(low, high, other_low, other_high)
+    return -_mean_slope(low, high, other_high, reach < 0, reach <= 0)
+
+
+def _mean_slope(low, high, other_high, above, beneath):
+    """The mean of the slopes of what high bounds, where it lies above and beneath: only above where low = high."""
+    up = np.less(high, other_high)
+    up &= above
+    down = np.less_equal(high, other_high)
+    down &= beneath
+    if np.array_equal(up, down):  # no ties
+        return up.astype(high.dtype)
+    half = high.dtype.type(0.5)
+    return half * up + half * np.where(np.less(low, high), down, up)
