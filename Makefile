@@ -10,6 +10,9 @@ READY  := $(VENV)/.ready
 CORES   := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 WORKERS := $(shell n=$$(( $(CORES) / 2 )); [ $$n -gt 2 ] && echo $$n || echo 2)
 
+# Where matplotlib keeps the list of fonts, made before any notebook runs: without it, it would speak in the outputs.
+export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
+
 .DEFAULT_GOAL := help
 .PHONY: help book test lint bench notebooks requirements clean
 
@@ -21,6 +24,8 @@ book: $(READY)  ## Build the book into _build/html, every notebook executed afre
 
 test: $(READY)  ## Run the unit tests, then compare every stored output of the book with a new run
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	mkdir -p "$(MPLCONFIGDIR)"
+	$(BIN)/python -c 'import matplotlib.font_manager' 2>/dev/null
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-kernel-startup-timeout=120 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg -n $(WORKERS) --dist loadscope book/
 

@@ -11,6 +11,7 @@ from lossbook import (
     regression,
     segmentation,
 )
+from lossbook.ahead import warm
 from lossbook.backends import use
 from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
@@ -37,5 +38,5 @@ __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Flag", "Fraction", "Label", "LogProbability", "Logit", "Loss",
     "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "TrueBox", "adversarial",
     "binary", "detection", "divergence", "get_threads", "labels", "loss", "multiclass", "multilabel", "regression",
-    "segmentation", "set_threads", "use",
+    "segmentation", "set_threads", "use", "warm",
 ]  # fmt: skip

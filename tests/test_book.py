@@ -4,8 +4,11 @@ can be read aloud, and pages that are whole and load nothing from outside."""
 import copy
 import importlib
 import json
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
@@ -67,6 +70,20 @@ def test_there_are_outputs_to_compare(path):
 def test_no_cell_ends_with_a_semicolon(path):
     """It would hide an output in Jupyter, but not where outputs are compared."""
     assert [cell.source for cell in code_cells(path) if cell.source.rstrip().endswith(";")] == []
+
+
+def test_kernels_start_where_matplotlib_is_ready():
+    """Whatever MPLCONFIGDIR was, kernels of the book have a folder that can be written, with the list of fonts."""
+    before = dict(os.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", os.devnull + "/x")
+        with execute.own_profile():
+            code = "import matplotlib.pyplot, matplotlib; print(matplotlib.get_cachedir())"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+            assert not done.stderr
+            assert list(Path(done.stdout.strip()).glob("fontlist*"))
+        assert os.environ["MPLCONFIGDIR"] == os.devnull + "/x"
+    assert dict(os.environ) == before
 
 
 @each_notebook

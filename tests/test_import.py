@@ -10,9 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import types
+import zipfile
 from pathlib import Path
 
 import fake_cupy
@@ -658,3 +660,34 @@ print(messages)
     rule = "lossbook: LOSSBOOK_THREADS must be an integer in 1..1024; got "
     given = ("abc", "-3", "0", "2.0", "1025", "9" * 5000)
     assert child(code) == [f"{rule}{value!r}"[:80] for value in given]
+
+
+# --- what is published ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_published(tmp_path):
+    """A wheel and a source archive are built without a warning, and hold the package whole, and nothing else."""
+    pytest.importorskip("setuptools")
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "lossbook", source / "lossbook", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-text", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    (source / "tests").mkdir()
+    (source / "tests" / "test_nothing.py").touch()
+    code = "import setuptools.build_meta as build; build.build_wheel('..'); build.build_sdist('..')"
+    command = [sys.executable, "-W", "error::DeprecationWarning:setuptools", "-c", code]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "eprecat" not in done.stdout + done.stderr
+    found = [file for file in (ROOT / "lossbook").rglob("*") if "__pycache__" not in file.parts]
+    files = {str(file.relative_to(ROOT)) for file in found if file.is_file()}
+    assert {"lossbook/py.typed", "lossbook/backends/cupy_words.cuh"} < files
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in names if ".dist-info/" not in name} == files
+    assert [name.rpartition("/")[2] for name in names if "/licenses/" in name] == ["LICENSE"]
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert files < names
+    assert not any(name.startswith("tests/") for name in names)

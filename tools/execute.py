@@ -9,6 +9,7 @@ cell ids, versions, the texts inside PNG files. A cell that raises ends with sta
 
 import hashlib
 import os
+import subprocess
 import sys
 import warnings
 from base64 import b64decode, b64encode
@@ -35,14 +36,24 @@ TIMEOUT = 600
 
 @contextmanager
 def own_profile() -> Iterator[None]:
-    """Kernels started here see an empty IPython profile: nobody's start-up files, and no advice on stderr."""
+    """Kernels started here see an empty IPython profile: nobody's start-up files, and no advice on stderr.
+
+    So they do of matplotlib, whose folder is one that can be written, and which has looked for the fonts before they
+    start: it would speak of both on stderr.
+    """
+    before = dict(os.environ)
     with TemporaryDirectory() as folder:
         profile = Path(folder, "profile_default")
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
-        os.environ["IPYTHONDIR"] = folder
-        yield
-        del os.environ["IPYTHONDIR"]
+        os.environ |= {"IPYTHONDIR": folder, "MPLCONFIGDIR": str(ROOT / "_build" / "matplotlib")}
+        Path(os.environ["MPLCONFIGDIR"]).mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def plain_png(data: str) -> str:

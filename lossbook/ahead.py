@@ -1,0 +1,87 @@
+"""Kernels made before they are needed."""
+
+import numpy as np
+
+from lossbook import backends
+from lossbook.errors import DomainError
+from lossbook.loss import Loss
+
+__all__ = ["warm"]
+
+
+def warm(
+    *losses, dtype=np.float32, backend="numba", weight=False, class_weight=False, ignore_index=False, indices=True,
+    classes=3, **parameters,
+):  # fmt: skip
+    """Make the kernels of losses ahead of their first call: those of the value alone, and those with the gradient.
+
+        lossbook.warm(multiclass.cross_entropy_with_logits, segmentation.dice, dtype="float32", class_weight=True)
+
+    Numba compiles a kernel for seconds when a loss is first called with another dtype or other options. Compiled
+    kernels stay in the cache on disk, so that one call of `warm` serves later processes as well.
+
+    Arguments:
+    - losses: one or more losses; sums and losses with several predictions warm what they are made of.
+    - dtype: float16, float32 or float64, of the predictions to come.
+    - backend: "numba", "numpy" or "cupy" (which needs a device).
+    - weight, class_weight, ignore_index: True for calls that will have them. The last two reach the losses that take
+      them.
+    - indices: whether targets of classes will be class indices, or else distributions.
+    - classes: how many classes there will be; kernels for many differ from those for few.
+    - parameters: of the losses, where they choose the kernel: `smoothing=0.1`.
+
+    Raises what a call of the losses raises, and TypeError for what is no loss.
+    """
+    if not losses:
+        raise TypeError("lossbook.warm: takes losses by position; got none")
+    for loss in losses:
+        if not isinstance(loss, Loss):
+            raise TypeError(f"lossbook.warm: takes losses; got {type(loss).__name__}")
+    for name, value in (("weight", weight), ("class_weight", class_weight), ("ignore_index", ignore_index)):
+        if not isinstance(value, (bool, np.bool_)):
+            kind = type(value).__name__
+            raise DomainError(f"lossbook.warm: {name} must be True or False, for calls with or without; got {kind}")
+    xp = backends.get(backend, "lossbook.warm").xp
+    for loss in losses:
+        if parts := getattr(loss, "parts", ()):  # several predictions: some of the parts get weights in any case
+            loss._settings(parameters)
+            for each in (False, True):
+                warm(*parts, dtype=dtype, backend=backend, weight=each, indices=indices, classes=classes)
+            continue
+        arrays = [xp.asarray(array) for array in _example(loss, dtype, indices, classes)]
+        options = {"backend": backend, **parameters}
+        if weight:
+            options["weight"] = xp.ones(len(arrays[0]), arrays[0].dtype)
+        if class_weight and "class_weight" in loss._options():
+            options["class_weight"] = xp.ones(classes, arrays[0].dtype)
+        if ignore_index and "ignore_index" in loss._options() and indices:
+            options["ignore_index"] = -1
+        loss(*arrays, **options)
+        loss.value_and_grad(*arrays, **options)
+
+
+def _example(loss, dtype, indices, classes):
+    """Small arrays that a loss takes."""
+    shape = {
+        "pointwise": (2,), "rows": (2, classes), "boxes": (2, 4), "overlap": (2, classes, 2),
+        "mixed": (2, classes, 2), "distance": (2, classes, 2, 2),
+    }.get(loss.shape, (2,))  # fmt: skip
+    for name in loss._arrays:
+        domain = loss._arguments[name]
+        if domain.components:
+            yield np.tile(np.array([0, 0, 1, 1], dtype), (2, 1))
+        elif domain.name == "Classes" and indices:
+            yield np.zeros((shape[0], *shape[2:]), int)
+        elif domain.name == "Classes":
+            yield np.broadcast_to(np.eye(classes)[0].reshape(-1, *(1,) * (len(shape) - 2)), shape).astype(dtype)
+        else:
+            yield np.full(shape, _value(domain), dtype)
+
+
+def _value(domain):
+    """A number that obeys the rule of a domain."""
+    if domain.values:
+        return domain.values[-1]
+    if domain.bounded:
+        return (domain.low + domain.high) / 2
+    return min(max(domain.low + 1, 0), domain.high - 1)
