@@ -1,6 +1,6 @@
 """Binary losses: one probability or one logit, and one label, per element (section 1.1.1.2 of the notes)."""
 
-from lossbook.domains import Fraction, Label, Logit, NonNegative, Probability, Sign
+from lossbook.domains import Exponent, Fraction, Label, Logit, NonNegative, Probability, Sign
 from lossbook.loss import loss
 from lossbook.words import log, log1p, sigmoid, softplus
 
@@ -36,7 +36,7 @@ def cross_entropy_with_logits(z: Logit, y: Label, *, pos_weight: NonNegative = 1
     source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
     properties={"minimum": 0},
 )
-def focal(p: Probability, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
+def focal(p: Probability, y: Label, *, gamma: Exponent = 2.0, alpha: Fraction = 0.25):
     """Cross-entropy with the easy examples turned down: (1 - p)**gamma is small where p is already right.
 
     gamma = 0 and alpha = 1/2 give half the cross-entropy. For 0 < gamma < 1 the slope at a perfect prediction is its
@@ -49,7 +49,7 @@ def focal(p: Probability, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction
     source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
     properties={"minimum": 0},
 )
-def focal_with_logits(z: Logit, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
+def focal_with_logits(z: Logit, y: Label, *, gamma: Exponent = 2.0, alpha: Fraction = 0.25):
     """Cross-entropy of sigmoid(z) with the easy examples turned down.
 
     gamma = 0 and alpha = 1/2 give half the cross-entropy. Soft labels mix the costs of the two answers.

@@ -8,7 +8,7 @@ from sympy import Rational
 
 from lossbook.domains import Fraction, Label, Probability
 from lossbook.loss import loss
-from lossbook.words import log, log1p, mixture, relative_entropy
+from lossbook.words import let, log, log1p, relative_entropy, skew_entropy
 
 __all__ = [
     "alpha_jensen_shannon", "alpha_kullback_leibler", "cross_entropy", "entropy", "jeffreys", "jensen_shannon",
@@ -18,11 +18,10 @@ __all__ = [
 
 def _skew(p, q, alpha=1):
     """The divergence from p to the mixture (1 - alpha)*p + alpha*q over both answers: two terms, never negative."""
-    difference = alpha * (p - q)
     if alpha == 1:
-        return relative_entropy(p, q, difference) + relative_entropy(1 - p, 1 - q, -difference)
-    yes, no = mixture(p, q, alpha), mixture(1 - p, 1 - q, alpha)
-    return relative_entropy(p, yes, difference) + relative_entropy(1 - p, no, -difference)
+        return relative_entropy(p, q, p - q) + relative_entropy(1 - p, 1 - q, q - p)
+    apart = let(apart=p - q)
+    return skew_entropy(p, q, alpha, apart) + skew_entropy(1 - p, 1 - q, alpha, -apart)
 
 
 @loss(source="Shannon 1948, A Mathematical Theory of Communication, section 6", properties={"minimum": 0})

@@ -4,7 +4,7 @@ A domain is the annotation of an argument. It gives the check, the wording of th
 the docstring, the assumption of the SymPy symbol and the range that the tests draw from, so that none
 of these can disagree.
 
-    def focal(p: Probability, y: Label, *, gamma: NonNegative = 2.0): ...
+    def focal(p: Probability, y: Label, *, gamma: Exponent = 2.0): ...
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from math import inf
 import sympy
 
 __all__ = [
-    "Box", "Classes", "Domain", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative", "Outcome",
-    "Positive", "Probability", "Real", "Sign", "TrueBox",
+    "Box", "Classes", "Domain", "Exponent", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative",
+    "Outcome", "Positive", "Probability", "Real", "Sign", "TrueBox",
 ]  # fmt: skip
 
 
@@ -115,5 +115,13 @@ TrueBox = Domain("TrueBox", "target", IN_ORDER, "true boxes (x1, y1, x2, y2), in
 
 Positive = Domain("Positive", "parameter", "> 0 and finite", "a positive number", 0.0, 1.7e308, open_low=True)
 NonNegative = Domain("NonNegative", "parameter", ">= 0 and finite", "a number that is not negative", 0.0, 1.7e308)
+Exponent = Domain(
+    "Exponent",
+    "parameter",
+    "in [0, 1000], since a larger exponent would magnify the rounding of its base",
+    "an exponent, from 0 to 1000",
+    0.0,
+    1000.0,
+)
 Fraction = Domain("Fraction", "parameter", "in [0, 1]", "a number in [0, 1]", 0.0, 1.0)
 Flag = Domain("Flag", "flag", "True or False", "a switch", 0.0, 1.0)

@@ -1,7 +1,7 @@
 """The decorator `@loss`: one formula in, a loss with values, gradients, kernels and documentation out.
 
     @loss(source="Lin, Goyal, Girshick, He and Dollar 2017, equation 5")
-    def focal_with_logits(z: Logit, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
+    def focal_with_logits(z: Logit, y: Label, *, gamma: Exponent = 2.0, alpha: Fraction = 0.25):
         \"""Cross-entropy with the easy examples turned down.\"""
         return ...
 
@@ -206,8 +206,7 @@ class Loss(Arguments, Documented):
         """The formula as one expression, for other symbols or expressions."""
         form = self._form({})
         names = {
-            symbol: parameters.get(symbol.name, _exactly(self._defaults[symbol.name]))
-            for symbol in form.parameters
+            symbol: parameters.get(symbol.name, _exactly(self._defaults[symbol.name])) for symbol in form.parameters
         }
         return self.formula.xreplace(dict(zip(form.arrays, arrays, strict=True)) | names)
 
@@ -550,8 +549,13 @@ def _in_words(expression):
     expression = expression.replace(sympy.Abs, words.magnitude).replace(sympy.sign, words.sign)
     expression = expression.replace(sympy.Max, lambda *parts: reduce(words.larger, parts))
     expression = expression.replace(sympy.Min, lambda *parts: reduce(words.smaller, parts))
-    powers = {e: words.power(*e.args) for e in expression.atoms(sympy.Pow) if not e.exp.is_number}
-    return expression.xreplace(powers)
+    return expression.replace(lambda e: e.is_Pow and not e.exp.is_number, lambda e: _power(*e.args))
+
+
+def _power(base, exponent):
+    """base**exponent as a word: of 1 + x, x itself has the digits that a large exponent would miss."""
+    constant, rest = base.as_coeff_Add()
+    return words.power1p(rest, exponent) if constant == 1 and rest != 0 else words.power(base, exponent)
 
 
 @dataclass(frozen=True)

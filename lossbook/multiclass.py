@@ -1,7 +1,7 @@
 """Multiclass losses: one row of scores and one class, or one distribution, per row (section 1.1.1.3 of the notes)."""
 
 from lossbook import binary
-from lossbook.domains import Classes, Fraction, Logit, LogProbability, NonNegative, Probability
+from lossbook.domains import Classes, Exponent, Fraction, Logit, LogProbability, NonNegative, Probability
 from lossbook.loss import loss
 from lossbook.words import across, classes, lead, log, margin, relative_entropy
 
@@ -62,7 +62,7 @@ def kullback_leibler(p: Probability, y: Classes):
     source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
     properties={"minimum": 0},
 )
-def focal(p: Probability, y: Classes, *, gamma: NonNegative = 2.0, alpha: NonNegative = 0.25):
+def focal(p: Probability, y: Classes, *, gamma: Exponent = 2.0, alpha: NonNegative = 0.25):
     """Cross-entropy of probabilities with the easy rows turned down: (1 - p)**gamma is small where p is right.
 
     alpha scales all classes alike; weights per class are `class_weight`.
@@ -74,7 +74,7 @@ def focal(p: Probability, y: Classes, *, gamma: NonNegative = 2.0, alpha: NonNeg
     source="Lin, Goyal, Girshick, He and Dollar 2017, Focal Loss for Dense Object Detection, ICCV, equation 5",
     properties={"minimum": 0},
 )
-def focal_with_logits(z: Logit, y: Classes, *, gamma: NonNegative = 2.0, alpha: NonNegative = 0.25):
+def focal_with_logits(z: Logit, y: Classes, *, gamma: Exponent = 2.0, alpha: NonNegative = 0.25):
     """Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the margin.
 
     alpha scales all classes alike; weights per class are `class_weight`.

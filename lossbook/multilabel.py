@@ -1,7 +1,7 @@
 """Multilabel losses: one yes-or-no question per class, several of which may be true (section 1.1.1.3 of the notes)."""
 
 from lossbook import binary
-from lossbook.domains import Fraction, Label, Logit, NonNegative
+from lossbook.domains import Exponent, Fraction, Label, Logit, NonNegative
 from lossbook.loss import loss
 from lossbook.words import across, classes
 
@@ -15,7 +15,7 @@ def cross_entropy_with_logits(z: Logit, y: Label, *, pos_weight: NonNegative = 1
 
 
 @loss(source="binary.focal_with_logits, once per class", properties={"minimum": 0})
-def focal_with_logits(z: Logit, y: Label, *, gamma: NonNegative = 2.0, alpha: Fraction = 0.25):
+def focal_with_logits(z: Logit, y: Label, *, gamma: Exponent = 2.0, alpha: Fraction = 0.25):
     """Binary focal loss of every class on its own; the mean is over classes and rows alike."""
     return binary.focal_with_logits.of(z, y, gamma=gamma, alpha=alpha)
 

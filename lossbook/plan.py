@@ -39,6 +39,12 @@ class quotient(words.Word):
     nargs = 2
 
 
+class weighted_quotient(words.Word):
+    """w*(a/b) for bounded w and an input a of the call: tiny a and b do not vanish in a product before they divide."""
+
+    nargs = 3
+
+
 @dataclass(frozen=True)
 class Form:
     """A formula as declared: its symbols with their domains, named steps, and the expression that ends it."""
@@ -289,6 +295,7 @@ class Guard:
     """Turns products that could read 0*infinity into `weighted(bounded part, unbounded part)`, 0/0 into `quotient`."""
 
     def __init__(self, form, steps, wrt, row=""):
+        self.inputs = set(form.arrays)
         self.bounded = {s for s in form.arrays if form.domains[s].bounded}
         if row == "entry" and form.prediction in self.bounded:
             self.bounded.update(wrt)
@@ -337,7 +344,11 @@ class Guard:
             else:
                 unbounded.append(self(factor))
         if bounded and len(unbounded) == 1 and unbounded[0].is_Pow and unbounded[0].exp == -1:
-            return sympy.Mul(*constant, quotient(sympy.Mul(*bounded), unbounded[0].base))
+            inputs = [factor for factor in bounded if factor in self.inputs] or bounded
+            others, base = [factor for factor in bounded if factor not in inputs], unbounded[0].base
+            if others:
+                return sympy.Mul(*constant, weighted_quotient(sympy.Mul(*others), sympy.Mul(*inputs), base))
+            return sympy.Mul(*constant, quotient(sympy.Mul(*inputs), base))
         if bounded and unbounded:
             return sympy.Mul(*constant, weighted(sympy.Mul(*bounded), sympy.Mul(*unbounded)))
         return sympy.Mul(*constant, *bounded, *unbounded)

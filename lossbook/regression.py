@@ -2,7 +2,7 @@
 
 from lossbook.domains import Outcome, Positive, Real
 from lossbook.loss import loss
-from lossbook.words import excess, let, magnitude, smaller
+from lossbook.words import charbonnier, let, magnitude, smaller
 from lossbook.words import log_cosh as log_of_cosh
 
 __all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "squared_error"]
@@ -73,4 +73,4 @@ def log_cosh(p: Real, y: Outcome):
 )
 def pseudo_huber(p: Real, y: Outcome, *, delta: Positive = 1.0):
     """delta**2*(sqrt(1 + (r/delta)**2) - 1) of the residual r: as Huber's loss at both ends, and smooth everywhere."""
-    return delta * excess(y - p, delta)
+    return charbonnier(y - p, delta)

@@ -26,18 +26,20 @@ from sympy.core.function import ArgumentIndexError
 from lossbook.names import check_name
 
 __all__ = [
-    "Word", "across", "arctan", "arctan2", "below", "classes", "difference", "excess", "exp", "gap", "gap_slope",
-    "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "margin", "mixture", "power",
-    "power_slope", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
-    "sign", "slant", "smaller", "softmax", "softplus", "step", "tanh", "total",
+    "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "difference", "excess", "exp",
+    "gap", "gap_slope", "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "margin",
+    "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy", "share", "shared",
+    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
+    "softmax", "softplus", "step", "tanh", "total", "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
-    "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger", "log", "log1p",
-    "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
-    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
-    "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap", "gap_slope",
+    "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p", "power1p_slope",
+    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid",
+    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square",
+    "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 )  # fmt: skip
 
 
@@ -227,6 +229,46 @@ class slant(Word):
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
+class charbonnier(Word):
+    """d*(sqrt(x**2 + d**2) - d) for d > 0: half the square of x near zero, the magnitude of d*x far away."""
+
+    nargs = 2
+    bounded = False
+
+    def slopes(self):
+        x, d = self.args
+        return (damped(x, d), excess(x, d) + d * (slant(d, x) - 1))
+
+    def plain(self):
+        x, d = self.args
+        return d * (sympy.sqrt(x**2 + d**2) - d)
+
+    def _latex(self, printer, exp=None):
+        x, d = self.args
+        factor, d = printer.parenthesize(d, 50, strict=True), printer._print(d)
+        text = rf"{factor} \left(\sqrt{{{printer._print(x**2 + self.args[1] ** 2)}}} - {d}\right)"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class damped(Word):
+    """x/sqrt(1 + (x/d)**2) for d > 0: x near zero, d or -d far away."""
+
+    nargs = 2
+
+    def slopes(self):
+        x, d = self.args
+        return (slant(d, x) ** 3, slant(x, d) ** 3)
+
+    def plain(self):
+        x, d = self.args
+        return x / sympy.sqrt(1 + (x / d) ** 2)
+
+    def _latex(self, printer, exp=None):
+        x, d = self.args
+        text = rf"\frac{{{printer._print(x)}}}{{\sqrt{{{printer._print(1 + (x / d) ** 2)}}}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
 class arctan(Word):
     """The angle, in radians, whose tangent is x."""
 
@@ -298,6 +340,72 @@ class power_slope(Word):
         b, k = self.args
         base, factor = printer.parenthesize(b, 1000, strict=True), printer.parenthesize(k, 50, strict=True)
         text = f"{factor} {base}^{{{printer._print(k - 1)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class power1p(Word):
+    """(1 + x)**k for x >= -1, accurate where x is small: a large k would magnify the rounding of 1 + x.
+
+    A formula may simply say (1 - p)**k: a power of one plus something becomes this word.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, x, k):
+        return sympy.S.One if k == 0 else 1 + x if k == 1 else None
+
+    def slopes(self):
+        x, k = self.args
+        return (power1p_slope(x, k), power1p(x, k) * log1p(x))
+
+    def plain(self):
+        x, k = self.args
+        return (1 + x) ** k
+
+    def _latex(self, printer, exp=None):
+        x, k = self.args
+        exponent = printer._print(k) if exp is None else exp + printer._print(k)
+        return rf"\left({printer._print(1 + x)}\right)^{{{exponent}}}"
+
+
+class power1p_slope(Word):
+    """k*(1 + x)**(k - 1), the slope of (1 + x)**k; 0 for k = 0, and for k < 1 at x = -1 as `power_slope`."""
+
+    nargs = 2
+
+    def slopes(self):
+        x, k = self.args
+        return (k * power1p_slope(x, k - 1), power1p_slope(x, k) * log1p(x) + power1p(x, k - 1))
+
+    def plain(self):
+        x, k = self.args
+        return k * (1 + x) ** (k - 1)
+
+    def _latex(self, printer, exp=None):
+        x, k = self.args
+        factor = printer.parenthesize(k, 50, strict=True)
+        text = rf"{factor} \left({printer._print(1 + x)}\right)^{{{printer._print(k - 1)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class xlogy(Word):
+    """x*log(y), and 0 where x is 0, also for y = 0."""
+
+    nargs = 2
+    bounded = False
+
+    def slopes(self):
+        x, y = self.args
+        return (log(y), x / y)
+
+    def plain(self):
+        x, y = self.args
+        return x * log(y)
+
+    def _latex(self, printer, exp=None):
+        x, y = self.args
+        text = rf"{printer.parenthesize(x, 50, strict=True)} \log\left({printer._print(y)}\right)"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
@@ -418,6 +526,75 @@ class relative_entropy(Word):
         ratio = rf"\log\frac{{{printer._print(p)}}}{{{printer._print(q)}}}"
         text = rf"\left[{printer.parenthesize(p, 50, strict=True)} {ratio} - \left({printer._print(d)}\right)\right]"
         return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class _Skew(Word):
+    """A word of p, q, the share a of q in the mixture m = (1 - a)*p + a*q, and the difference d = p - q.
+
+    The caller knows d more exactly than rounding would. Slopes are taken along p and q, with d following.
+    """
+
+    nargs = 4
+    bounded = False
+
+    @property
+    def mixed(self):
+        p, q, a, _ = self.args
+        return (1 - a) * p + a * q
+
+
+class skew_entropy(_Skew):
+    """p*log(p/m) - a*d, never negative: one outcome's part of the divergence from p to the mixture m with q.
+
+    In a word of its own, tiny p and q need not vanish in the mixture.
+    """
+
+    def slopes(self):
+        a = self.args[2]
+        pull = skew_pull(*self.args)
+        return (skew_log(*self.args) - (1 - a) * pull, -a * pull, sympy.S.Zero, sympy.S.Zero)
+
+    def plain(self):
+        p, _, a, d = self.args
+        return p * log(p / self.mixed) - a * d
+
+    def _latex(self, printer, exp=None):
+        p, _, a, d = (printer.parenthesize(argument, 50, strict=True) for argument in self.args)
+        ratio = rf"\log\frac{{{printer._print(self.args[0])}}}{{{printer._print(self.mixed)}}}"
+        text = rf"\left[{p} {ratio} - {a} {d}\right]"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class skew_log(_Skew):
+    """log(p/m), and 0 where both are 0."""
+
+    def slopes(self):
+        p, _, a, _ = self.args
+        return (1 / p - (1 - a) / self.mixed, -a / self.mixed, sympy.S.Zero, sympy.S.Zero)
+
+    def plain(self):
+        return log(self.args[0] / self.mixed)
+
+    def _latex(self, printer, exp=None):
+        text = rf"\log\frac{{{printer._print(self.args[0])}}}{{{printer._print(self.mixed)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+class skew_pull(_Skew):
+    """a*d/m, and 0 where both are 0."""
+
+    def slopes(self):
+        p, q, a, _ = self.args
+        return (a * q / self.mixed**2, -a * p / self.mixed**2, sympy.S.Zero, sympy.S.Zero)
+
+    def plain(self):
+        _, _, a, d = self.args
+        return a * d / self.mixed
+
+    def _latex(self, printer, exp=None):
+        _, _, a, d = self.args
+        text = rf"\frac{{{printer._print(a * d)}}}{{{printer._print(self.mixed)}}}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
 # --- pieces with a kink --------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def settings(loss):
     others = {
         "Positive": (0.5, 8.0),
         "NonNegative": (0.0, 0.5, 3.0),
+        "Exponent": (0.0, 0.5, 3.0),
         "Fraction": (0.0, 0.25, 1.0),
         "Flag": (True, False),
     }

@@ -605,7 +605,9 @@ def test_bad_options_are_refused(loss, backend):
     with pytest.raises(ShapeError, match="weight must have shape"):
         backend.call(loss, *arrays, weight=np.ones((6, 7), np.float32))
     for name, default in loss._defaults.items():
-        bad = {"Positive": 0.0, "NonNegative": -1.0, "Fraction": 1.5, "Flag": 2}[loss._arguments[name].name]
+        bad = {"Positive": 0.0, "NonNegative": -1.0, "Exponent": 1001.0, "Fraction": 1.5, "Flag": 2}[
+            loss._arguments[name].name
+        ]
         with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):
             backend.call(loss, *arrays, **{name: bad})
         with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):

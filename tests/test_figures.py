@@ -37,7 +37,7 @@ PREDICTIONS = {
     "Real": [*np.linspace(-8, 8, 161), -1e9, 1e9, 1e-9],
 }
 TARGETS = {"Label": (0, 1, 0.3), "Sign": (-1, 1), "Outcome": (0.5, -2)}
-OTHER = {"NonNegative": 1.7, "Positive": 2.25, "Fraction": 0.875, "Flag": True}
+OTHER = {"NonNegative": 1.7, "Exponent": 1.7, "Positive": 2.25, "Fraction": 0.875, "Flag": True}
 
 
 def run_in_node(script):
@@ -94,15 +94,16 @@ def test_words_mean_the_same_in_the_browser():
     for name, text in {**javascript.NATIVE, **javascript.WORDS}.items():
         count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("larger", "smaller") else 1
         word = getattr(numpy_words, name)
-        first = x if name in ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal") else signed
-        if count == 4:  # two intervals
+        upward = ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal", "power1p", "power1p_slope")
+        first = x if name in upward else signed
+        if count == 4 and not name.startswith("skew"):  # two intervals
             rows = [(*own, *other) for own in ((0, 1), (0, 2), (1, 1), (0, 3)) for other in ((0, 2), (1, 1), (2, 3))]
         elif count == 1:
             rows = [(value,) for value in first]
         elif count == 2:
             rows = [(a, b) for a in first for b in (0, 0.5, 1, 2, 2.5)]
         else:  # p, q and their difference
-            rows = [(p, q, p - q) for p in x[:6] for q in x[1:6]]
+            rows = [(p, q, *[0.25] * (count - 3), p - q) for p in x[:6] for q in x[1:6]]
         with np.errstate(all="ignore"):
             expected += [word(*(np.array([float(value)]) for value in row)).item() for row in rows]
         call = f"{javascript.NATIVE.get(name, name)}(...row)"

@@ -172,6 +172,9 @@ TAKEN_FOR = {
     "step": "below", "difference": "mixture", "arctan2": "share", "shared": "gap", "gap": "shared",
     "shared_slope": "gap_slope", "gap_slope": "shared_slope", "quotient": "smaller", "excess": "slant",
     "slant": "excess", "arctan": "tanh",
+    "power1p": "power", "power1p_slope": "power1p", "charbonnier": "excess", "damped": "slant",
+    "skew_entropy": "skew_log", "skew_log": "skew_pull", "skew_pull": "skew_log", "xlogy": "power",
+    "weighted_quotient": "mixture",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
 EVEN = ("magnitude", "square", "log_cosh")  # excess is even in the first of its two arguments, which stay

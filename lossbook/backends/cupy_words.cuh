@@ -114,6 +114,9 @@ __device__ __forceinline__ real square(real x) { return x * x; }
 // w*x, and 0 where w is 0, however large x is.
 __device__ __forceinline__ real weighted(real w, real x) { return w == 0 ? real(0) : w * x; }
 
+// x*log(y), and 0 where x is 0, unless y is NaN.
+__device__ __forceinline__ real xlogy(real x, real y) { return x == 0 && y == y ? real(0) : x * log(y); }
+
 __device__ __forceinline__ real quotient(real a, real b) { return a == 0 && b == b ? real(0) : a / b; }
 
 // The angle whose tangent is y/x, for x >= 0.
@@ -121,6 +124,11 @@ __device__ __forceinline__ real arctan2(real y, real x) { return arctan(quotient
 
 // p - q, which is d.
 __device__ __forceinline__ real difference(real p, real q, real d) { return d; }
+// w*(a/b): a subnormal b would overflow the ratio, where a small w may bring it back.
+__device__ __forceinline__ real weighted_quotient(real w, real a, real b) {
+    const real lift = magnitude(b) < smallest_normal ? real(1 << 24) * (REAL_IS_FLOAT ? 1 : 1 << 30) : real(1);
+    return weighted(w * lift, quotient(a, b * lift));
+}
 
 __device__ __forceinline__ real reciprocal(real b) { return b == 0 ? real(0) : real(1) / b; }
 
@@ -161,6 +169,20 @@ __device__ __forceinline__ real slant(real x, real d) {
     return x < 0 ? -size : size;
 }
 
+// d*(sqrt(x**2 + d**2) - d)
+__device__ __forceinline__ real charbonnier(real x, real d) {
+    const Sides s = sides(x, d);
+    const real size = magnitude(x);
+    return size * ((s.large ? d : size) / ((s.large ? s.ratio : real(1)) + s.root));
+}
+
+// x/sqrt(1 + (x/d)**2)
+__device__ __forceinline__ real damped(real x, real d) {
+    const Sides s = sides(x, d);
+    const real size = (s.large ? d : magnitude(x)) / s.root;
+    return x < 0 ? -size : size;
+}
+
 // --- powers ---------------------------------------------------------------------------------------------------------
 
 // b**k for b >= 0.
@@ -170,15 +192,29 @@ __device__ __forceinline__ real power(real b, real k) {
     return WORDS_LIBRARY(pow)(magnitude(b), k);      // without its sign, -0 to an odd power is 0
 }
 
+// (1 + x)**k for x >= -1: the power of u = 1 + x, repaired for the rounding of u, which a large k magnifies.
+__device__ __forceinline__ real power1p(real x, real k) {
+    const real u = 1 + x;
+    const real raised = power(u, k);
+    const real lost = k * (x - (u - 1)) / (u > smallest_normal ? u : smallest_normal);
+    return magnitude(lost) <= largest && magnitude(raised) <= largest ? fused(raised, lost, raised) : raised;
+}
+
+// k*(1 + x)**(k - 1); 0 for k = 0, and for k < 1 at x = -1.
+__device__ __forceinline__ real power1p_slope(real x, real k) {
+    if (k == 0 || (k < 1 && x == -1)) return 0;
+    return x == x ? weighted(power1p(x, k - 1), k) : x;
+}
+
 // k*b**(k - 1); 0 for k < 1 at b = 0, where the true slope is infinite.
 __device__ __forceinline__ real power_slope(real b, real k) {
     if (k == 0 || (k < 1 && b == 0)) return 0;
     if (!(b >= 0)) return not_a_number();
-    const real base = k < 1 && b < smallest_normal ? smallest_normal : b;
     // From one half on, k - 1 is exact; below, its rounding would be magnified by log(b), and b**k/b is accurate.
-    const bool divide = k < real(0.5) && base <= largest;
-    const real raised = power(base, divide ? k : k - 1);
-    return weighted(divide ? raised / base : raised, k);
+    const bool divide = k < real(0.5) && b <= largest;
+    const real raised = power(b, divide ? k : k - 1);
+    const real slope = divide ? k * raised / b : weighted(raised, k);
+    return k < 1 && slope > largest ? largest : slope;
 }
 
 // --- the logistic family --------------------------------------------------------------------------------------------
@@ -294,6 +330,43 @@ __device__ __forceinline__ real relative_entropy(real p, real q, real d) {
     if (p == 0) return 0 - d;
     if (magnitude(d) > largest) return magnitude(d);  // p or q is infinite
     return fused(p, log_ratio(p, q, d), -d);
+}
+
+// --- a mixture m = (1 - a)*p + a*q, given d = p - q ------------------------------------------------------------------
+
+#if REAL_IS_FLOAT
+constexpr real tiny = 2.32830644e-10f, lift_of_tiny = 7.92281625e28f, drop_of_tiny = 1.26217745e-29f;
+#else
+constexpr real tiny = 8.6361685550944446e-78, lift_of_tiny = 1.5525180923007089e231, drop_of_tiny = 6.4411487699738309e-232;
+#endif
+
+// Tiny p and q are lifted, lest they vanish in the mixture; `back` brings results back.
+struct Mixed {
+    real p, m, d, back;
+};
+
+__device__ __forceinline__ Mixed mixed(real p, real q, real a, real d) {
+    const bool small = p < tiny && q < tiny;
+    const real lift = small ? lift_of_tiny : real(1);
+    return {p * lift, mixture(p * lift, q * lift, a), a * (d * lift), small ? drop_of_tiny : real(1)};
+}
+
+// p*log(p/m) - a*d
+__device__ __forceinline__ real skew_entropy(real p, real q, real a, real d) {
+    const Mixed x = mixed(p, q, a, d);
+    return relative_entropy(x.p, x.m, x.d) * x.back;
+}
+
+// log(p/m)
+__device__ __forceinline__ real skew_log(real p, real q, real a, real d) {
+    const Mixed x = mixed(p, q, a, d);
+    return log_ratio(x.p, x.m, x.d);
+}
+
+// a*d/m
+__device__ __forceinline__ real skew_pull(real p, real q, real a, real d) {
+    const Mixed x = mixed(p, q, a, d);
+    return quotient(x.d, x.m);
 }
 
 }  // namespace words

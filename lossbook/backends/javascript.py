@@ -1,6 +1,6 @@
 """JavaScript: the fourth language that formulas are printed in, for the sliders of the book.
 
-    print(source(plan))      what a reader's browser runs
+print(source(plan))      what a reader's browser runs
 """
 
 import re
@@ -16,6 +16,7 @@ NATIVE = {
 WORDS = {
     "square": "x => x*x",
     "weighted": "(w, x) => w === 0 ? 0 : w*x",
+    "xlogy": "(x, y) => x === 0 ? 0 : x*Math.log(y)",
     "softplus": "x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))",
     "sigmoid": "x => x < 0 ? Math.exp(x)/(1 + Math.exp(x)) : 1/(1 + Math.exp(-x))",
     "sigmoid_power": "(x, k) => k === 0 ? 1 : Math.exp(-k*softplus(-x))",
@@ -24,7 +25,10 @@ WORDS = {
     "power": "(b, k) => b**k",
     "power_slope": "(b, k) => k === 0 || (k < 1 && b === 0) ? 0\n"
     "  : k*(k < 1 ? Math.max(b, 2.2250738585072014e-308) : b)**(k - 1)",
+    "power1p": "(x, k) => k === 0 ? 1 : Math.exp(k*Math.log1p(x))",
+    "power1p_slope": "(x, k) => k === 0 || (k < 1 && x === -1) ? 0 : k*power1p(x, k - 1)",
     "quotient": "(a, b) => a === 0 && b === 0 ? 0 : a/b",
+    "weighted_quotient": "(w, a, b) => weighted(w, quotient(a, b))",
     "reciprocal": "b => b === 0 ? 0 : 1/b",
     "share": "(a, b) => a + b === 0 ? 0 : a/(a + b)",
     "below": "(a, b) => a < b ? 1 : 0",
@@ -46,6 +50,8 @@ WORDS = {
     "excess": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
     "slant": "(x, d) => x/Math.hypot(x, d)",
     "mixture": "(p, q, a) => (1 - a)*p + a*q",
+    "charbonnier": "(x, d) => d*Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
+    "damped": "(x, d) => x/Math.hypot(1, x/d)",
     "log_ratio": "(p, q, d) => Math.abs(d) <= q/2 ? Math.log1p(weighted(d, 1/q)) : Math.log(p) - Math.log(q)",
     "relative_entropy": """(p, q, d) => {
   const t = d === 0 ? 0 : d/q, s = t/(2 + t), u = s*s;
@@ -54,6 +60,9 @@ WORDS = {
   for (let k = 37; k > 1; k -= 2) series = series*u + 1/k;
   return q*(s*(t + 2*(1 + t)*u*series));
 }""",
+    "skew_entropy": "(p, q, a, d) => relative_entropy(p, mixture(p, q, a), a*d)",
+    "skew_log": "(p, q, a, d) => log_ratio(p, mixture(p, q, a), a*d)",
+    "skew_pull": "(p, q, a, d) => quotient(a*d, mixture(p, q, a))",
 }
 # Words of JavaScript that a formula's author may well use as a name.
 RESERVED = {

@@ -21,10 +21,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger", "log", "log1p",
-    "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
-    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
-    "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap", "gap_slope",
+    "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p", "power1p_slope",
+    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid",
+    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square",
+    "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -38,6 +39,7 @@ NUMBERS = {
     # exp(limit) overflows and exp(-limit) becomes zero, with exponents that still fit.
     "limit": (89.0, 710.0),
     "smallest_normal": (2.0**-126, 2.0**-1022),
+    "largest": (3.4028234663852886e38, 1.7976931348623157e308),
     # A factor that brings subnormal numbers among the normal ones, and the exponent that it adds.
     "lift": (2.0**24, 2.0**54),
     "lift_exponent": (24.0, 54.0),
@@ -46,6 +48,10 @@ NUMBERS = {
     "quarter_pi_low": (-2.1855694e-08, 3.061616997868383e-17),
     "half_pi": (1.5707963705062866, 1.5707963267948966),
     "half_pi_low": (-4.371139e-08, 6.123233995736766e-17),
+    # Probabilities below this are tiny, and what lifts them and brings them back: mixtures of such might vanish.
+    "tiny": (2.0**-32, 2.0**-256),
+    "tiny_lift": (2.0**96, 2.0**768),
+    "tiny_drop": (2.0**-96, 2.0**-768),
     # From here on 1 + x and x have the same logarithm.
     "one_vanishes": (2.0**30, 2.0**60),
 }
@@ -318,32 +324,35 @@ def log(x):
 
 
 @_word
-def log1p(x):
-    """log(1 + x)."""
+def _log1p_parts(x):
+    """log(1 + x) as high + low."""
     real = type(x)
     m, n, inverse = _split(real(1) + x)
     # (1 + x)/2**n - 1 from x itself, rounded once: what 1 + x rounds away is not lost.
     f = m - real(1) if x > _number(x, "one_vanishes") else _fused(x, inverse, inverse - real(1))
     s = f / (real(2) + f)
-    rounded, _ = _with_exponent(n, f, _fused(-s, f, _tail(s)))
-    return _at_edges(real(1) + x, rounded)
+    high, low = _with_exponent(n, f, _fused(-s, f, _tail(s)))
+    return _at_edges(real(1) + x, high), low
 
 
 @_word
-def power(b, k):
-    """b**k for b >= 0; 1 for k = 0 and any b."""
-    real = type(b)
-    high, low = _log_parts(b)
+def log1p(x):
+    """log(1 + x)."""
+    return _log1p_parts(x)[0]
+
+
+@_word
+def _raised(high, low, k):
+    """b**k of the b whose logarithm is high + low; 1 for k = 0."""
+    real = type(k)
     exponent, error = _product(k, high, low, real(0))
     return real(1) if k == 0 else _growth(exponent, error)
 
 
 @_word
-def power_slope(b, k):
-    """k * b**(k - 1); 0 for k = 0 and, for k < 1, at b = 0; finite for all other b."""
+def _raised_slope(b, high, low, k):
+    """k * b**(k - 1) of the b whose logarithm is high + low; 0 for k = 0 and, for k < 1, at b = 0."""
     real = type(b)
-    smallest = _number(b, "smallest_normal")
-    high, low = _log_parts(smallest if (b < smallest) & (k < 1) else b)
     less = k - real(1)
     less_low = k - (less + real(1))
     exponent, error = _product(less, high, low, less_low * high)
@@ -352,7 +361,37 @@ def power_slope(b, k):
     scale = real(0.5) if tiny else real(1)
     root = _growth(scale * exponent, scale * error)
     root = real(1) if (less == 0) & (b == b) else root
-    return real(0) if (k == 0) | ((k < 1) & (b == 0)) else k * root * (root if tiny else real(1))
+    slope = k * root * (root if tiny else real(1))
+    slope = _number(b, "largest") if (k < 1) & (slope > _number(b, "largest")) else slope
+    return real(0) if (k == 0) | ((k < 1) & (b == 0)) else slope
+
+
+@_word
+def power(b, k):
+    """b**k for b >= 0; 1 for k = 0 and any b."""
+    high, low = _log_parts(b)
+    return _raised(high, low, k)
+
+
+@_word
+def power_slope(b, k):
+    """k * b**(k - 1); 0 for k = 0 and, for k < 1, at b = 0; for k < 1 at most the largest number."""
+    high, low = _log_parts(b)
+    return _raised_slope(b, high, low, k)
+
+
+@_word
+def power1p(x, k):
+    """(1 + x)**k for x >= -1; 1 for k = 0 and any x."""
+    high, low = _log1p_parts(x)
+    return _raised(high, low, k)
+
+
+@_word
+def power1p_slope(x, k):
+    """k * (1 + x)**(k - 1); 0 for k = 0 and, for k < 1, at x = -1."""
+    high, low = _log1p_parts(x)
+    return _raised_slope(type(x)(1) + x, high, low, k)
 
 
 @_word
@@ -416,6 +455,23 @@ def slant(x, d):
     real = type(x)
     large, ratio, root = _sides(x, d)
     size = (real(1) if large else ratio) / root
+    return -size if x < 0 else size
+
+
+@_word
+def charbonnier(x, d):
+    """d*(sqrt(x**2 + d**2) - d) for d > 0."""
+    real = type(x)
+    size = abs(x)
+    large, ratio, root = _sides(x, d)
+    return size * ((d if large else size) / ((ratio if large else real(1)) + root))
+
+
+@_word
+def damped(x, d):
+    """x/sqrt(1 + (x/d)**2) for d > 0."""
+    large, _, root = _sides(x, d)
+    size = (d if large else abs(x)) / root
     return -size if x < 0 else size
 
 
@@ -519,6 +575,35 @@ def relative_entropy(p, q, d):
     return -d if p == 0 else value
 
 
+@_word
+def _mixed(p, q, a, d):
+    """p, the mixture (1 - a)*p + a*q and a*d, all lifted where p and q are tiny, and what brings results back."""
+    tiny = (p < _number(p, "tiny")) & (q < _number(p, "tiny"))
+    lift = _number(p, "tiny_lift") if tiny else type(p)(1)
+    return p * lift, mixture(p * lift, q * lift, a), a * (d * lift), _number(p, "tiny_drop") if tiny else type(p)(1)
+
+
+@_word
+def skew_entropy(p, q, a, d):
+    """p * log(p/m) - a*d for the mixture m = (1 - a)*p + a*q, given d = p - q."""
+    p, m, d, back = _mixed(p, q, a, d)
+    return relative_entropy(p, m, d) * back
+
+
+@_word
+def skew_log(p, q, a, d):
+    """log(p/m) for the mixture m = (1 - a)*p + a*q, given d = p - q; 0 for p = m = 0."""
+    p, m, d, _ = _mixed(p, q, a, d)
+    return log_ratio(p, m, d)
+
+
+@_word
+def skew_pull(p, q, a, d):
+    """a*d/m for the mixture m = (1 - a)*p + a*q, given d = p - q; 0 for a*d = m = 0."""
+    _, m, d, _ = _mixed(p, q, a, d)
+    return quotient(d, m)
+
+
 # --- products, quotients and comparisons -----------------------------------------------------------------------------
 
 
@@ -526,6 +611,14 @@ def relative_entropy(p, q, d):
 def quotient(a, b):
     """a/b; 0 for a = b = 0."""
     return a / (type(a)(1) if (a == 0) & (b == 0) else b)
+
+
+@_word
+def weighted_quotient(w, a, b):
+    """w * (a/b); 0 for w = 0 and for a = b = 0."""
+    # A subnormal b would overflow the ratio, where a small w may bring it back.
+    lift = _number(b, "lift") if abs(b) < _number(b, "smallest_normal") else type(b)(1)
+    return weighted(w * lift, quotient(a, b * lift))
 
 
 @_word
@@ -544,6 +637,12 @@ def square(x):
 def weighted(w, x):
     """w * x; 0 for w = 0, whatever x."""
     return type(w)(0) if w == 0 else w * x
+
+
+@_word
+def xlogy(x, y):
+    """x * log(y); 0 for x = 0, unless y is NaN."""
+    return type(x)(0) if (x == 0) & (y == y) else x * log(y)
 
 
 @_word

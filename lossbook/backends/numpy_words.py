@@ -12,10 +12,11 @@ from numpy import maximum as larger
 from numpy import minimum as smaller
 
 __all__ = [
-    "Logistic", "arctan", "arctan2", "below", "difference", "excess", "exp", "expm1", "gap", "gap_slope", "larger",
-    "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power_slope", "quotient", "reciprocal",
-    "relative_entropy", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "slant", "smaller",
-    "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "Logistic", "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap",
+    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
+    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
+    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
+    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 
@@ -29,6 +30,9 @@ ATANH = {
         0.15386043966881116, 0.13307564746661968, 0.1205534526444843, 0.08555963468560909, 0.16628792296465977,
     ),
 }  # fmt: skip
+
+# Probabilities that are tiny, and what lifts them: mixtures and differences of such may vanish.
+TINY = {np.dtype(np.float32): (2.0**-32, 2.0**96), np.dtype(np.float64): (2.0**-256, 2.0**768)}
 
 
 def chosen(condition, a, b=0):
@@ -54,6 +58,31 @@ def near_log1p(t):
     return u
 
 
+def near_power(x, k):
+    """(1 + x)**k, repaired for the rounding of u = 1 + x: (1 + lost/u)**k is 1 + k*lost/u, as long as that is small."""
+    u = 1 + x
+    lost = u - 1
+    lost = np.subtract(x, lost, out=lost)
+    lost /= np.maximum(u, np.finfo(u.dtype).tiny)  # nothing is lost where u is 0
+    lost *= k
+    result = np.power(u, k)
+    lost *= result
+    result += chosen(np.isfinite(lost), lost)
+    return result
+
+
+def exp_product(k, x):
+    """exp(k*x) in float64 with what the rounding of k*x loses, by halves of k and x whose products are exact."""
+    k_high, x_high = ((np.asarray(a).view(np.int64) & -(1 << 27)).view(np.float64) for a in (k, x))
+    k_low, x_low = k - k_high, x - x_high
+    product = k * x
+    lost = ((k_high * x_high - product) + (k_high * x_low + k_low * x_high)) + k_low * x_low
+    result = np.exp(product)
+    lost *= result
+    result += lost
+    return result
+
+
 class Logistic:
     """softplus and sigmoid at z and at -z (side = 1 or -1), sharing one exponential."""
 
@@ -62,7 +91,7 @@ class Logistic:
         self.decay = np.absolute(z)
         np.negative(self.decay, out=self.decay)
         np.exp(self.decay, out=self.decay)
-        self._tail = self._sides = None
+        self._tail = self._sides = self._wide = None
 
     @property
     def tail(self):
@@ -106,7 +135,14 @@ class Logistic:
             return np.square(self.sigmoid(side))
         if k == 0:
             return np.ones_like(self.z)
-        return np.exp(-k * self.softplus(-side))
+        if self.z.dtype != np.float64:  # a large k magnifies errors: those of float64 are small enough
+            self._wide = Logistic(self.z.astype(np.float64)) if self._wide is None else self._wide
+            return np.exp(np.float64(-k) * self._wide.softplus(-side)).astype(self.z.dtype)
+        # exp(k*min(x, 0))*(1 + decay)**-k, both with what rounding loses; x below -800/k makes the result vanish.
+        fall = np.maximum(np.minimum(side * self.z, 0), -800 / k)
+        result = near_power(self.decay, -k)
+        result *= exp_product(k, fall)
+        return result
 
 
 def softplus(x):
@@ -146,9 +182,21 @@ def slant(x, d):
     return np.copysign(across / root, x)
 
 
+def charbonnier(x, d):
+    _, along, root = _sides(x, d)
+    size = np.absolute(x)
+    return size * (np.minimum(size, d) / (along + root))
+
+
+def damped(x, d):
+    size = np.absolute(x)
+    shorter = np.minimum(size, d)
+    return np.copysign(shorter / sqrt(1 + square(shorter / np.maximum(size, d))), x)
+
+
 def power(b, k):
-    if np.ndim(k) == 0 and k == 2:
-        return np.square(b)
+    if np.ndim(k) == 0 and k in (1, 2):
+        return b if k == 1 else np.square(b)
     return np.power(b, k)
 
 
@@ -157,7 +205,21 @@ def power_slope(b, k):
         return np.zeros_like(b)
     if k >= 1:
         return k * power(b, k - 1)
-    return np.where(b == 0, 0, k * np.power(np.maximum(b, np.finfo(b.dtype).tiny), k - 1))
+    return np.where(b == 0, 0, np.minimum(k * np.power(b, k - 1), np.finfo(b.dtype).max))
+
+
+def power1p(x, k):
+    if np.ndim(k) == 0 and k in (1, 2):
+        return 1 + x if k == 1 else np.square(1 + x)
+    return near_power(x, k)
+
+
+def power1p_slope(x, k):
+    if k == 0:
+        return np.zeros_like(x)
+    if k >= 1:
+        return k * power1p(x, k - 1)
+    return np.where(x == -1, 0, k * power1p(x, k - 1))
 
 
 def weighted(w, x):
@@ -165,10 +227,24 @@ def weighted(w, x):
     return np.where(np.equal(w, 0), 0, w * x)
 
 
+def xlogy(x, y):
+    result = x * log(y)
+    return result if np.all(x) else np.where(np.equal(x, 0) & (y == y), 0, result)
+
+
 def quotient(a, b):
     """a/b, and 0 where both are 0."""
     empty = np.equal(b, 0)
     return a / (np.where(empty & np.equal(a, 0), 1, b) if np.any(empty) else b)
+
+
+def weighted_quotient(w, a, b):
+    """w*(a/b), and 0 where w is 0 or both a and b are."""
+    ratio = quotient(a, b)
+    result = w * ratio
+    if np.all(np.isfinite(result)):
+        return result
+    return np.where(np.isinf(ratio) & (b != 0), quotient(w * a, b), weighted(w, ratio))
 
 
 def reciprocal(b):
@@ -247,6 +323,36 @@ def relative_entropy(p, q, d):
     if not np.all(usual):
         result = np.where(odd, weighted(p, _odd_log_ratio(p, q)) - d, result)
     return result
+
+
+def _mixed(p, q, a, d):
+    """p, the mixture m = (1 - a)*p + a*q, p - m = a*d, and None; p, q and d are lifted where p and q are tiny.
+
+    Instead of None then comes what brings results back.
+    """
+    m = mixture(p, q, a)
+    low, lift = TINY[m.dtype]
+    if np.min(m, initial=1) >= low:
+        return p, m, a * d, None
+    factor = np.where((p < low) & (q < low), m.dtype.type(lift), 1)
+    p, q, d = p * factor, q * factor, d * factor
+    return p, mixture(p, q, a), a * d, 1 / factor
+
+
+def skew_entropy(p, q, a, d):
+    p, m, d, back = _mixed(p, q, a, d)
+    result = relative_entropy(p, m, d)
+    return result if back is None else result * back
+
+
+def skew_log(p, q, a, d):
+    p, m, d, _ = _mixed(p, q, a, d)
+    return log_ratio(p, m, d)
+
+
+def skew_pull(p, q, a, d):
+    _, m, d, _ = _mixed(p, q, a, d)
+    return quotient(d, m)
 
 
 def _is_usual(ratio):
