@@ -53,12 +53,18 @@ class Minimax(Joined):
     arguments = {"real": Probability, "fake": Probability}  # noqa: RUF012
     parts = (generator, saturating_generator)
 
-    def terms(self, arrays, weight, parameters, xp):
+    signs = (1.0, -1.0)
+
+    def pair(self, weight):
+        """The weights of the real and of the made data."""
         weights = (None, None) if weight is None else weight
         if not isinstance(weights, tuple) or len(weights) != 2:
             raise ShapeError(self.name, "weight", "must be a pair (of real, of fake) or None", weight)
-        terms = []
-        for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, (1.0, -1.0), strict=True)):
+        return weights
+
+    def terms(self, arrays, weight, parameters, xp):
+        terms, weights = [], self.pair(weight)
+        for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, self.signs, strict=True)):
             total = float(array.size)
             if w is not None:
                 with self._named(part, self._predictions[index]):

@@ -98,6 +98,8 @@ class Arguments:
         return xp.broadcast_to(weight, full) if weight.shape != full else weight
 
     def _class_weight(self, weight, call, xp):
+        if xp is not np and type(weight) is tuple:  # numbers go to the device
+            weight = xp.asarray(weight)
         weight = self._array(weight, "class_weight", xp)
         classes = call.layout.three[1]
         if weight.shape != (classes,):

@@ -8,6 +8,7 @@ Each is a Loss, with the same calls; what its parts compute, their own kernels c
 gradient of a part beside the result, a loss on logits one for the probabilities.
 """
 
+import hashlib
 import inspect
 import numbers
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
+from lossbook.call import number
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, slopes
-from lossbook.reduce import REDUCTIONS, reduced
+from lossbook.loss import LARGEST, SMALLEST, WORKING, Loss, _changed, _exactly, _find, check_reduction, slopes
+from lossbook.reduce import Partial, reduced, weighted_sum
 
 # A mask is a distribution over classes to one loss and an array of labels to another; shapes are checked in each call.
 SAME = {"Classes": "Label"}
@@ -45,15 +47,23 @@ class Composed(Loss):
         self.signature = self.__signature__ = self._public_signature()
         self.__doc__ = text
 
-    def _options(self):
+    def _every_option(self):
         return list(self._given_options)
 
     @property
     def textbook(self):
         return words.plainly(self.formula)
 
-    def with_parameters(self, **parameters):
-        raise TypeError(f"{self.name}: give the parameters to its parts: part.with_parameters(...)")
+    def with_parameters(self, **given):
+        """This loss of a part that has these parameters and options."""
+        return type(self)(self.part.with_parameters(**given), self.activation)
+
+    def _identity(self):
+        return self.__reduce__()
+
+    def _same_formula(self, other):
+        """Parts that are equal have equal formulas."""
+        return True
 
 
 # --- weighted sums ---------------------------------------------------------------------------------------------------
@@ -63,9 +73,15 @@ class Sum(Composed):
     """A weighted sum of losses of the same prediction and target."""
 
     def __init__(self, terms):
-        terms = tuple(terms)
+        terms = tuple(
+            (coefficient * inner, part)
+            for coefficient, given in terms
+            for inner, part in (given.terms if isinstance(given, Sum) else [(1.0, given)])
+        )
         self.terms = tuple(term for term in terms if term[0] != 0) or terms[:1]  # 0 times an infinite loss is NaN
         parts = [part for _, part in self.terms]
+        for coefficient, part in self.terms:
+            part._number(coefficient)
         for part in parts:
             if isinstance(part, Joined):
                 raise TypeError(part._no_part_of_a_sum())
@@ -88,7 +104,7 @@ class Sum(Composed):
         for name in self._shared:
             del arguments[name], defaults[name]
         options = [option for option in OPTIONS if any(option in part._options() for part in parts)]
-        name = " + ".join(f"{coefficient:g}*{part.name}" for coefficient, part in self.terms)
+        name = " + ".join(f"{coefficient:g}*{part.name}" for coefficient, part in self.terms).replace("+ -", "- ")
         text = f"The weighted sum {name}, each part with its own reduction.\n\nRaises what its parts raise."
         convex = all(part.properties.get("convex") for part in parts)
         super().__init__(name, arguments, defaults, options, text, properties={"convex": True} if convex else {})
@@ -133,7 +149,7 @@ class Sum(Composed):
         return "\n\n".join(texts)
 
     def _for(self, part, keywords):
-        """The keywords that concern a part."""
+        """The keywords that concern a part: its parameters, and the options that it has no values of its own for."""
         for name in keywords:
             if name in self._shared:
                 raise TypeError(
@@ -141,6 +157,8 @@ class Sum(Composed):
                     f"set it in each: part.with_parameters({name}=...)"
                 )
             if name not in self._defaults and name not in self._given_options:
+                if any(name in part._every_option() for _, part in self.terms):
+                    raise TypeError(f"{self.name}: every part that takes {name} has its own; got another")
                 raise TypeError(
                     f"{self.name}: unknown argument {name!r}; the parameters are "
                     f"{', '.join(self._defaults) or 'none'}, beside {', '.join(self._given_options)}"
@@ -148,60 +166,89 @@ class Sum(Composed):
         known = {*part._defaults, *part._options()}
         return {name: value for name, value in keywords.items() if name in known}
 
+    def with_parameters(self, **given):
+        """This sum of parts that have these parameters and options, each as far as a call would pass them on to it."""
+        return Sum((coefficient, part.with_parameters(**self._for(part, given))) for coefficient, part in self.terms)
+
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+        if len(arrays) != len(self._arrays):
+            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+        options = [keywords.get("weight"), keywords.get("class_weight")]
+        if partial:
+            keywords = {name: option for name, option in keywords.items() if name != "reduction"}
+        if backends.is_dask(*arrays, *options, out):
+            from lossbook.backends import dask
+
+            return dask.weighted_sum(self, arrays, keywords, value, gradient, out, partial)
+        kinds = (*arrays, *(None if type(option) is tuple else option for option in options), out)
+        xp = backends.choose(self.name, keywords.get("backend"), kinds).xp
+        z = self._prediction(arrays[0], xp)
+        if z.dtype.itemsize > 2:
+            result, slope = self._added((z, *arrays[1:]), keywords, value, gradient, out, partial)
+        else:  # in float32 up to the end, which rounds once
+            slope = self._out(out, z, (*arrays, *options), xp) if gradient else None
+            wide = (z.astype(np.float32), *arrays[1:])
+            result, total = self._added(wide, keywords, value, gradient, None, partial)
+            if gradient:
+                with np.errstate(over="ignore"):
+                    slope[...] = total
+        if not value or partial:
+            return result, slope
+        return (number(result, z.dtype) if isinstance(result, float) else rounded(result, z.dtype)), slope
+
+    def _added(self, arrays, keywords, value, gradient, out, partial):
+        """(sum of the values, of the gradients): numbers in float64, arrays in the dtype of the prediction."""
         values, total = [], None
         for coefficient, part in self.terms:
-            mine = self._for(part, keywords)
+            mine = self._for(part, keywords) | ({"reduction": "sum"} if partial else {})
             result, slope = part._evaluate(arrays, mine, value, gradient, out if total is None else None, partial)
             values.append(result)
             if gradient:
-                slope *= slope.dtype.type(coefficient)
+                slope = times(slope, coefficient)
                 if total is None:
                     total = slope
                 else:
-                    total += slope
-        if partial:
-            if backends.is_dask(*arrays):
-                import dask
-
-                return dask.delayed(PartialSum)(self.name, tuple(c for c, _ in self.terms), tuple(values)), None
-            return PartialSum(self.name, tuple(c for c, _ in self.terms), tuple(values)), None
+                    with np.errstate(all="ignore"):
+                        total += slope
         if not value:
             return None, total
+        coefficients = [coefficient for coefficient, _ in self.terms]
+        if partial:
+            return weighted_sum(self.name, coefficients, values), total
+        self._check_shapes(values)
+        if isinstance(values[0], np.generic):
+            return sum(c * float(result) if c else 0.0 for c, result in zip(coefficients, values, strict=True)), total
+        with np.errstate(all="ignore"):
+            return sum(times(result, c) for c, result in zip(coefficients, values, strict=True)), total
+
+    def _check_shapes(self, values):
         if len({np.shape(result) for result in values}) > 1:
             rule = "must be 'sum' or 'mean', since the parts have values of different shapes"
             shapes = " and ".join(str(np.shape(result)) for result in values)
             raise ShapeError(self.name, "reduction", rule, said=shapes)
-        weighted = [result.dtype.type(c) * result for (c, _), result in zip(self.terms, values, strict=True)]
-        return sum(weighted[1:], start=weighted[0]), total
 
     def __reduce__(self):
         return Sum, (self.terms,)
 
 
-@dataclass(frozen=True)
-class PartialSum:
-    """The partial sums of the parts of a Sum: `(a + b).finish()` is the loss of both pieces together."""
+def times(array, coefficient):
+    """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
+    real = array.dtype.type
+    with np.errstate(all="ignore"):
+        if coefficient == 0:
+            array[...] = 0  # also of what is infinite
+        elif SMALLEST[real] <= abs(coefficient) <= LARGEST[real]:
+            if coefficient != 1:
+                array *= real(coefficient)
+        else:
+            array[...] = array * np.float64(coefficient)
+    return array
 
-    loss: str
-    coefficients: tuple[float, ...]
-    parts: tuple[Any, ...]
 
-    def __add__(self, other):
-        if not isinstance(other, PartialSum):
-            return NotImplemented
-        if (self.loss, self.coefficients) != (other.loss, other.coefficients):
-            raise ValueError(f"{self.loss}: partial sums merge only within one loss; got {other.loss}")
-        parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
-        return PartialSum(self.loss, self.coefficients, parts)
-
-    def __radd__(self, other):
-        return self if other == 0 else NotImplemented
-
-    def finish(self, reduction="mean"):
-        """The loss of all that was added up, as a Python float: "mean" (the default) or "sum"."""
-        finished = [part.finish(reduction) for part in self.parts]
-        return sum(c * value for c, value in zip(self.coefficients, finished, strict=True))
+def rounded(array, dtype):
+    """An array in this dtype; what is too large for float16 is infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 # --- losses of probabilities, on logits ------------------------------------------------------------------------------
@@ -385,6 +432,10 @@ class Joined(Composed):
 
     shape = "joined"
 
+    def fit(self, shapes, weight):
+        """Refuse arrays of shapes that do not fit together; `weight` is the shape of the weights, None without them."""
+        raise NotImplementedError
+
     def terms(self, arrays, weight, parameters, xp):
         """The terms of a call, from its checked arrays."""
         raise NotImplementedError
@@ -407,14 +458,17 @@ class Joined(Composed):
         self._settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in self.parts)
 
-    def with_parameters(self, **parameters):
-        """This loss with other defaults: `detection.with_parameters(alpha=0.3)`."""
-        _, values = self._settings(parameters)
-        other = object.__new__(type(self))  # not copy.copy, which finds losses by their address
-        vars(other).update(vars(self))
-        other._defaults = {name: values[name] for name in self._defaults}
-        other.signature = other.__signature__ = other._public_signature()
+    def with_parameters(self, **given):
+        """This loss with other defaults: `detection.with_parameters(alpha=0.3, reduction="sum")`."""
+        other = Loss.with_parameters(self, **given)
+        other.__doc__ = inspect.cleandoc(type(self).__doc__ or "") + other._document_options()
         return other
+
+    _identity, _same_formula = Loss._identity, Composed._same_formula
+
+    @cached_property
+    def _formula_of_all(self):
+        return hashlib.sha256(sympy.srepr(self.formula).encode()).hexdigest()
 
     def _no_part_of_a_sum(self):
         """Why this loss is neither scaled nor added, and what to do instead."""
@@ -430,48 +484,78 @@ class Joined(Composed):
         flags, values = super()._settings({**given, **{name: type(self).defaults[name] for name in unset}})
         return flags, {**values, **dict.fromkeys(unset)}
 
-    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
+    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False, divisors=None):
+        """(value, gradients), or (Partial, gradients); `divisors` are those of the terms, where known."""
+        keywords = {**self._baked, **keywords}
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
-        reduction = keywords.pop("reduction", "mean")
-        if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-            raise DomainError(self.name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
-        weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
-        _, parameters = self._settings(keywords)
-        several = [*_several(weight), *_several(out)]
-        xp = backends.choose(self.name, name, (*arrays, *several)).xp
-        count = len(self._predictions)
-        checked = [self._prediction(a, xp, n) for a, n in zip(arrays[:count], self._predictions, strict=True)]
-        checked += [self._array(a, n, xp) for a, n in zip(arrays[count:], self._arrays[count:], strict=True)]
-        terms = self.terms(checked, weight, parameters, xp)
-        gradients = self._outs(out, checked, _several(weight), xp) if gradient else None
+        weight = keywords.get("weight")
+        if backends.is_dask(*arrays, *_several(weight), *_several(out)):
+            from lossbook.backends import dask
+
+            return dask.joined(self, arrays, keywords, value, gradient, out, partial)
+        reduction, parameters, name = self._read(keywords)
+        xp = backends.choose(self.name, name, (*arrays, *_several(weight), *_several(out))).xp
+        checked = self._checked(arrays, xp)
+        if self._target:
+            weight = None if weight is None else self._array(weight, "weight", xp)
+            self.fit([array.shape for array in checked], None if weight is None else weight.shape)
+        given = checked[: len(self._predictions)]
+        outs = self._outs(out, checked, _several(weight), xp) if gradient else None
+        # In float32 up to the end, which rounds once.
+        wide = [z.astype(np.float32) if z.dtype.itemsize == 2 else z for z in given]
+        gradients = outs and [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=True)]
+        terms = self.terms([*wide, *checked[len(given) :]], weight, parameters, xp)
         results = []
-        for term in terms:
-            given = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": name}
-            inputs = (checked[term.prediction][term.part], *(() if term.target is None else (term.target,)))
+        for k, term in enumerate(terms):
+            options = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": name}
+            inputs = (wide[term.prediction][term.part], *(() if term.target is None else (term.target,)))
             with self._named(term.loss, self._predictions[term.prediction]):
-                result, slope = term.loss._evaluate(inputs, given, value, gradient)
-            if value and not term.coefficient:  # 0 times an infinite loss is NaN
-                result = xp.zeros_like(result) if reduction == "none" else 0.0
-            results.append(result)
+                summed = value and reduction != "none"
+                result, slope = term.loss._evaluate(inputs, options, value, gradient, partial=summed)
+            results.append(result.sums[0] if summed else result)
             if gradient and term.coefficient:
-                divisor = term.divisor if reduction == "mean" else 1.0
-                slope *= slope.dtype.type(term.coefficient / divisor if divisor else 0.0)
-                gradients[term.prediction][term.part] += slope
+                divisor = 1.0
+                if reduction == "mean":
+                    divisor = term.divisor if divisors is None or not term.counted else divisors[k]
+                with np.errstate(all="ignore"):
+                    gradients[term.prediction][term.part] += times(slope, term.coefficient / divisor if divisor else 0)
+        if gradient:
+            for array, z, w, total in zip(outs, given, wide, gradients, strict=True):
+                if z is not w:
+                    with np.errstate(over="ignore"):
+                        array[...] = total
         if not value:
-            return None, gradients
+            return None, outs
         if reduction == "none":
-            items = [result * result.dtype.type(term.coefficient) for result, term in zip(results, terms, strict=True)]
-            return self.combined(items), gradients
-        sums = [  # a term of coefficient 0 is 0, also where there is nothing to average
-            [term.coefficient * float(result), term.divisor or float(not term.coefficient)]
+            items = [times(result, term.coefficient) for result, term in zip(results, terms, strict=True)]
+            items = self.combined(items)
+            if isinstance(items, tuple):
+                return tuple(rounded(item, z.dtype) for item, z in zip(items, given, strict=True)), outs
+            return rounded(items, given[0].dtype), outs
+        sums = [  # 0 times an infinite loss is NaN
+            [term.coefficient * float(result) if term.coefficient else 0.0, term.divisor]
             for result, term in zip(results, terms, strict=True)
         ]
-        setting, counted = tuple(sorted(parameters.items())), tuple(term.counted for term in terms)
-        joined = JoinedPartial(self.name, setting, np.array(sums), counted)
-        if partial:
-            return joined, None
-        return checked[0].dtype.type(joined.finish(reduction)), gradients
+        norms = tuple((None if term.counted else term.divisor) if term.coefficient else 1.0 for term in terms)
+        joined = self._partial_of_terms(np.array(sums), norms, parameters)
+        return (joined if partial else number(joined.finish(reduction), given[0].dtype)), outs
+
+    def _partial_of_terms(self, sums, norms, parameters):
+        setting = (("formula", self._formula_of_all), *sorted(parameters.items()))
+        return Partial(self.name, setting, sums, Terms(norms), self._baked.get("reduction"))
+
+    def _read(self, keywords):
+        """(reduction, parameters, name of the backend) from the keywords of a call."""
+        known = {name: keywords[name] for name in keywords if name not in ("reduction", "weight", "backend")}
+        reduction = check_reduction(self.name, keywords.get("reduction", "mean"))
+        return reduction, self._settings(known)[1], keywords.get("backend")
+
+    def _checked(self, arrays, xp):
+        """The arrays of a call, right in kind and dtype."""
+        count = len(self._predictions)
+        checked = [self._prediction(a, xp, n) for a, n in zip(arrays[:count], self._predictions, strict=True)]
+        return checked + [self._array(a, n, xp) for a, n in zip(arrays[count:], self._arrays[count:], strict=True)]
 
     @contextmanager
     def _named(self, part, prediction):
@@ -510,7 +594,9 @@ class Joined(Composed):
 
     def __reduce__(self):
         found = _find(self.__module__, self.__qualname__)
-        return (_find, (self.__module__, self.__qualname__)) if found is self else (_changed, (found, self._defaults))
+        if found is self:
+            return _find, (self.__module__, self.__qualname__)
+        return _changed, (found, {**self._defaults, **self._baked})
 
 
 def _several(given):
@@ -519,29 +605,11 @@ def _several(given):
 
 
 @dataclass(frozen=True)
-class JoinedPartial:
-    """The numerator and the divisor of each term: `(a + b).finish()` is the loss of both pieces together."""
+class Terms:
+    """The end of a loss with several predictions, from the numerator and the divisor of each term."""
 
-    loss: str
-    parameters: tuple[tuple[str, Any], ...]
-    sums: np.ndarray
-    counted: tuple[bool, ...]
+    norms: tuple  # divisors that are given, and do not add up; None for those that are counted
 
-    def __add__(self, other):
-        if not isinstance(other, JoinedPartial):
-            return NotImplemented
-        if (self.loss, self.parameters) != (other.loss, other.parameters):
-            raise ValueError(
-                f"{self.loss}: partial sums merge only within one loss and one setting; "
-                f"got {self.loss}{dict(self.parameters)} and {other.loss}{dict(other.parameters)}"
-            )
-        sums = self.sums + other.sums
-        sums[:, 1] = np.where(self.counted, sums[:, 1], self.sums[:, 1])
-        return JoinedPartial(self.loss, self.parameters, sums, self.counted)
-
-    def __radd__(self, other):
-        return self if other == 0 else NotImplemented
-
-    def finish(self, reduction="mean"):
-        """The loss of all that was added up, as a Python float: "mean" (the default) or "sum"."""
-        return float(sum(reduced(numerator, divisor, reduction) for numerator, divisor in self.sums))
+    def __call__(self, sums, reduction):
+        ends = zip(sums, self.norms, strict=True)
+        return sum(reduced(value, count if norm is None else norm, reduction) for (value, count), norm in ends)

@@ -170,6 +170,11 @@ def ciou(p: Box, t: TrueBox):
 # --- losses of several predictions -----------------------------------------------------------------------------------
 
 
+def _fit_weight(loss, weight, shape):
+    if weight not in (None, (), shape):
+        raise ShapeError(loss.name, "weight", f"must have shape {shape}, one per item", weight)
+
+
 def _item_weights(loss, weight, labels, low, high, xp):
     """The weights of the items as an array, all 1 if there are none, and their sum.
 
@@ -179,12 +184,9 @@ def _item_weights(loss, weight, labels, low, high, xp):
     if weight is None:
         given, total = xp.ones(shape), float(labels.size)
     else:
-        given = loss._array(weight, "weight", xp)
-        if given.shape not in ((), shape):
-            raise ShapeError(loss.name, "weight", f"must have shape {shape}, one per item", given.shape)
-        refuse(loss.name, "weight", "must be >= 0 and finite", given, ~((given >= 0) & (given < np.inf)))
-        total = float(given.sum(dtype=np.float64)) * (labels.size // max(given.size, 1))
-        given = xp.broadcast_to(given, shape)
+        refuse(loss.name, "weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
+        total = float(weight.sum(dtype=np.float64)) * (labels.size // max(weight.size, 1))
+        given = xp.broadcast_to(weight, shape)
     if labels.size and labels.dtype.kind not in "iu":
         raise DomainError(loss.name, name, "must be integers", labels.dtype)
     if labels.size:
@@ -209,13 +211,17 @@ class Detection(Joined):
     defaults: ClassVar = {"alpha": 0.5, "beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1)
 
+    def fit(self, shapes, weight):
+        scores, boxes, classes, targets = shapes
+        if len(scores) != 2:
+            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores)
+        check_same(self.name, "boxes", boxes, (scores[0], 4), "scores have N rows")
+        check_same(self.name, "classes", classes, scores[:1], "scores have rows")
+        check_same(self.name, "targets", targets, boxes, "boxes has")
+        _fit_weight(self, weight, classes)
+
     def terms(self, arrays, weight, parameters, xp):
-        scores, boxes, classes, targets = arrays
-        if scores.ndim != 2:
-            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores.shape)
-        check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
-        check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
-        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        scores, _, classes, targets = arrays
         w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
         of_class, of_box = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])
@@ -270,11 +276,15 @@ class FasterRCNN(Joined):
     optional = ("cls_norm", "box_norm")
     parts = (binary.cross_entropy, regression.smooth_l1)
 
+    def fit(self, shapes, weight):
+        scores, boxes, labels, targets = shapes
+        check_same(self.name, "labels", labels, scores, "scores has")
+        check_same(self.name, "boxes", boxes, (*scores, 4), "scores has, and four coordinates")
+        check_same(self.name, "targets", targets, boxes, "boxes has")
+        _fit_weight(self, weight, labels)
+
     def terms(self, arrays, weight, parameters, xp):
-        scores, boxes, labels, targets = arrays
-        check_same(self.name, "labels", labels.shape, scores.shape, "scores has")
-        check_same(self.name, "boxes", boxes.shape, (*scores.shape, 4), "scores has, and four coordinates")
-        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        scores, _, labels, targets = arrays
         w, _ = _item_weights(self, weight, labels, -1, 1, xp)
         sampled, positive = w * (labels >= 0), labels == 1
         count = float(sampled.sum(dtype=np.float64))
@@ -325,17 +335,21 @@ class MaskRCNN(Joined):
     defaults: ClassVar = {"beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1, binary.cross_entropy)
 
+    def fit(self, shapes, weight):
+        scores, boxes, masks, classes, targets, true_masks = shapes
+        if len(scores) != 2:
+            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores)
+        if len(masks) != 4 or masks[:2] != scores:
+            raise ShapeError(self.name, "masks", f"must have shape {(*scores, 'm', 'm')}", masks)
+        check_same(self.name, "boxes", boxes, (scores[0], 4), "scores have N rows")
+        check_same(self.name, "classes", classes, scores[:1], "scores have rows")
+        check_same(self.name, "targets", targets, boxes, "boxes has")
+        check_same(self.name, "true_masks", true_masks, (scores[0], *masks[2:]), "masks has")
+        _fit_weight(self, weight, classes)
+
     def terms(self, arrays, weight, parameters, xp):
-        scores, boxes, masks, classes, targets, true_masks = arrays
-        if scores.ndim != 2:
-            raise ShapeError(self.name, "scores", "must have shape (N, C)", scores.shape)
-        if masks.ndim != 4 or masks.shape[:2] != scores.shape:
-            raise ShapeError(self.name, "masks", f"must have shape {(*scores.shape, 'm', 'm')}", masks.shape)
-        check_same(self.name, "boxes", boxes.shape, (scores.shape[0], 4), "scores have N rows")
-        check_same(self.name, "classes", classes.shape, scores.shape[:1], "scores have rows")
-        check_same(self.name, "targets", targets.shape, boxes.shape, "boxes has")
+        scores, _, masks, classes, targets, true_masks = arrays
         grid = masks.shape[2] * masks.shape[3]
-        check_same(self.name, "true_masks", true_masks.shape, (scores.shape[0], *masks.shape[2:]), "masks has")
         w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
         of_class, of_box, of_mask = self.parts
         box = of_box.with_parameters(beta=parameters["beta"])

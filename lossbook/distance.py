@@ -28,7 +28,7 @@ from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import parameter, plain
 from lossbook.loss import Loss, Shown
-from lossbook.reduce import Partial, reduced
+from lossbook.reduce import reduced
 from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
 from lossbook.words import Word
 
@@ -211,7 +211,7 @@ class DistanceLoss(Loss):
         planes = np.ndindex(*call.z.shape[:2])
         return sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
 
-    def _summed(self, backend, call, reduction, value, partial, parameters):
+    def _summed(self, backend, call, reduction, value, partial, flags, parameters):
         """One image and class at a time: masks, their maps, and the kernels on them."""
         steps = per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
         transform = distance_transform(self.name, call.xp)
@@ -240,8 +240,7 @@ class DistanceLoss(Loss):
                 weight = weight * call.real(1 / count) if reduction == "mean" else weight
                 pixel.grad(p, target, weight=weight, reduction="sum", out=call.gradient[plane], **options)
         if partial:
-            setting = tuple(sorted({**parameters, "spacing": steps}.items()))
-            return Partial(self.name, setting, np.array([total, count]))
+            return self._partial(flags, {**parameters, "spacing": steps}, call, np.array([total, count]))
         if not value:
             return None
         if reduction == "none":

@@ -63,11 +63,11 @@ class Documented:
         """The signature that users call: arrays, parameters, options."""
         positional = inspect.Parameter.POSITIONAL_ONLY
         keyword = inspect.Parameter.KEYWORD_ONLY
-        defaults = {"reduction": "mean", "axis": self._axis, "batch": False}
+        defaults = {"reduction": "mean", "axis": self._axis, "batch": False, **self._baked}
         return inspect.Signature(
             [inspect.Parameter(name, positional) for name in self._arrays]
             + [inspect.Parameter(name, keyword, default=value) for name, value in self._defaults.items()]
-            + [inspect.Parameter(name, keyword, default=defaults.get(name)) for name in self._options()]
+            + [inspect.Parameter(name, keyword, default=defaults.get(name)) for name in self._every_option()]
         )
 
     def _document(self, text):
@@ -101,6 +101,13 @@ class Documented:
         if self.reference:
             parts.append(f"Source: {self.reference}.")
         return "\n\n".join(part for part in parts if part) + "\n"
+
+    def _document_options(self):
+        """The options that a loss has of its own."""
+        if not self._baked:
+            return ""
+        rows = [f"- {name}: {value!r} if left out." for name, value in self._baked.items()]
+        return "\nOptions of its own, which sums of losses leave it:\n" + "\n".join(rows) + "\n"
 
     def _formula_text(self):
         """The formula in one line; that of boxes with its named steps, which would fill a page if put in."""

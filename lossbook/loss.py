@@ -9,22 +9,26 @@ The signature is the signature, annotations are the domains, defaults the defaul
 once with SymPy symbols, is the formula.
 """
 
+import hashlib
 import inspect
 import itertools
 import numbers
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import attrgetter
+from types import MappingProxyType
 
 import numpy as np
 import sympy
 
 from lossbook import backends, words
 from lossbook.arguments import WORKING, Arguments
+from lossbook.call import refuse
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
-from lossbook.errors import DomainError, ShapeError
+from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
@@ -57,7 +61,7 @@ def loss(function=None, *, source="", properties=None):
 
 class Loss(Arguments, Documented):
     __doc__ = Shown(
-        lambda self: self._document(inspect.cleandoc(self._function.__doc__ or "")),
+        lambda self: self._document(inspect.cleandoc(self._function.__doc__ or "")) + self._document_options(),
         """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
 
     Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
@@ -67,6 +71,9 @@ class Loss(Arguments, Documented):
     )
     signature = Shown(lambda self: self._public_signature())
     __signature__ = Shown(lambda self: self.signature)
+    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
+    _baked: Mapping = MappingProxyType({})  # options that this loss has of its own, by name
+    _plain_name = None  # without those options, where there are any
 
     def __init__(self, function, reference, properties):
         self._function = function
@@ -83,7 +90,7 @@ class Loss(Arguments, Documented):
         self.name = f"{home.rpartition('.')[2]}.{function.__name__}" if is_ours else function.__name__
         self.reference, self.properties = reference, dict(properties)
         self._arguments = self._read_signature(inspect.signature(function))
-        self._forms, self._plans = {}, {}
+        self._forms, self._plans, self._fingerprints = {}, {}, {}
         self._arrays = [name for name, domain in self._arguments.items() if domain.role in ("prediction", "target")]
         self._target = next((name for name in self._arrays if self._arguments[name].role == "target"), None)
         self._flags = [name for name, domain in self._arguments.items() if domain.role == "flag"]
@@ -210,14 +217,28 @@ class Loss(Arguments, Documented):
         }
         return self.formula.xreplace(dict(zip(form.arrays, arrays, strict=True)) | names)
 
-    def with_parameters(self, **parameters):
-        """This loss with other defaults: `tversky.with_parameters(alpha=0.3, beta=0.7)`."""
-        flags, values = self._settings(parameters)
+    def with_parameters(self, **given):
+        """This loss with other defaults of its parameters and of its options.
+
+            tversky.with_parameters(alpha=0.3, beta=0.7)
+            dice.with_parameters(class_weight=[0, 1, 1], batch=True)
+
+        The options are `reduction`, `backend`, and where the loss has them `class_weight`, `ignore_index`, `axis` and
+        `batch`. A call may still give others; a sum of losses leaves a part its own, and passes on what it is given to
+        the parts that have none. Raises what a call would raise for a wrong value.
+        """
+        if "weight" in given and "weight" not in self._defaults:
+            raise TypeError(f"{self.name}.with_parameters: weight belongs to the data; give it in each call")
+        options = {name: value for name, value in given.items() if name in self._every_option()}
+        flags, values = self._settings({name: value for name, value in given.items() if name not in options})
         other = object.__new__(type(self))  # not copy.copy, which gives the loss itself
         vars(other).update(vars(self))
         other._defaults = {name: {**flags, **values}[name] for name in self._defaults}
-        other._forms, other._plans = {}, {}
-        for name in ("signature", "__signature__", "__doc__", "summary"):
+        other._baked = {**self._baked, **{name: kept_option(self.name, name, v) for name, v in options.items()}}
+        if other._baked:
+            other._plain_name = self._plain_name or self.name
+            other.name = f"{other._plain_name}({', '.join(f'{n}={_brief(v)}' for n, v in other._baked.items())})"
+        for name in ("signature", "__signature__", "__doc__", "summary", "_axis"):
             vars(other).pop(name, None)
         return other
 
@@ -227,8 +248,23 @@ class Loss(Arguments, Documented):
         key = (tuple(flags[name] for name in self._flags), integer and self._is_hard(flags, zero))
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = make_plan(self.name, self._form(flags), hard=key[1])
+            plan = self._plans[key] = make_plan(self._kernel_name, self._form(flags), hard=key[1])
         return plan
+
+    @property
+    def _kernel_name(self):
+        """What generated files call this loss."""
+        return self._plain_name or self.name
+
+    def _fingerprint(self, flags):
+        """A text by which two formulas are told apart, also in other processes."""
+        key = tuple(flags.get(name, self._defaults[name]) for name in self._flags)
+        found = self._fingerprints.get(key)
+        if found is None:
+            form = self._form(flags)
+            text = sympy.srepr((form.arrays, form.parameters, form.steps, form.expression))
+            found = self._fingerprints[key] = hashlib.sha256(text.encode()).hexdigest()
+        return found
 
     def _is_hard(self, flags, zero):
         """Whether, with these parameters at zero, a row needs only its labeled class."""
@@ -251,7 +287,7 @@ class Loss(Arguments, Documented):
     @cached_property
     def _axis(self):
         """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4)."""
-        return -1 if self.shape == "boxes" else 1
+        return self._baked.get("axis", -1 if self.shape == "boxes" else 1)
 
     # --- the formula, in several forms ------------------------------------------------------------------------------
 
@@ -332,6 +368,10 @@ class Loss(Arguments, Documented):
         return self._evaluate(arrays, keywords | {"reduction": "sum"}, value=True, gradient=False, partial=True)[0]
 
     def _options(self):
+        """The keyword arguments beside the parameters, but for those that this loss has values of its own for."""
+        return [name for name in self._every_option() if name not in self._baked]
+
+    def _every_option(self):
         """The keyword arguments beside the parameters."""
         names = ["reduction", "weight", "backend"]
         if self._by_class:
@@ -340,6 +380,7 @@ class Loss(Arguments, Documented):
 
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False, totals=None):
         """(value, gradient), or (Partial, gradient); `totals` are those of whole images, where known (`_totals`)."""
+        keywords = {**self._baked, **keywords}
         if backends.is_dask(*arrays, *keywords.values(), out):
             from lossbook.backends import dask
 
@@ -348,17 +389,15 @@ class Loss(Arguments, Documented):
         if call.overlap:
             result = self._overlap(backend, call, value, partial, *setting, totals)
         else:
-            reduction, _, _, parameters = setting
-            result = self._summed(backend, call, reduction, value, partial, parameters)
+            reduction, _, flags, parameters = setting
+            result = self._summed(backend, call, reduction, value, partial, flags, parameters)
         return result, slope
 
     def _prepare(self, arrays, keywords, gradient=False, out=None):
         """(backend, call, array for the gradient, (reduction, batch, flags, parameters)), all checked but values."""
         if len(arrays) != len(self._arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
-        reduction = keywords.pop("reduction", "mean")
-        if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-            raise DomainError(self.name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
+        reduction = check_reduction(self.name, keywords.pop("reduction", "mean"))
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         class_weight = ignore = None
         axis, batch = None, False
@@ -372,7 +411,8 @@ class Loss(Arguments, Documented):
                 raise DomainError(self.name, "batch", "must be True or False", batch)
         flags, parameters = self._settings(keywords)
 
-        backend = backends.choose(self.name, name, (*arrays, weight, class_weight, out))
+        kinds = (*arrays, weight, None if type(class_weight) is tuple else class_weight, out)
+        backend = backends.choose(self.name, name, kinds)
         xp = backend.xp
         z = self._prediction(arrays[0], xp)
         real = WORKING[z.dtype.newbyteorder("=")]
@@ -408,7 +448,15 @@ class Loss(Arguments, Documented):
         """sum(w) over the elements or rows, by which a mean divides."""
         return call.total_weight(backend)
 
-    def _summed(self, backend, call, reduction, value, partial, parameters):
+    def _partial(self, flags, parameters, call, sums, finisher=None, **more):
+        """The Partial of a call, with all that it must have in common with others."""
+        setting = {**flags, **parameters, **more}
+        if call.class_weight is not None and np.any(call.to_host(call.class_weight) != 1):
+            setting["class_weight"] = tuple(call.to_host(call.class_weight).tolist())
+        setting = (("formula", self._fingerprint(flags)), *sorted(setting.items()))
+        return Partial(self.name, setting, sums, finisher, self._baked.get("reduction"))
+
+    def _summed(self, backend, call, reduction, value, partial, flags, parameters):
         """Losses of elements and of rows: everything follows from sum(w*l) and sum(w)."""
         count = None  # sum(w), where it is needed before the kernel runs, or where the kernel does not know it
         if partial or (reduction == "mean" and (call.gradient is not None or not call.rows)):
@@ -423,7 +471,7 @@ class Loss(Arguments, Documented):
         if call.gradient is not None and reduction == "mean" and count == 0:
             call.gradient[...] = 0  # nothing to average: even a NaN has no say
         if partial:
-            return Partial(self.name, tuple(sorted(parameters.items())), np.array([sums[0], count]))
+            return self._partial(flags, parameters, call, np.array([sums[0], count]))
         if not value:
             return None
         if reduction == "none":
@@ -451,8 +499,8 @@ class Loss(Arguments, Documented):
                 totals = totals.sum(axis=0, keepdims=True)
         finish = Finish(self, tuple(flags.items()), tuple(parameters.items()), each)
         if partial:
-            setting = tuple(sorted({**flags, **parameters, "batch": batch}.items()))
-            return Partial(self.name, setting, totals if batch else finish(totals), finish if batch else None)
+            sums = (totals, finish) if batch else (finish.sums(totals), None)
+            return self._partial(flags, parameters, call, *sums, batch=batch)
         losses, slopes = finish.losses(totals)
         weights = finish.weights(totals)
         count = np.sum(weights)
@@ -479,17 +527,37 @@ class Loss(Arguments, Documented):
         """`0.3*loss`: the loss times a number, which other losses can be added to."""
         from lossbook.compose import Sum
 
-        if isinstance(coefficient, (bool, np.bool_)) or not isinstance(coefficient, numbers.Real):
+        if not isinstance(coefficient, (numbers.Number, np.bool_)):
             return NotImplemented
-        return Sum([(float(coefficient), self)])
+        return Sum([(self._number(coefficient), self)])
 
     __rmul__ = __mul__
 
     def __truediv__(self, number):
         """`loss/2`: the loss times 1/2."""
-        if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
+        if not isinstance(number, (numbers.Number, np.bool_)):
             return NotImplemented
-        return self * (1 / float(number))
+        return self * (1 / self._number(number))
+
+    def _number(self, coefficient):
+        """A coefficient as a float."""
+        if isinstance(coefficient, (bool, np.bool_)) or not isinstance(coefficient, numbers.Real):
+            raise TypeError(f"{self.name}: a coefficient must be a real number; got {shown(coefficient)}")
+        try:
+            value = float(coefficient)
+        except OverflowError:
+            value = np.inf
+        if not abs(value) < np.inf:
+            raise DomainError(self.name, "a coefficient", "must be finite, as a float64", coefficient)
+        return value
+
+    def __neg__(self):
+        """`-loss`: the loss times -1."""
+        return self * -1
+
+    def __sub__(self, other):
+        """`loss - loss`: the difference of losses of the same prediction and target."""
+        return self + -other if isinstance(other, Loss) else NotImplemented
 
     def __radd__(self, other):
         """So that `sum(losses)` works, which starts from 0."""
@@ -499,9 +567,29 @@ class Loss(Arguments, Documented):
         """`loss + loss`: the sum of losses of the same prediction and target."""
         from lossbook.compose import Sum
 
-        if not isinstance(other, Loss):
-            return NotImplemented
-        return Sum(term for part in (self, other) for term in (part.terms if isinstance(part, Sum) else [(1.0, part)]))
+        return Sum([(1.0, self), (1.0, other)]) if isinstance(other, Loss) else NotImplemented
+
+    def _identity(self):
+        """What equal losses have in common, and can be hashed."""
+        return type(self), self.name, self.__module__, tuple(self._defaults.items()), tuple(self._baked.items())
+
+    def __eq__(self, other):
+        """Losses are equal that have the same formula, defaults and options, as unpickled copies do."""
+        if self is other or not isinstance(other, Loss):
+            return self is other or NotImplemented
+        return self._identity() == other._identity() and self._same_formula(other)
+
+    def _same_formula(self, other):
+        if self._arguments != other._arguments:
+            return False
+        if self._forms is other._forms:
+            return True
+        settings = itertools.product((False, True), repeat=len(self._flags))
+        flags = [dict(zip(self._flags, setting, strict=True)) for setting in settings]
+        return all(self._fingerprint(setting) == other._fingerprint(setting) for setting in flags)
+
+    def __hash__(self):
+        return hash(self._identity())
 
     def on_logits(self, activation):
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
@@ -510,7 +598,7 @@ class Loss(Arguments, Documented):
         return OnLogits(self, activation)
 
     def __repr__(self):
-        return f"<loss {self.name}{self.signature}>"
+        return f"<loss {self._plain_name or self.name}{self.signature}>"
 
     def __copy__(self):
         """The loss itself, which never changes."""
@@ -525,10 +613,10 @@ class Loss(Arguments, Documented):
         """
         found = _known(self._function)
         if found is None or self.__module__ == "__main__":
-            return _declared, (self._function, self.reference, self.properties, self._defaults)
+            return _declared, (self._function, self.reference, self.properties, {**self._defaults, **self._baked})
         if found is self:
             return _find, (self.__module__, self.__qualname__)
-        return _changed, (found, self._defaults)
+        return _changed, (found, {**self._defaults, **self._baked})
 
 
 def _exactly(default):
@@ -582,12 +670,54 @@ class Finish:
         """The weight of each image and class in a mean: 0 where no pixel is left."""
         return np.where(totals[..., -1] > 0, self.each, 0.0)
 
-    def __call__(self, totals):
+    def sums(self, totals):
+        """[sum(w*l), sum(w)]"""
         return np.array([np.sum(self.losses(totals)[0]), np.sum(self.weights(totals))])
 
+    def __call__(self, totals, reduction):
+        return reduced(*self.sums(totals), reduction)
 
-def _changed(loss, defaults):
-    return loss if loss._defaults == defaults else loss.with_parameters(**defaults)
+
+def check_reduction(name, reduction):
+    """The reduction, if it is one."""
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        raise DomainError(name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
+    return reduction
+
+
+def kept_option(loss, name, value):
+    """An option that a loss is to have of its own, checked as far as it can be without arrays, and unchangeable."""
+    if name == "reduction":
+        return check_reduction(loss, value)
+    if value is None and name in ("backend", "class_weight", "ignore_index"):
+        return None
+    if name == "backend":
+        return backends.check(value, loss)
+    if name == "batch":
+        if not isinstance(value, (bool, np.bool_)):
+            raise DomainError(loss, "batch", "must be True or False", value)
+        return bool(value)
+    if name == "class_weight":
+        weight = np.asarray(value)
+        if weight.ndim != 1 or weight.dtype.kind not in "fiub":
+            raise DomainError(loss, "class_weight", "must be a list of numbers, one per class, in order", value)
+        refuse(loss, "class_weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
+        return tuple(map(float, weight))
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise DomainError(loss, name, "must be an integer", value)
+    return int(value)
+
+
+def _brief(value):
+    """An option in a name: of many class weights the first and the last."""
+    if not isinstance(value, tuple):
+        return repr(value)
+    shown = [f"{number:g}" for number in value]
+    return f"[{', '.join(shown if len(shown) <= 8 else [*shown[:3], '...', shown[-1]])}]"
+
+
+def _changed(loss, settings):
+    return loss if {**loss._defaults, **loss._baked} == settings else loss.with_parameters(**settings)
 
 
 def _find(module, name):

@@ -4,7 +4,8 @@ A mean is itself a quotient of two totals, sum(w*l)/sum(w), so a loss over a pie
 from a few sums, and the sums of two pieces add.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,41 +13,79 @@ import numpy as np
 REDUCTIONS = ("none", "sum", "mean")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partial:
     """What a piece of the data adds to a loss: `(a + b).finish()` is the loss of both pieces together.
 
-    `sums` holds sum(w*l) and sum(w), or, for a loss of totals taken over the whole batch, the totals of each class.
-    Partials pickle, and an empty piece is the zero of the addition.
+    `sums` holds sum(w*l) and sum(w); for a loss of totals taken over the whole batch the totals of each class; for a
+    loss that is made of others what its parts hold. `setting` names all that two pieces must have in common: the
+    formula, the parameters, the class weights. Partials pickle, and an empty piece is the zero of the addition.
     """
 
     loss: str
-    parameters: tuple[tuple[str, Any], ...]
+    setting: tuple[tuple[str, Any], ...]
     sums: np.ndarray
-    finisher: Any = None  # for batch totals: from totals to [sum(w*l), sum(w)]
+    finisher: Any = None  # from (sums, reduction) to the loss, where sums are not sum(w*l) and sum(w)
+    reduction: str | None = None  # of finish(), where the loss has one of its own
 
     def __add__(self, other):
         if not isinstance(other, Partial):
             return NotImplemented
-        if (self.loss, self.parameters) != (other.loss, other.parameters):
-            raise ValueError(
-                f"{self.loss}: partial sums merge only within one loss and one setting; "
-                f"got {self.loss}{dict(self.parameters)} and {other.loss}{dict(other.parameters)}"
-            )
+        if self.loss != other.loss:
+            self._refuse(f"{self.loss} and {other.loss}")
+        mine, others = dict(self.setting), dict(other.setting)
+        for name in sorted({**mine, **others}, key=lambda name: (name.startswith("formula"), name)):
+            if (one := mine.get(name)) != (two := others.get(name)):
+                self._refuse("two of another formula" if name.startswith("formula") else f"{name} {one} and {two}")
         if self.sums.shape != other.sums.shape:
             raise ValueError(f"{self.loss}: partial sums merge only for equal class counts")
-        return Partial(self.loss, self.parameters, self.sums + other.sums, self.finisher)
+        return replace(self, sums=self.sums + other.sums)
+
+    def _refuse(self, found):
+        raise ValueError(f"{self.loss}: partial sums merge only within one loss and one setting; got {found}")
 
     def __radd__(self, other):
         """So that `sum(partials)` works."""
-        return self if other == 0 else NotImplemented
+        return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def finish(self, reduction="mean"):
-        """The loss of all that was added up, as a Python float: "mean" (the default) or "sum"."""
+    def finish(self, reduction=None):
+        """The loss of all that was added up, as a Python float: "mean" or "sum"; left out, the loss's own, if any."""
+        if reduction is None:
+            reduction = self.reduction if self.reduction in REDUCTIONS[1:] else "mean"
         if reduction not in REDUCTIONS[1:]:
             raise ValueError(f"{self.loss}: reduction of partial sums must be 'sum' or 'mean'; got {reduction!r}")
-        value, weight = self.sums if self.finisher is None else self.finisher(self.sums)
-        return float(reduced(value, weight, reduction))
+        return float(finished(self.sums, self.finisher, reduction))
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """The end of a weighted sum of losses, from the sums of its parts, one after the other."""
+
+    parts: tuple  # (coefficient, shape of the sums, finisher, own reduction) of each
+
+    def __call__(self, sums, reduction):
+        total, start = 0.0, 0
+        for coefficient, shape, finisher, own in self.parts:
+            stop = start + prod(shape)
+            value = finished(sums[start:stop].reshape(shape), finisher, own or reduction)
+            total += coefficient * value if coefficient else 0.0  # 0 times an infinite loss is NaN
+            start = stop
+        return total
+
+
+def weighted_sum(loss, coefficients, partials):
+    """The Partial of a weighted sum of losses, from those of its parts."""
+    names = [f"of part {k}, {partial.loss}" for k, partial in enumerate(partials, 1)]
+    setting = [(f"coefficient {name}", c) for name, c in zip(names, coefficients, strict=True)]
+    setting += [(f"{key} {n}", value) for n, part in zip(names, partials, strict=True) for key, value in part.setting]
+    parts = zip(coefficients, partials, strict=True)
+    end = Weighted(tuple((c, part.sums.shape, part.finisher, part.reduction) for c, part in parts))
+    return Partial(loss, tuple(setting), np.concatenate([part.sums.ravel() for part in partials]), end)
+
+
+def finished(sums, finisher, reduction):
+    """The loss, from its sums."""
+    return reduced(*sums, reduction) if finisher is None else finisher(sums, reduction)
 
 
 def reduced(value, weight, reduction):

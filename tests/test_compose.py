@@ -1,11 +1,14 @@
 """Sums of losses, losses of probabilities on logits, losses with other defaults: each is a Loss like any other."""
 
+import copy
 import pickle
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import sympy
-from cases import BACKENDS, Backend, distributions
+from cases import BACKENDS, EVERY_LOSS, Backend, distributions, example
 from mpmath import mp, mpf
 from oracle import exact, slope, value
 
@@ -13,6 +16,8 @@ from lossbook import (
     BackendError,
     DomainError,
     Loss,
+    Outcome,
+    Real,
     ShapeError,
     adversarial,
     binary,
@@ -21,6 +26,7 @@ from lossbook import (
     regression,
     segmentation,
 )
+from lossbook import loss as make_loss
 
 
 @pytest.fixture(params=BACKENDS)
@@ -159,7 +165,7 @@ def test_the_formula_of_a_sum_has_each_part_s_own_parameters():
 
 
 def test_losses_are_divided_by_numbers_and_summed_up():
-    """loss/2 is half of it, and the built-in sum adds a list; there is no minus, and no sum with another number."""
+    """loss/2 is half of it, and the built-in sum adds a list; there is no sum with another number."""
     parts = [regression.squared_error / 4, regression.absolute_error]
     p, y = np.array([2.0, -0.3]), np.array([0.5, 0.1])
     assert sum(parts).name == "0.25*regression.squared_error + 1*regression.absolute_error"
@@ -171,12 +177,113 @@ def test_losses_are_divided_by_numbers_and_summed_up():
         lambda: parts[0] / "2",
         lambda: parts[0] / True,
         lambda: 2 / parts[0],
-        lambda: -parts[0],
+        lambda: parts[0] - 1,
+        lambda: 1 - parts[0],
+        lambda: 1j * parts[0],
     ):
         with pytest.raises(TypeError):
             wrong()
     with pytest.raises(ZeroDivisionError):
         parts[0] / 0
+
+
+def test_losses_are_subtracted():
+    """-loss and a - b are sums with negative coefficients; sums of sums are one sum."""
+    a, b = regression.squared_error, regression.absolute_error
+    p, y = np.array([2.0, -0.3]), np.array([0.5, 0.1])
+    assert (-a)(p, y) == -a(p, y)
+    assert (a - 2 * b).name == "1*regression.squared_error - 2*regression.absolute_error"
+    value, gradient = (a - 2 * b).value_and_grad(p, y)
+    assert value == a(p, y) - 2 * b(p, y)
+    np.testing.assert_array_equal(gradient, a.grad(p, y) - 2 * b.grad(p, y))
+    assert (2 * (a - b)).terms == ((2.0, a), (-2.0, b))
+    assert (2 * (a - b)).name == "2*regression.squared_error - 2*regression.absolute_error"
+
+
+def test_coefficients_are_finite_real_numbers():
+    """Of any kind of number, NumPy's among them; the error of another names the loss."""
+    loss = regression.squared_error
+    for half in (0.5, np.float32(0.5), np.float64(0.5), Fraction(1, 2)):
+        assert half * loss == loss * half == loss / 2
+    for wrong in (np.nan, np.inf, -np.inf, 10**400, np.float32(np.inf)):
+        for made in (lambda: wrong * loss, lambda: loss * wrong):  # noqa: B023
+            with pytest.raises(DomainError, match=r"regression.squared_error: a coefficient must be finite"):
+                made()
+    with pytest.raises(DomainError, match="a coefficient must be finite"):
+        1e300 * (1e300 * loss)
+    with pytest.raises(DomainError, match="a coefficient must be finite"):
+        loss / 1e-320
+    for wrong in (True, np.True_, 1j):
+        with pytest.raises(TypeError, match=r"regression.squared_error: a coefficient must be a real number; got"):
+            wrong * loss
+
+
+def test_coefficients_of_any_size_keep_their_meaning(backend):
+    """The product is rounded once, to the dtype of the prediction, and no warning comes of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        z, y = np.zeros(64, np.float16), np.ones(64)
+        assert np.all(backend.call((65536 * binary.cross_entropy_with_logits).grad, z, y) == -512)
+        small = 1e-8 * regression.squared_error
+        far = np.full(4, 300, np.float16), np.zeros(4)
+        for reduction in ("mean", "none"):
+            value, gradient = backend.call(small.value_and_grad, *far, reduction=reduction)
+            assert np.all(value == np.float16(9e-4))
+            assert np.all(gradient == np.float16(6e-6 / (4 if reduction == "mean" else 1)))
+        p = np.full(4, 1e18, np.float32), np.zeros(4)
+        for coefficient in (1e-50, 1e-40, 1e-30):
+            loss = coefficient * regression.squared_error
+            value, gradient = backend.call(loss.value_and_grad, *p, reduction="none")
+            np.testing.assert_allclose(value, coefficient * 1e36, rtol=3e-7)
+            np.testing.assert_allclose(gradient, coefficient * 2e18, rtol=3e-7)
+        with np.errstate(all="raise"):
+            assert backend.call(1e300 * regression.squared_error, *p) == np.inf
+
+
+def test_float16_is_rounded_once():
+    """Value and gradient of a sum in float16 are those of float32, rounded."""
+    random = np.random.default_rng(0)
+    z, y = (8 * random.normal(size=(50, 3))).astype(np.float16), random.normal(size=(50, 3))
+    loss = 0.3 * regression.squared_error + 1e-3 * regression.absolute_error - 0.1 * regression.huber
+    for reduction in ("mean", "sum", "none"):
+        half = loss.value_and_grad(z, y, reduction=reduction)
+        wide = loss.value_and_grad(z.astype(np.float32), y, reduction=reduction)
+        for one, other in zip(half, wide, strict=True):
+            np.testing.assert_array_equal(one, np.asarray(other).astype(np.float16))
+        out = np.empty_like(z)
+        assert loss.grad(z, y, reduction=reduction, out=out) is out
+        np.testing.assert_array_equal(out, half[1])
+
+
+def test_float16_sums_of_several_predictions_do_not_overflow():
+    """A term's sum passes 65504 long before its mean does; gradients are those of float32, rounded."""
+    count = 100_000
+    z, boxes = np.zeros((count, 3), np.float16), np.zeros((count, 4), np.float16)
+    assert adversarial.minimax_with_logits(z, z) == np.float16(2 * np.log(2))
+    given = np.ones(count, int), np.ones((count, 4))
+    assert detection.detection_with_logits(z, boxes, *given) == np.float16(np.log(3) / 2 + 1)
+    small = [array[:7] for array in (z, boxes, *given)]
+    wide = [array.astype(np.float32) if array.dtype == np.float16 else array for array in small]
+    for reduction in ("mean", "sum", "none"):
+        half = detection.detection_with_logits.value_and_grad(*small, reduction=reduction)
+        value, gradients = detection.detection_with_logits.value_and_grad(*wide, reduction=reduction)
+        np.testing.assert_array_equal(half[0], np.asarray(value).astype(np.float16))
+        for one, other in zip(half[1], gradients, strict=True):
+            np.testing.assert_array_equal(one, other.astype(np.float16))
+
+
+def test_a_weight_of_zero_removes_from_sums(maps, backend):
+    """Images and classes of weight 0 may hold anything, in each part of a sum."""
+    p, y, _ = maps
+    loss = segmentation.dice.with_parameters(class_weight=[0, 1, 1]) + segmentation.cross_entropy
+    spoiled, labels = p.copy(), y.copy()
+    spoiled[0], labels[0] = np.nan, 255
+    for reduction in ("mean", "sum"):
+        options = {"weight": np.array([0.0, 1.0]), "reduction": reduction}
+        wanted = backend.call(loss.value_and_grad, p, y, **options)
+        got = backend.call(loss.value_and_grad, spoiled, labels, **options)
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_losses_of_several_predictions_are_neither_scaled_nor_put_on_logits():
@@ -214,6 +321,163 @@ def test_other_defaults_make_another_loss(maps):
         tversky.with_parameters(alpha=-1)
     both = tversky.with_parameters(alpha=0.2) + segmentation.focal_tversky
     assert both(p, y) == tversky(p, y, alpha=0.2) + segmentation.focal_tversky(p, y)
+
+
+CHOSEN = {"class_weight": [0, 1, 2], "ignore_index": 2, "axis": 1, "reduction": "sum", "backend": "numpy"}
+BY_CLASS = [loss for loss in EVERY_LOSS if loss._by_class and loss.shape in ("rows", "overlap", "distance")]
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
+def test_options_can_be_given_to_a_loss_for_good(loss):
+    """with_parameters takes them as it takes parameters; a call may still give others. It pickles, and says so."""
+    p, y = example(loss, np.float64, (2, 3, 4, 5), integer=True)
+    chosen = CHOSEN | ({"batch": True} if loss.shape == "overlap" else {})
+    other = loss.with_parameters(**chosen)
+    wanted = loss.value_and_grad(p, y, **chosen)
+    for again in (other, pickle.loads(pickle.dumps(other)), copy.deepcopy(other), other.with_parameters()):
+        assert again == other != loss
+        assert hash(again) == hash(other)
+        for one, two in zip(again.value_and_grad(p, y), wanted, strict=True):
+            np.testing.assert_array_equal(one, two)
+        assert again.partial(p, y).finish() == pytest.approx(wanted[0], rel=1e-14)
+        assert again(p, y, reduction="mean", class_weight=None) == loss(
+            p, y, **{**chosen, "reduction": "mean", "class_weight": None}
+        )
+    assert other.signature.parameters["class_weight"].default == (0.0, 1.0, 2.0)
+    assert other.signature.parameters["reduction"].default == "sum"
+    assert "ignore_index=2" in repr(other)
+    assert "ignore_index=2" in other.name
+    assert "ignore_index: 2 if left out" in other.__doc__
+    assert other.source() == loss.source()
+    assert loss.signature.parameters["class_weight"].default is None
+
+
+def test_options_that_a_loss_cannot_be_given_for_good():
+    """Weights belong to the data; values are checked when they are given."""
+    loss = segmentation.dice
+    with pytest.raises(TypeError, match=r"segmentation.dice.with_parameters: weight belongs to the data"):
+        loss.with_parameters(weight=[1, 2])
+    with pytest.raises(TypeError, match="unknown argument 'batch'"):
+        binary.focal.with_parameters(batch=True)
+    for wrong in (
+        {"class_weight": {0: 1}},
+        {"class_weight": [1, -1]},
+        {"class_weight": [1, np.nan]},
+        {"class_weight": "balanced"},
+        {"batch": 1},
+        {"reduction": "average"},
+        {"axis": 1.5},
+        {"ignore_index": 2.5},
+        {"ignore_index": True},
+    ):
+        with pytest.raises(DomainError, match=f"segmentation.dice: {next(iter(wrong))} must be"):
+            loss.with_parameters(**wrong)
+    with pytest.raises(BackendError):
+        loss.with_parameters(backend="torch")
+
+
+def test_a_sum_passes_options_on_to_the_parts_that_have_none_of_their_own(maps, backend):
+    """Dice without the background, over the batch, plus cross-entropy with class weights is one expression."""
+    p, y, z = maps
+    dice = segmentation.dice.with_parameters(class_weight=[0, 1, 1], batch=True)
+    loss = dice + segmentation.cross_entropy.with_parameters(class_weight=[0.2, 0.3, 0.5])
+    apart = [
+        backend.call(segmentation.dice.value_and_grad, p, y, class_weight=np.array([0.0, 1, 1]), batch=True),
+        backend.call(segmentation.cross_entropy.value_and_grad, p, y, class_weight=np.array([0.2, 0.3, 0.5])),
+    ]
+    value, gradient = backend.call(loss.value_and_grad, p, y)
+    assert value == apart[0][0] + apart[1][0]
+    np.testing.assert_array_equal(gradient, apart[0][1] + apart[1][1])
+    for name in ("class_weight", "batch"):
+        with pytest.raises(TypeError, match=f"every part that takes {name} has its own"):
+            loss(p, y, **{name: True})
+        assert name not in loss.signature.parameters
+    some = dice + segmentation.cross_entropy
+    weights = np.array([1.0, 2, 3])
+    assert backend.call(some, p, y, class_weight=weights) == backend.call(dice, p, y) + backend.call(
+        segmentation.cross_entropy, p, y, class_weight=weights
+    )
+    assert some.with_parameters(class_weight=weights) == dice + segmentation.cross_entropy.with_parameters(
+        class_weight=weights
+    )
+    summed = segmentation.cross_entropy.with_parameters(reduction="sum") + segmentation.jaccard
+    pieces = [backend.call(summed.partial, p[i : i + 1], y[i : i + 1]) for i in (0, 1)]
+    assert backend.call(summed, p, y) == pytest.approx(sum(pieces).finish(), rel=1e-14)
+    on_logits = dice.on_logits("softmax") + segmentation.cross_entropy_with_logits
+    q = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    wanted = backend.call(dice, q, y) + backend.call(segmentation.cross_entropy_with_logits, z, y)
+    assert backend.call(on_logits, z, y) == pytest.approx(wanted, rel=1e-13)
+
+
+def test_equal_losses_are_equal():
+    """Losses with the same formula, defaults and options, sums of them and unpickled copies: as keys they are one."""
+    tversky = segmentation.tversky
+    groups = [
+        [tversky],
+        [tversky.with_parameters(alpha=0.3), tversky.with_parameters(alpha=np.float64(0.3))],
+        [tversky.with_parameters(class_weight=[0, 1]), tversky.with_parameters(class_weight=np.array([0.0, 1.0]))],
+        [0.5 * segmentation.dice + segmentation.jaccard, segmentation.dice / 2 + segmentation.jaccard],
+        [segmentation.jaccard + 0.5 * segmentation.dice],
+        [segmentation.dice.on_logits("softmax"), segmentation.dice.on_logits("softmax")],
+        [segmentation.dice.on_logits("sigmoid")],
+        [segmentation.dice.with_parameters(smooth=0.0).on_logits("sigmoid")],
+        [detection.detection],
+        [detection.detection.with_parameters(alpha=0.3), detection.detection.with_parameters(alpha=0.3)],
+        [segmentation.hausdorff.with_parameters(alpha=1.0), segmentation.hausdorff.with_parameters(alpha=1)],
+    ]
+    groups = [[*group, *pickle.loads(pickle.dumps(group))] for group in groups]
+    for k, group in enumerate(groups):
+        assert len(set(group)) == 1
+        for j, other in enumerate(groups):
+            assert all((one == two) == (j == k) for one in group for two in other)
+    assert segmentation.dice != 1
+    assert (segmentation.dice == np.ones(3)) is False
+
+
+# --- partial sums ----------------------------------------------------------------------------------------------------
+
+
+def test_partial_sums_merge_only_within_the_same_loss_and_setting(maps):
+    """Flags, parameters, class weights, coefficients, options, and the formula itself; the error says what differs."""
+    p, y, _ = maps
+    dice = segmentation.dice
+    weights = [{"class_weight": np.array([1.0, k, 1.0]), "batch": True} for k in (0, 2)]
+    different = [
+        (dice.partial(p, y), dice.partial(p, y, squared=True), "squared False and True"),
+        (dice.partial(p, y), dice.partial(p, y, smooth=2), "smooth 1.0 and 2.0"),
+        (dice.partial(p, y), dice.partial(p, y, batch=True), "batch False and True"),
+        (dice.partial(p, y, **weights[0]), dice.partial(p, y, **weights[1]), "class_weight .* and "),
+        ((0.1000001 * dice).partial(p, y), (0.1 * dice).partial(p, y), "coefficient .* 0.1000001 and 0.1"),
+        ((dice * 2).partial(p, y), (dice * 2).partial(p, y, smooth=2), "smooth of part 1, .* 1.0 and 2.0"),
+    ]
+
+    def declared(factor):
+        def one(p: Real, y: Outcome):
+            return factor * (y - p) ** 2
+
+        return make_loss(one)
+
+    z = np.ones(3), np.zeros(3)
+    different.append((declared(1).partial(*z), declared(2).partial(*z), "of another formula"))
+    for one, other, text in different:
+        for a, b in ((one, other), (other, one)):
+            with pytest.raises(ValueError, match="partial sums merge only within one loss and one setting; got"):
+                a + b
+        with pytest.raises(ValueError, match=text):
+            one + other
+    same = declared(1).partial(*z) + declared(1).partial(*z)
+    assert same.finish() == declared(1)(*z)
+    ones = dice.partial(p, y, class_weight=np.ones(3)) + dice.partial(p, y)
+    assert ones.finish() == pytest.approx(dice(p, y), rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", [MIXED, segmentation.dice, segmentation.dice.with_parameters(batch=True)])
+def test_the_order_of_two_partial_sums_does_not_matter(loss, maps):
+    """a + b is b + a, to the bit."""
+    p, y, _ = maps
+    a, b = (loss.partial(p[i : i + 1], y[i : i + 1]) for i in (0, 1))
+    for reduction in ("mean", "sum"):
+        assert (a + b).finish(reduction) == (b + a).finish(reduction)
 
 
 # --- on logits -------------------------------------------------------------------------------------------------------

@@ -297,6 +297,140 @@ def test_a_block_whose_labels_weigh_nothing_keeps_its_slopes():
             assert_near(gradient(*chunked, class_weight=weight, reduction=reduction).compute(), wanted)
 
 
+# --- losses of several predictions -----------------------------------------------------------------------------------
+
+
+def several(loss, dtype=np.float64, count=7):
+    """(arrays, weights) of a call of a loss with several predictions."""
+    random = np.random.default_rng(0)
+    if loss._target is None:
+        weights = random.random(9), random.random(4)
+        return [random.random(9).astype(dtype), random.random((4, 3)).astype(dtype)], weights
+    weight = random.random(count) * (np.arange(count) != 2)
+    boxes, targets = random.normal(size=(count, 4)).astype(dtype), random.normal(size=(count, 4))
+    if "labels" in loss._arrays:
+        return [random.random(count).astype(dtype), boxes, random.integers(-1, 2, count), targets], weight
+    scores, classes = random.dirichlet(np.ones(3), count).astype(dtype), random.integers(0, 3, count)
+    if "masks" not in loss._arrays:
+        return [scores, boxes, classes, targets], weight
+    masks, true = random.random((count, 3, 2, 3)).astype(dtype), random.random((count, 2, 3))
+    return [scores, boxes, masks, classes, targets, true], weight
+
+
+def in_chunks(given, random):
+    """Arrays, each cut in its own way, along all axes; a pair is cut as a pair."""
+    return tuple(cut(array, random) for array in given) if isinstance(given, tuple) else cut(given, random)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
+def test_losses_of_several_predictions(loss, dtype):
+    """Value, a gradient for each prediction in its own chunks, and partial sums, with weights and other parameters."""
+    random, (arrays, weight) = np.random.default_rng(3), several(loss, dtype)
+    others = [{"cls_norm": None, "box_norm": None, "weight": weight}] if "cls_norm" in loss._defaults else []
+    others += [{"beta": 0.5}] if "beta" in loss._defaults else []
+    for keywords in ({}, {"weight": weight}, *others):
+        for reduction in REDUCTIONS:
+            wanted, steep = loss.value_and_grad(*arrays, **keywords, reduction=reduction)
+            chunked = [in_chunks(array, random) for array in arrays]
+            options = {k: in_chunks(v, random) if k == "weight" else v for k, v in keywords.items()}
+            value, gradients = loss.value_and_grad(*chunked, **options, reduction=reduction)
+            assert [g.chunks for g in gradients] == [z.chunks for z in chunked[: len(gradients)]]
+            apart = loss(*chunked, **options, reduction=reduction), loss.grad(*chunked, **options, reduction=reduction)
+            assert str(dask.compute(*apart)) == str(dask.compute(value, gradients))
+            value, gradients = dask.compute(value, gradients)
+            for got, right in zip(gradients, steep, strict=True):
+                assert_near(got, right)
+            pairs = zip(value, wanted, strict=True) if isinstance(wanted, tuple) else [(value, wanted)]
+            for got, right in pairs:
+                assert_near(got, right)
+            if reduction != "none":
+                parts = pickle.loads(pickle.dumps(loss.partial(*chunked, **options).compute()))
+                assert_near(arrays[0].dtype.type(parts.finish(reduction)), wanted)
+
+
+@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
+def test_losses_of_several_predictions_have_the_same_bits_on_any_number_of_threads(loss):
+    """Blocks are added in their own order; nothing is read before compute."""
+    arrays, _ = several(loss)
+    files = [Source(array) for array in arrays]
+    chunked = [da.from_array(file, chunks=(2, *file.shape[1:]), name=False) for file in files]
+    results = loss.value_and_grad(*chunked)
+    assert not any(file.reads for file in files)
+    runs = [dask.compute(results, scheduler="threads", num_workers=count) for count in (1, 4)]
+    assert str(runs[0]) == str(runs[1])
+
+
+@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
+def test_wrong_calls_of_losses_of_several_predictions(loss):
+    """Shapes and options are refused at once, values by their place in the whole array, in the words of NumPy."""
+    arrays, _ = several(loss)
+    chunked = [da.from_array(array, chunks=(2, *array.shape[1:])) for array in arrays]
+    wrong = [{"reduction": "average"}, {"bta": 1}, {"backend": "torch"}, {"weight": np.ones((5, 5, 5))}]
+    for keywords in wrong:
+        expected = refusal(loss, *arrays, **keywords)
+        with pytest.raises(expected[0]) as caught:
+            loss(*chunked, **keywords)
+        assert str(caught.value) == expected[1]
+    with pytest.raises(BackendError, match="out must be None, since Dask arrays are never written to"):
+        loss.grad(*chunked, out=tuple(arrays[:2]))
+    with pytest.raises(BackendError, match=f"{loss.name}: {loss._arrays[0]} must be a Dask array if another is"):
+        loss(arrays[0], *chunked[1:])
+    for k, name in enumerate(loss._arrays):
+        bad = {"classes": 9, "labels": 9, "true_masks": 2.0}.get(name)
+        bad = 2.0 if bad is None and loss._arguments[name].high == 1.0 else bad
+        if bad is None:
+            continue
+        spoiled = [array.copy() for array in arrays]
+        spoiled[k][(3, *(0,) * (spoiled[k].ndim - 1))] = bad
+        if name == "true_masks":
+            spoiled[3][3] = 1
+        elif name == "masks":
+            spoiled[k][3] = bad
+        chunks = [da.from_array(array, chunks=(2, *array.shape[1:])) for array in spoiled]
+        assert refusal(loss, *chunks) == refusal(loss, *spoiled)
+
+
+def test_options_of_a_loss_s_own_reach_the_blocks():
+    """Class weights, batch, axis and reduction that a part has of its own are those of its blocks."""
+    random = np.random.default_rng(8)
+    p, y = inputs(segmentation.dice, integer=True)
+    dice = segmentation.dice.with_parameters(class_weight=[0, 1, 1, 2], batch=True)
+    weighted = segmentation.cross_entropy.with_parameters(class_weight=[1, 2, 3, 4], reduction="sum")
+    on_logits = dice.on_logits("softmax") - 2 * segmentation.cross_entropy_with_logits
+    for loss in (dice, weighted, dice + weighted, on_logits):
+        wanted, steep = loss.value_and_grad(p, y)
+        chunked = [cut(p, random, (1,)), cut(y, random)]
+        value, gradient = dask.compute(*loss.value_and_grad(*chunked))
+        assert_near(value, wanted, ulps=40)
+        assert_near(gradient, steep, ulps=40, largest=True)
+        assert_near(np.float64(loss.partial(*chunked).compute().finish()), wanted, ulps=40)
+
+
+def test_images_that_are_left_out_do_not_enter_a_mean():
+    """Their pixels may lie in several blocks; one of weight 0 may hold anything."""
+    p, y = inputs(segmentation.dice, integer=True)
+    y[1] = 77
+    spoiled, labels = p.copy(), y.copy()
+    spoiled[0], labels[0] = np.nan, 255
+    weight = np.array([0.0, 1, 2, 1, 1])
+    wanted = segmentation.dice.value_and_grad(p[2:], y[2:], weight=weight[2:])
+    chunked = [da.from_array(spoiled, chunks=(2, 4, 2, 2)), da.from_array(labels, chunks=(2, 2, 2))]
+    value, gradient = dask.compute(
+        *segmentation.dice.value_and_grad(*chunked, weight=da.from_array(weight, chunks=2), ignore_index=77)
+    )
+    assert_near(value, wanted[0])
+    assert_near(gradient[2:], wanted[1], largest=True)
+    assert not np.any(gradient[:2])
+    everything = da.full((5, 6, 3), 77, chunks=(2, 3, 3))
+    for batch in (False, True):
+        value, gradient = dask.compute(
+            *segmentation.dice.value_and_grad(chunked[0], everything, ignore_index=77, batch=batch)
+        )
+        assert np.isnan(value)
+        assert not np.any(gradient)
+
+
 # --- streams of batches, in NumPy ------------------------------------------------------------------------------------
 
 
@@ -451,14 +585,6 @@ def test_chunks_of_unknown_sizes_are_refused():
     known = [array[some].compute_chunk_sizes() for array in (z, y)]
     wanted = binary.focal_with_logits(*(array.compute() for array in known))
     assert_near(binary.focal_with_logits(*known).compute(), wanted)
-
-
-@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
-def test_losses_of_several_predictions_are_refused(loss):
-    """They say what to do instead."""
-    arrays = [da.ones((2, 4))] * len(loss._arrays)
-    with pytest.raises(BackendError, match=rf"{loss.name}: takes NumPy and CuPy arrays; got a Dask array \(compute"):
-        loss(*arrays)
 
 
 @every_loss

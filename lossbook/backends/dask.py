@@ -12,10 +12,12 @@ are ignored) where a mean needs their sum; but that of a loss of totals takes tw
 all pixels of its image. What two passes need is read once and held in between, by workers short of memory on disk.
 """
 
+import contextlib
 import functools
 import math
 import operator
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.core import flatten
@@ -23,16 +25,22 @@ from dask.core import flatten
 from lossbook import backends
 from lossbook.arguments import WORKING
 from lossbook.call import number
-from lossbook.compose import _activate, _chain
+from lossbook.compose import _activate, _chain, _several, rounded, times
 from lossbook.errors import BackendError, DomainError, ShapeError
+from lossbook.reduce import Partial
+from lossbook.reduce import weighted_sum as sum_of_partials
 
 TOGETHER = 16  # partial sums that one task adds
 ABSENT = (None, None)  # an array that is not there, and its axes
 
 
-def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `Loss._evaluate` gives, as Dask arrays; in the place of a Partial, a Delayed."""
+def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False, named=None):
+    """What `Loss._evaluate` gives, as Dask arrays; in the place of a Partial, a Delayed.
+
+    `named` is (loss with several predictions, name of one), if in its words the errors of the blocks are to speak.
+    """
     blocks = Blocks(loss, arrays, keywords, out)
+    blocks.named = named
     result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(value, gradient)
     if partial:
         return result.to_delayed().item(), None
@@ -51,10 +59,143 @@ def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
     p = z.map_blocks(_probabilities, **how, dtype=real, meta=_meta(z.shape, real))
     result, g = loss._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
     if value and not partial:
-        result = result.map_blocks(_cast, z.dtype, dtype=z.dtype, meta=_meta(result.shape, z.dtype))
+        result = result.map_blocks(rounded, z.dtype, dtype=z.dtype, meta=_meta(result.shape, z.dtype))
     if gradient:
         g = da.map_blocks(_slope_of_logits, z, g, **how, dtype=z.dtype, meta=_meta(z.shape, z.dtype))
     return result, g
+
+
+def weighted_sum(loss, arrays, keywords, value, gradient, out=None, partial=False):
+    """What `Sum._evaluate` gives: numbers in float64, arrays in float32 at least, and one rounding at the end."""
+    check(loss, arrays, keywords, out)
+    z, results, slopes = arrays[0], [], []
+    wide = (z.astype(np.float32) if z.dtype.itemsize == 2 else z, *arrays[1:])
+    for coefficient, part in loss.terms:
+        mine = loss._for(part, keywords) | ({"reduction": "sum"} if partial else {})
+        result, slope = part._evaluate(wide, mine, value, gradient, None, partial)
+        results.append(result)
+        slopes.append(_multiplied(slope, coefficient) if gradient else None)
+    slope = rounded_blocks(functools.reduce(operator.add, slopes), z.dtype) if gradient else None
+    coefficients = [coefficient for coefficient, _ in loss.terms]
+    if not value or partial:
+        joined = dask.delayed(sum_of_partials)(loss.name, coefficients, results) if partial else None
+        return joined, slope
+    loss._check_shapes(results)
+    if results[0].ndim == 0 and z.ndim:  # numbers
+        results = [result.astype(np.float64) for result in results]
+    terms = [_multiplied(result, c) for result, c in zip(results, coefficients, strict=True)]
+    return rounded_blocks(functools.reduce(operator.add, terms), z.dtype), slope
+
+
+def joined(loss, arrays, keywords, value, gradient, out=None, partial=False):
+    """What `Joined._evaluate` gives, with a tuple of Dask arrays as the gradients."""
+    options = {name: option for name, option in keywords.items() if name != "weight"}
+    reduction, _, name = loss._read(options)
+    weight, count = keywords.get("weight"), len(loss._predictions)
+    for argument, array in zip(loss._predictions, arrays, strict=False):
+        if not backends.is_dask(array):
+            raise BackendError(loss.name, argument, "must be a Dask array if another is", said=type(array).__name__)
+    if out is not None:
+        raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
+    named = [*zip(loss._arrays, arrays, strict=True), *(("weight", one) for one in _several(weight))]
+    for argument, array in named:
+        _check_kind(loss, argument, array)
+    stand_ins = loss._checked([_stand_in(array) for array in arrays], np)
+    options |= {"backend": backends.choose(loss.name, name, stand_ins).__name__.rpartition(".")[2]}
+    if loss._target is None:
+        return _apart(loss, arrays, weight, reduction, options, value, gradient, partial)
+    weight = None if weight is None else da.asarray(weight)
+    if weight is not None:
+        loss._array(_stand_in(weight), "weight", np)
+    loss.fit([array.shape for array in stand_ins], None if weight is None else weight.shape)
+    # The items of all arrays are cut as those of the first prediction are; what belongs to an item is in one chunk.
+    z = arrays[0]
+    items = z.chunks[:1]
+    aligned = [
+        None if array is None else array if array.ndim == 0 else array.rechunk((*items, *array.shape[1:]))
+        for array in (*(da.asarray(array) for array in arrays), weight)
+    ]
+    starts = [da.from_array(np.cumsum((0, *sizes[:-1])), chunks=1) for sizes in items]
+
+    def tasks(do, arrays, dtype, **constants):
+        """do(blocks of the arrays) for every chunk of items."""
+        pairs, free = [], 1
+        for array in (*arrays, *starts):
+            axes = () if array is None else (*range(min(1, array.ndim)), *range(free, free + max(0, array.ndim - 1)))
+            pairs += [array, None if array is None else axes]
+            free += len(axes)
+        more = {"concatenate": True, "align_arrays": False, "dtype": dtype, "meta": _meta(items, dtype)}
+        axes = tuple(range(len(items)))
+        return da.blockwise(
+            _joined_task, axes, *pairs, do=do, given=len(arrays), loss=loss, **more, **constants,
+            adjust_chunks=dict.fromkeys(axes, 1),
+        )  # fmt: skip
+
+    divisors = None
+    if gradient and reduction == "mean":
+        shadows = [da.broadcast_to(da.zeros((), a.dtype), a.shape, chunks=a.chunks) for a in aligned[:count]]
+        counted = tasks(_count_terms, [*shadows, *aligned[count:]], object, options=options)
+        divisors = da.from_delayed(
+            dask.delayed(_sums)(_added(counted).to_delayed().item()), (len(loss.parts),), np.float64
+        )
+    options["reduction"] = "none" if reduction == "none" else "mean" if divisors is not None else "sum"
+    both = tasks(_run_joined, [*aligned, divisors], object, options=options, value=value, gradient=gradient)
+    result = slopes = None
+    if gradient:
+        slopes = tuple(
+            _piece(both, (1, k), array, aligned_one).rechunk(array.chunks)
+            for k, (array, aligned_one) in enumerate(zip(arrays[:count], aligned, strict=False))
+        )
+    if value and reduction == "none":
+        labels = aligned[count]
+        result = _piece(both, (0,), z, labels)
+    elif value:
+        result = _added(_pick(both, 0, object))
+        if partial:
+            return result.to_delayed().item(), None
+        result = result.map_blocks(_number, reduction, z.dtype, dtype=z.dtype, meta=_meta((), z.dtype))
+    return result, slopes
+
+
+def _apart(loss, arrays, weight, reduction, options, value, gradient, partial):
+    """The same, where each prediction has a loss of its own and no target."""
+    results, slopes = [], []
+    for k, (part, array, w) in enumerate(zip(loss.parts, arrays, loss.pair(weight), strict=True)):
+        wide = array.astype(np.float32) if array.dtype.itemsize == 2 else array
+        mine = {"weight": w, "reduction": "sum" if partial else reduction, "backend": options["backend"]}
+        with loss._named(part, loss._predictions[k]):
+            named = loss, loss._predictions[k]
+            result, slope = evaluate(part, (wide,), mine, value, gradient, None, partial, named)
+        results.append(result)
+        slopes.append(rounded_blocks(_multiplied(slope, loss.signs[k]), array.dtype) if gradient else None)
+    slopes = tuple(slopes) if gradient else None
+    if partial:
+        return dask.delayed(_pair_of_partials)(loss, results), None
+    if not value:
+        return None, slopes
+    terms = [_multiplied(result, sign) for result, sign in zip(results, loss.signs, strict=True)]
+    if reduction == "none":
+        return tuple(rounded_blocks(term, a.dtype) for term, a in zip(terms, arrays, strict=True)), slopes
+    total = terms[0].astype(np.float64) + terms[1].astype(np.float64)
+    return rounded_blocks(total, arrays[0].dtype), slopes
+
+
+def _piece(both, path, array, like):
+    """One of the results of each block of items: an array in the chunks of another."""
+    options = {"dtype": array.dtype, "meta": _meta(like.shape, array.dtype)}
+    new = list(range(both.ndim, like.ndim))
+    return both.map_blocks(_found, path, chunks=like.chunks, new_axis=new or None, **options)
+
+
+def _multiplied(array, coefficient):
+    return array if coefficient == 1 else array.map_blocks(_product, coefficient, dtype=array.dtype, meta=array._meta)
+
+
+def rounded_blocks(array, dtype):
+    """An array in this dtype, block by block."""
+    if array.dtype == dtype:
+        return array
+    return array.map_blocks(rounded, dtype, dtype=dtype, meta=_meta(array.shape, dtype))
 
 
 def check(loss, arrays, keywords, out):
@@ -69,12 +210,16 @@ def check(loss, arrays, keywords, out):
         rule = "must be a NumPy array, one number per class"
         raise BackendError(loss.name, "class_weight", rule, said="a Dask array")
     for name, array in named.items():
-        if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
-            rule = "must have NumPy arrays in its chunks"
-            raise BackendError(loss.name, name, rule, said=str(type(array._meta)))
-        if backends.is_dask(array) and math.isnan(sum(array.shape)):
-            rule = f"must have a known shape, as after {name}.compute_chunk_sizes()"
-            raise ShapeError(loss.name, name, rule, array.shape)
+        _check_kind(loss, name, array)
+
+
+def _check_kind(loss, name, array):
+    """A Dask array must have NumPy arrays in it, and a shape."""
+    if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
+        raise BackendError(loss.name, name, "must have NumPy arrays in its chunks", said=str(type(array._meta)))
+    if backends.is_dask(array) and math.isnan(sum(array.shape)):
+        rule = f"must have a known shape, as after {name}.compute_chunk_sizes()"
+        raise ShapeError(loss.name, name, rule, array.shape)
 
 
 class Blocks:
@@ -133,7 +278,7 @@ class Blocks:
             align_arrays=False,
             dtype=dtype,
             meta=_meta(axes, dtype),
-            do=do, given=len(arrays), loss=self.loss, axis=self.axis, options=self.options,
+            do=do, given=len(arrays), loss=self.loss, axis=self.axis, options=self.options, named=self.named,
             **constants,
         )
 
@@ -232,10 +377,11 @@ def _added(partials):
 # --- tasks: what is done to blocks -----------------------------------------------------------------------------------
 
 
-def _task(*blocks, do, given, axis, **constants):
+def _task(*blocks, do, given, axis, loss, named, **constants):
     """do(the blocks given); its errors count from the start of the whole array. The starts follow those blocks."""
     try:
-        return do(*blocks[:given], **constants)
+        with named[0]._named(loss, named[1]) if named else contextlib.nullcontext():
+            return do(*blocks[:given], loss=loss, **constants)
     except DomainError as error:
         start = [int(first.item()) for first in blocks[given:]]
         if error.index and len(error.index) < len(start) and axis is not None:
@@ -253,9 +399,9 @@ def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     if count is not None and gradient:
         slope = slope * slope.dtype.type(1 / count) if count else np.zeros_like(slope)
     if value and not partial:
-        result = _cast(result, z.dtype)
+        result = rounded(result, z.dtype)
         result = result if result.ndim == z.ndim else np.expand_dims(result, options["axis"])
-    return result, _cast(slope, z.dtype) if gradient else None
+    return result, rounded(slope, z.dtype) if gradient else None
 
 
 def _count(z, y, weight, *, loss, options):
@@ -292,10 +438,47 @@ def _add(partials, **_):
     return functools.reduce(operator.add, flatten(partials) if isinstance(partials, list) else [partials])
 
 
-def _cast(array, dtype):
-    """An array in this dtype; what is too large for float16 is infinite."""
-    with np.errstate(over="ignore"):
-        return array.astype(dtype, copy=False)
+def _joined_task(*blocks, do, given, loss, **constants):
+    """do(the blocks given), with errors in which the items count from the first of all."""
+    try:
+        return do(*blocks[:given], loss=loss, **constants)
+    except DomainError as error:
+        start = [int(first.item()) for first in blocks[given:]]
+        raise error.shifted([*start, *(0,) * (len(error.index or ()) - len(start))]) from None
+
+
+def _count_terms(*arrays, loss, options):
+    """A Partial that counts: what each term of a block divides by."""
+    *arrays, weight = arrays
+    arrays = loss._checked(arrays, np)
+    terms = loss.terms(arrays, weight, loss._read(options)[1], np)
+    return Partial(loss.name, (), np.array([term.divisor for term in terms]))
+
+
+def _sums(partial):
+    return partial.sums
+
+
+def _run_joined(*arrays, loss, options, value, gradient):
+    """(Partial or values, gradients)"""
+    *arrays, weight, divisors = arrays
+    partial = value and options["reduction"] != "none"
+    return loss._evaluate(arrays, {**options, "weight": weight}, value, gradient, None, partial, divisors)
+
+
+def _pair_of_partials(loss, partials):
+    """The Partial of a loss with several predictions, each of which has a loss of its own."""
+    sums = [[sign * part.sums[0], part.sums[1]] for sign, part in zip(loss.signs, partials, strict=True)]
+    return loss._partial_of_terms(np.array(sums), (None, None), {})
+
+
+def _found(results, path):
+    """What stands at a path in nested tuples."""
+    return functools.reduce(operator.getitem, path, results)
+
+
+def _product(array, coefficient):
+    return times(np.array(array), coefficient)
 
 
 def _number(partial, reduction, dtype):
@@ -308,4 +491,4 @@ def _probabilities(z, activation, axis):
 
 def _slope_of_logits(z, g, activation, axis):
     p, rest = _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
-    return _cast(_chain(np, activation, p, rest, g, axis), z.dtype)
+    return rounded(_chain(np, activation, p, rest, g, axis), z.dtype)
