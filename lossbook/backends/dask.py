@@ -386,7 +386,7 @@ def _task(*blocks, do, given, axis, loss, named, **constants):
         start = [int(first.item()) for first in blocks[given:]]
         if error.index and len(error.index) < len(start) and axis is not None:
             del start[axis]
-        raise error.shifted(start) from None
+        raise error.shifted(start[: len(error.index or ())]) from None  # weights of items have the first axis alone
 
 
 def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
