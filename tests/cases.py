@@ -242,3 +242,20 @@ def shown(loss, dtype=np.float32):
     """A small call for which that kernel runs which `source` shows: of class indices, if they have one of their own."""
     plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
     return example(loss, dtype, (2, 3), integer=plan.hard)
+
+
+def several(loss, dtype=np.float64, count=7):
+    """(arrays, weights) of a call of a loss with several predictions."""
+    random = np.random.default_rng(0)
+    if loss._target is None:
+        weights = random.random(9), random.random(4)
+        return [random.random(9).astype(dtype), random.random((4, 3)).astype(dtype)], weights
+    weight = random.random(count) * (np.arange(count) != 2)
+    boxes, targets = random.normal(size=(count, 4)).astype(dtype), random.normal(size=(count, 4))
+    if "labels" in loss._arrays:
+        return [random.random(count).astype(dtype), boxes, random.integers(-1, 2, count), targets], weight
+    scores, classes = random.dirichlet(np.ones(3), count).astype(dtype), random.integers(0, 3, count)
+    if "masks" not in loss._arrays:
+        return [scores, boxes, classes, targets], weight
+    masks, true = random.random((count, 3, 2, 3)).astype(dtype), random.random((count, 2, 3))
+    return [scores, boxes, masks, classes, targets, true], weight

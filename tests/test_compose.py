@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
-from cases import BACKENDS, EVERY_LOSS, Backend, distributions, example
+from cases import BACKENDS, EVERY_LOSS, Backend, distributions, example, several
 from mpmath import mp, mpf
 from oracle import exact, slope, value
 
@@ -43,6 +43,7 @@ def maps():
 
 
 MIXED = 0.3 * segmentation.dice + 0.7 * segmentation.cross_entropy
+JOINED = [loss for loss in EVERY_LOSS if loss.shape == "joined"]
 SUMS = {
     "mixed": MIXED,
     "three": segmentation.jaccard + 2 * segmentation.dice + segmentation.balanced_cross_entropy * 0.5,
@@ -284,6 +285,37 @@ def test_a_weight_of_zero_removes_from_sums(maps, backend):
         got = backend.call(loss.value_and_grad, spoiled, labels, **options)
         for one, other in zip(got, wanted, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("loss", JOINED, ids=lambda loss: loss.name)
+def test_a_weight_of_zero_removes_from_losses_of_several_predictions(loss, backend):
+    """An item of weight 0 may hold anything, and be of a class that there is not; with nothing left the mean is NaN."""
+    arrays, weight = several(loss, np.float32)
+    pair = weight if isinstance(weight, tuple) else (weight,)
+    for w in pair:
+        w[2] = 0
+    spoiled = [array.copy() for array in arrays]
+    for array in spoiled:
+        array[2] = 7 if array.dtype.kind == "i" else np.nan
+    calls = [{}] if loss._target is None or "cls_norm" not in loss._defaults else [{}, {"cls_norm": None}]
+    for keywords in calls:
+        for reduction in ("none", "sum", "mean"):
+            options = {"reduction": reduction, "weight": weight, **keywords}
+            if backend.name == "cupy" and isinstance(weight, tuple):
+                options["weight"] = tuple(map(backend.up, weight))
+            wanted, slopes = backend.call(loss.value_and_grad, *arrays, **options)
+            got, gradients = backend.call(loss.value_and_grad, *spoiled, **options)
+            np.testing.assert_equal(tuple(map(backend.down, slopes)), tuple(map(backend.down, gradients)))
+            for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (got, wanted)), strict=True):
+                np.testing.assert_array_equal(backend.down(one), backend.down(other))
+            assert not any(np.any(backend.down(g)[2]) for g in gradients)
+    if loss._target is None:
+        return
+    options = {"cls_norm": None, "box_norm": None} if "cls_norm" in loss._defaults else {}
+    nothing = {"weight": np.zeros_like(weight), **options}
+    assert np.isnan(backend.call(loss, *spoiled, **nothing))
+    assert backend.call(loss, *spoiled, reduction="sum", **nothing) == 0
+    assert not any(np.any(backend.down(g)) for g in backend.call(loss.grad, *spoiled, **nothing))
 
 
 def test_losses_of_several_predictions_are_neither_scaled_nor_put_on_logits():

@@ -13,7 +13,7 @@ import dask.array as da
 import fake_cupy
 import numpy as np
 import pytest
-from cases import DTYPES, EVERY_LOSS, example, settings
+from cases import DTYPES, EVERY_LOSS, example, settings, several
 from dask.distributed import Client, LocalCluster
 
 import lossbook
@@ -298,23 +298,6 @@ def test_a_block_whose_labels_weigh_nothing_keeps_its_slopes():
 
 
 # --- losses of several predictions -----------------------------------------------------------------------------------
-
-
-def several(loss, dtype=np.float64, count=7):
-    """(arrays, weights) of a call of a loss with several predictions."""
-    random = np.random.default_rng(0)
-    if loss._target is None:
-        weights = random.random(9), random.random(4)
-        return [random.random(9).astype(dtype), random.random((4, 3)).astype(dtype)], weights
-    weight = random.random(count) * (np.arange(count) != 2)
-    boxes, targets = random.normal(size=(count, 4)).astype(dtype), random.normal(size=(count, 4))
-    if "labels" in loss._arrays:
-        return [random.random(count).astype(dtype), boxes, random.integers(-1, 2, count), targets], weight
-    scores, classes = random.dirichlet(np.ones(3), count).astype(dtype), random.integers(0, 3, count)
-    if "masks" not in loss._arrays:
-        return [scores, boxes, classes, targets], weight
-    masks, true = random.random((count, 3, 2, 3)).astype(dtype), random.random((count, 2, 3))
-    return [scores, boxes, masks, classes, targets, true], weight
 
 
 def in_chunks(given, random):
