@@ -122,6 +122,22 @@ class Plan:
         return self.arrays[0]
 
     @property
+    def unsigned(self):
+        """The inputs of `element`, never negative, of which a function or a division sees whether a zero is -0.0."""
+        rows = self.shape == "rows"
+        names = {name: "u" if rows and name == self.prediction else name for name, d in self.checks if d.low == 0}
+        if rows and self.row != "entry":
+            names.pop(self.prediction, None)
+        if self.hard:
+            names.pop(self.arrays[1], None)
+        seen = set()
+        for _, value in (*self.forward, *self.terms, *self.backward):
+            for part in value.atoms(sympy.Function, sympy.Pow):
+                if part.is_Function or not (part.exp.is_Integer and part.exp > 0):
+                    seen.update(symbol.name for symbol in part.free_symbols)
+        return tuple(name for name in names.values() if name in seen)
+
+    @property
     def gradients(self):
         """The names of the slopes."""
         return tuple(f"d_{name}" for name in self.wrt)

@@ -219,6 +219,23 @@ def test_overlap_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
                         check(got, edge, dtype, largest, what=what)
 
 
+@every_loss
+def test_minus_zero_is_zero(loss, backend):
+    """-0.0 gives what 0.0 gives, as prediction and as target, in value and slope."""
+    for dtype in DTYPES:
+        arrays = example(loss, dtype, (6, 4), seed=2)
+        domains = [loss._arguments[name] for name in loss._arrays]
+        for k, (array, domain) in enumerate(zip(arrays, domains, strict=True)):
+            if domain.holds(0.0):
+                array[k::2] = 0  # zeros beside zeros, and beside other numbers
+                array[5] = 0
+        wanted = backend.call(loss.value_and_grad, *arrays, reduction="none")
+        for signs in itertools.product((1, -1), repeat=len(arrays)):
+            turned = [np.where(a == 0, a * sign, a) for a, sign in zip(arrays, signs, strict=True)]
+            for got, want in zip(backend.call(loss.value_and_grad, *turned, reduction="none"), wanted, strict=True):
+                np.testing.assert_array_equal(got, want)
+
+
 # --- 3 to 6: the call ------------------------------------------------------------------------------------------------
 
 

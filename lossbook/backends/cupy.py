@@ -393,7 +393,7 @@ def source(plan, real=np.float32, integer=False):
     terms = [title for title, _ in plan.terms]
     outputs = [*terms, *plan.gradients]
     named = {*outputs}
-    lines = []
+    lines = [f"{name} = words::magnitude({name});" for name in plan.unsigned]  # -0.0 is 0
     for title, value in (*plan.forward, *plan.terms, *plan.backward):
         lines.append(f"{'' if title in named else 'const real '}{title} = {spell(value)};")
     head = HEAD.substitute(

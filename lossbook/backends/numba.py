@@ -541,7 +541,9 @@ def source(plan, real=np.float32, integer=False):
     inputs += [*plan.parameters, *outside]
     terms = [title for title, _ in plan.terms]
     results = ", ".join([*terms, *plan.gradients])
-    lines = [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
+    lines = [f"{name} = magnitude({name})" for name in plan.unsigned]  # -0.0 is 0
+    spell.used |= {"magnitude"} if lines else set()
+    lines += [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     if rows:
         spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()

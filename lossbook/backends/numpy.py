@@ -62,7 +62,9 @@ def source(plan):
     spell = _Spelling()
     inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
-    forward = spell.lines((*plan.forward, *plan.terms), 4)
+    forward = "".join(f"    {name} = unsigned({name})\n" for name in plan.unsigned)
+    forward += spell.lines((*plan.forward, *plan.terms), 4)
+    spell.used |= {"unsigned"} if plan.unsigned else set()
     backward = spell.lines(plan.backward, 4)
     terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
     if len(plan.gradients) > 1:

@@ -83,6 +83,11 @@ def exp_product(k, x):
     return result
 
 
+def unsigned(x):
+    """x, with 0 for -0.0, of numbers that are not negative: seen as integers, -0.0 is the only one below 0."""
+    return x if np.min(x.view(BITS[x.dtype]), initial=0) >= 0 else np.absolute(x)
+
+
 class Logistic:
     """softplus and sigmoid at z and at -z (side = 1 or -1), sharing one exponential."""
 
