@@ -98,12 +98,19 @@ class Evaluator:
     """A formula at one place: `symbols` maps symbols to mpf, or to lists over the classes or elements."""
 
     def __init__(self, symbols, index=None):
-        self.symbols, self.index = symbols, index
+        self.symbols, self.index, self.known = symbols, index, {}
 
     def at(self, index):
         return Evaluator(self.symbols, index)
 
     def __call__(self, e):
+        """The value of an expression, whose parts are each found once, in the working precision."""
+        key = mp.prec, e
+        if key not in self.known:
+            self.known[key] = self.evaluated(e)
+        return self.known[key]
+
+    def evaluated(self, e):
         if e.is_Symbol:
             value = self.symbols[e]
             return value[self.index] if isinstance(value, list) else value
@@ -189,6 +196,31 @@ def slope(expression, symbols, wrt, index=None, low=-math.inf, high=math.inf):
     return high_digits
 
 
+def sides(expression, symbols, wrt, index=None, low=-math.inf, high=math.inf, digits=DIGITS[-1]):
+    """The slopes downwards and upwards along `wrt`, of which one is left at the edge of a domain.
+
+    Where the expression jumps or a slope is infinite, the slope is larger than any number of the tests.
+    """
+    with mp.workdps(digits):
+        step, slopes = mpf(10) ** (-digits * 8 // 25), []  # a third of the digits for the step, a third for its effect
+        here, at_rest = symbols[wrt] if index is None else symbols[wrt][index], Evaluator(symbols)(expression)
+        for move, possible in ((-step, here > low), (step, here < high)):
+            if possible:
+                moved = here + move
+                if index is not None:
+                    moved = [moved if j == index else x for j, x in enumerate(symbols[wrt])]
+                there = Evaluator({**symbols, wrt: moved})(expression)
+                slopes.append((there - at_rest) / move)
+    return slopes
+
+
+def check_between(got, slopes, dtype, largest=None, what=""):
+    """Assert that a slope lies between those of the two sides, to within what is promised of each."""
+    assert not math.isnan(got), f"{what}: got NaN"
+    nearest = min(max(exact(got), min(slopes)), max(slopes))
+    check(got, nearest, dtype, largest, what=f"{what}, between {', '.join(mp.nstr(s, 17) for s in slopes)}")
+
+
 @functools.cache
 def terms(expression):
     """The terms that an expression adds up, with its products multiplied out."""
@@ -207,6 +239,7 @@ def largest_product(expression, symbols):
     with mp.workdps(60):
         here = Evaluator(symbols)
 
+        @functools.cache
         def largest(part):
             if part.is_Add:
                 return max(map(largest, part.args))

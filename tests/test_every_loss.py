@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from mpmath import mp, mpf
-from oracle import DIGITS, Evaluator, check, exact, largest_term, slope, value
+from oracle import DIGITS, Evaluator, check, check_between, exact, largest_term, sides, slope, value
 
 import lossbook
 from lossbook import DomainError, ShapeError, words
@@ -50,7 +50,7 @@ def symbols_of(loss, setting, arrays, index):
 
 
 def subgradient_points(form, symbols):
-    """Whether the point is a kink, where the oracle's difference means nothing."""
+    """Whether the point is a kink, where the slopes of the two sides differ."""
     with mp.workdps(60):
         here = Evaluator(symbols)
         for found in form.formula.atoms(words.magnitude, words.larger, words.smaller):
@@ -79,15 +79,19 @@ def test_pointwise_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype)
             where = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__})"
             true = value(form.formula, symbols)
             domain = form.domains[form.prediction]
-            kink = subgradient_points(form, symbols)
-            true_slope = (
-                None if kink else slope(form.formula, symbols, form.prediction, low=domain.low, high=domain.high)
-            )
+            kink, edges = subgradient_points(form, symbols), {"low": domain.low, "high": domain.high}
+            if kink:
+                one_sided = sides(form.formula, symbols, form.prediction, **edges)
+            else:
+                true_slope = slope(form.formula, symbols, form.prediction, **edges)
             gradient = sympy.diff(form.formula, form.prediction)
             for name, (values, slopes) in results.items():
                 check(values[i], true, dtype, what=f"value of {where} on {name}")
                 at_rest = true == 0 and slopes[i] == 0 and arrays[0][i] in (domain.low, domain.high)
-                if not kink and not mp.isnan(true_slope) and not at_rest:
+                if kink:
+                    largest = largest_term(gradient, symbols)
+                    check_between(slopes[i], one_sided, dtype, largest, what=f"slope of {where} on {name}")
+                elif not mp.isnan(true_slope) and not at_rest:
                     largest = largest_term(gradient, symbols) if mp.isfinite(true_slope) else None
                     check(slopes[i], true_slope, dtype, largest, what=f"slope of {where} on {name}")
 
