@@ -261,13 +261,12 @@ class Call:
         return self._arrays(layout, z, y, weight, values, gradient, slopes)
 
     def put_back(self, piece, arrays):
-        """Store the outputs of a converted piece; what is too large for float16 is infinite."""
-        with np.errstate(over="ignore"):
-            if self.values is not None:
-                self.values[piece] = arrays.values.reshape(self.values[piece].shape)
-            if self.gradient is not None:
-                target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
-                target[...] = arrays.gradient.reshape(target.shape)
+        """Store the outputs of a converted piece."""
+        if self.values is not None:
+            self.values[piece] = rounded(arrays.values.reshape(self.values[piece].shape), self.values.dtype)
+        if self.gradient is not None:
+            target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
+            target[...] = rounded(arrays.gradient.reshape(target.shape), target.dtype)
 
     # --- the slow path: something was out of its domain ------------------------------------------------------------
 
@@ -337,6 +336,34 @@ def _is_plain(array, dtype):
     """Whether an array lies in memory as C wants it; another alignment would be another type to Numba."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned and array.dtype == dtype
+
+
+def times(array, coefficient):
+    """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
+    real, info = array.dtype.type, np.finfo(array.dtype)
+    with np.errstate(all="ignore"):
+        if coefficient == 0:
+            array[...] = 0  # also of what is infinite
+        elif float(info.tiny) <= abs(coefficient) <= float(info.max):
+            if coefficient != 1:
+                array *= real(coefficient)
+        else:
+            array[...] = array * np.float64(coefficient)
+    return array
+
+
+def rounded(array, dtype):
+    """An array in this dtype, rounded once; what is too large for float16 is infinite.
+
+    NumPy takes some fifty times as long for each number that is subnormal in float16 as for others, and the slopes of
+    a mean are. A number below 2^-14 is therefore first rounded to what float16 has there, the multiples of 2^-24: these
+    are the spacing of float32 around 3/4.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if dtype.itemsize == 2 and array.dtype == np.float32 and isinstance(array, np.ndarray):
+            middle = np.float32(0.75)
+            array = np.where(np.abs(array) < np.float32(2.0**-14), (array + middle) - middle, array)
+        return array.astype(dtype, copy=False)
 
 
 def number(value, dtype):

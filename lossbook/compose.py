@@ -20,10 +20,10 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.call import number
+from lossbook.call import number, rounded, times
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.loss import LARGEST, SMALLEST, WORKING, Loss, _changed, _exactly, _find, check_reduction, slopes
+from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, check_reduction, slopes
 from lossbook.reduce import Partial, reduced, weighted_sum
 
 # A mask is a distribution over classes to one loss and an array of labels to another; shapes are checked in each call.
@@ -190,8 +190,7 @@ class Sum(Composed):
             wide = (z.astype(np.float32), *arrays[1:])
             result, total = self._added(wide, keywords, value, gradient, None, partial)
             if gradient:
-                with np.errstate(over="ignore"):
-                    slope[...] = total
+                slope[...] = rounded(total, z.dtype)
         if not value or partial:
             return result, slope
         return (number(result, z.dtype) if isinstance(result, float) else rounded(result, z.dtype)), slope
@@ -229,26 +228,6 @@ class Sum(Composed):
 
     def __reduce__(self):
         return Sum, (self.terms,)
-
-
-def times(array, coefficient):
-    """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
-    real = array.dtype.type
-    with np.errstate(all="ignore"):
-        if coefficient == 0:
-            array[...] = 0  # also of what is infinite
-        elif SMALLEST[real] <= abs(coefficient) <= LARGEST[real]:
-            if coefficient != 1:
-                array *= real(coefficient)
-        else:
-            array[...] = array * np.float64(coefficient)
-    return array
-
-
-def rounded(array, dtype):
-    """An array in this dtype; what is too large for float16 is infinite."""
-    with np.errstate(over="ignore"):
-        return array.astype(dtype, copy=False)
 
 
 # --- losses of probabilities, on logits ------------------------------------------------------------------------------
@@ -523,8 +502,7 @@ class Joined(Composed):
         if gradient:
             for array, z, w, total in zip(outs, given, wide, gradients, strict=True):
                 if z is not w:
-                    with np.errstate(over="ignore"):
-                        array[...] = total
+                    array[...] = rounded(total, z.dtype)
         if not value:
             return None, outs
         if reduction == "none":

@@ -23,7 +23,7 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from lossbook import backends
-from lossbook.call import check_same, refuse, to_host
+from lossbook.call import check_same, refuse, times, to_host
 from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import parameter, plain
@@ -219,6 +219,7 @@ class DistanceLoss(Loss):
         options = {"backend": backend.__name__.rpartition(".")[2]}
         pixel, _ = self._factors
         planes = list(np.ndindex(*call.z.shape[:2]))
+        unit = _unit_of(call)
         total, count = 0.0, None
         if partial or reduction == "mean":
             count = self._count(backend, call)
@@ -231,14 +232,19 @@ class DistanceLoss(Loss):
             p, y = self._checked(call, plane, weight != 0)
             if not bool(weight.any()):
                 continue  # nothing is there, and no map is needed
-            target, weight = self._measured(p, y, weight, measure, parameters, options)
+            weight = _no_less(weight / unit, weight != 0, call)
+            target, weight = self._measured(call, p, y, weight, measure, parameters, options)
             if call.values is not None:
-                call.values[plane] = pixel(p, target, weight=weight, reduction="none", **options)
+                values = pixel(p, target, weight=weight, reduction="none", **options)
+                call.values[plane] = times(values, unit)
             elif value:
-                total += pixel.partial(p, target, weight=weight, **options).sums[0]
+                total += pixel.partial(p, target, weight=weight, **options).sums[0] * unit
             if call.gradient is not None:
-                weight = weight * call.real(1 / count) if reduction == "mean" else weight
-                pixel.grad(p, target, weight=weight, reduction="sum", out=call.gradient[plane], **options)
+                weight = weight * call.real(unit / count) if reduction == "mean" else weight
+                slope = call.gradient[plane]
+                pixel.grad(p, target, weight=weight, reduction="sum", out=slope, **options)
+                if reduction != "mean":
+                    times(slope, unit)
         if partial:
             return self._partial(flags, {**parameters, "spacing": steps}, call, np.array([total, count]))
         if not value:
@@ -258,7 +264,7 @@ class DistanceLoss(Loss):
             _refuse_in(self.name, name, f"must be {domain.rule}", array, ~domain.holds(array) & live, plane)
         return arrays
 
-    def _measured(self, p, y, weight, measure, parameters, options):
+    def _measured(self, call, p, y, weight, measure, parameters, options):
         """(target, weight) of the loss of a pixel, made with the maps."""
         live, maps = weight != 0, {}
         arrays = dict(zip(self._form({}).arrays, (p, y), strict=True))
@@ -275,8 +281,7 @@ class DistanceLoss(Loss):
             rule = f"must leave the powers of all distances finite in {weight.dtype}"
             rule += ", for which normalize=True is a help"
             raise DomainError(self.name, ", ".join(given), rule, said=", ".join(map(str, given.values())))
-        least = np.finfo(weight.dtype).tiny  # a power that underflows must not remove a pixel, which might be NaN
-        return target, measure.xp.where(live, measure.xp.maximum(weight, least), measure.real(0))
+        return target, _no_less(weight, live, call)
 
     # --- documentation ---
 
@@ -449,15 +454,27 @@ class Measure:
 
 
 def _weight_of(call, plane):
-    """The weights of the pixels of one image and class."""
+    """The weights of the pixels of one image and class, in float64, which holds products of any two."""
     n, c = plane
-    weight = call.xp.ones(call.z.shape[2:], call.real) if call.weight is None else call.weight[plane].astype(call.real)
+    weight = call.xp.ones(call.z.shape[2:]) if call.weight is None else call.weight[plane].astype(np.float64)
     if call.ignore is not None:
         weight *= call.y[n] != call.xp.asarray(call.ignore)
     if call.class_weight is not None:
-        with np.errstate(over="ignore"):  # an infinite product is refused with the weights of the pixels
-            weight *= call.class_weight[c]
+        weight *= call.class_weight[c].astype(np.float64)
     return weight
+
+
+def _unit_of(call):
+    """What weights are divided by on their way to a kernel: 1, or the largest if that is no ordinary number."""
+    largest = [float(array.max()) for array in (call.weight, call.class_weight) if array is not None and array.size]
+    largest = math.prod(largest)
+    return 1.0 if largest == 0 or 1e-30 < largest < 1e30 else largest
+
+
+def _no_less(weight, live, call):
+    """Weights in the working type; one that underflows must not remove a pixel, which might be NaN."""
+    least = np.finfo(call.real).tiny
+    return call.xp.where(live, call.xp.maximum(weight.astype(call.real, copy=False), least), call.real(0))
 
 
 def _check_classes(call, n):

@@ -92,4 +92,4 @@ def reduced(value, weight, reduction):
     """sum(w*l), or sum(w*l)/sum(w), which is NaN where there is nothing to average."""
     if reduction == "sum":
         return value
-    return value / weight if weight != 0 else np.nan
+    return float(value) / float(weight) if weight != 0 else np.nan  # of numbers of NumPy, infinities warn

@@ -5,6 +5,7 @@ import pytest
 from cases import BACKENDS, Backend
 
 from lossbook import DomainError, ShapeError, binary, detection, divergence, multiclass, regression, segmentation
+from lossbook.call import rounded
 
 Z, Y = np.array([[0.5, -2.0, 3.0], [1.0, 0.0, -1.0]]), np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 P = np.abs(np.tanh(Z))
@@ -124,3 +125,17 @@ def test_options_of_the_wrong_kind_are_refused():
         regression.huber(Z, Y, delta=10**400)
     with pytest.raises(DomainError, match="dtype must be float16, float32 or float64; got 'int32'"):
         regression.huber.source("numba", "int32")
+
+
+# --- rounding to float16 ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_rounded_to_float16_is_rounded_as_numpy_rounds():
+    """Also among the numbers that are subnormal there, at ties, at the ends, and of infinities and NaN."""
+    patterns = [np.arange(0, 1 << 31, 9973, np.uint32), np.arange(0x32FFF000, 0x39000000, 4096, np.uint32)]
+    numbers = np.concatenate(patterns).view(np.float32)
+    numbers = np.concatenate([numbers, -numbers, [np.inf, np.nan]]).astype(np.float32)
+    with np.errstate(all="ignore"):
+        wanted = numbers.astype(np.float16)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(rounded(numbers, wanted.dtype), wanted)

@@ -626,9 +626,19 @@ def test_weights_are_checked_in_the_working_type(loss, backend):
             backend.call(loss, p, y, weight=weight)
         assert str(caught.value) == f"{loss.name}: weight must {rule}; got {bad} at index (1, 2, 3)"
         assert np.isfinite(backend.call(loss, p.astype(float), y, weight=weight))
-    index, by_class = np.zeros((3, 5, 6), int), np.float32([1e30, 1])
-    with pytest.raises(DomainError, match=r"weight must be >= 0 and finite; got inf"):
-        backend.call(loss, p, index, weight=np.full(3, 1e30), class_weight=by_class)
+
+
+@every_loss
+def test_only_the_ratios_of_weights_matter_to_a_mean(loss, backend):
+    """Products of weights and class weights may be larger or smaller than any float32."""
+    p, index = example(np.float32)[0], np.zeros((3, 5, 6), int)
+    wanted, slopes = backend.call(loss.value_and_grad, p, index, class_weight=np.float32([1, 2]))
+    for size in (1e-30, 1e-38, 1e30, 1e38):
+        by_class = np.float32([1, 2]) * np.float32(min(size, 1e30))
+        options = {"weight": np.full(3, size, np.float32), "class_weight": by_class}
+        got, gradient = backend.call(loss.value_and_grad, p, index, **options)
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-6)
 
 
 @every_loss

@@ -24,8 +24,8 @@ from dask.core import flatten
 
 from lossbook import backends
 from lossbook.arguments import WORKING
-from lossbook.call import number
-from lossbook.compose import _activate, _chain, _several, rounded, times
+from lossbook.call import number, rounded, times
+from lossbook.compose import _activate, _chain, _several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.reduce import Partial
 from lossbook.reduce import weighted_sum as sum_of_partials
