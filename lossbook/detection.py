@@ -34,7 +34,7 @@ from lossbook.domains import (
 )
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import loss
-from lossbook.words import arctan2, below, difference, gap, larger, let, reciprocal, share, shared, smaller
+from lossbook.words import arctan2, below, determinant, difference, gap, larger, let, reciprocal, share, shared, smaller
 
 __all__ = [
     "ciou", "decode_boxes", "detection", "detection_with_logits", "diou", "encode_boxes", "faster_rcnn",
@@ -113,6 +113,9 @@ def _overlap(p, t):
 def iou(p: Box, t: TrueBox):
     """One minus intersection over union: 1 for boxes that are apart, and for boxes that differ and have no area.
 
+    Where edges meet, a slope is the mean of those on either side; a side of 0 can only grow. Where the loss jumps, with
+    two boxes without area, the slopes are 0.
+
     Sides and distances lie between 1e-18 and 1e18 pixels in float32, 1e-150 and 1e150 in float64; sides may be 0.
     """
     return _overlap(p, t)[-1]
@@ -124,6 +127,9 @@ def iou(p: Box, t: TrueBox):
 )
 def giou(p: Box, t: TrueBox):
     """One minus IoU, plus the share of the enclosing box that neither box covers: boxes that are apart attract.
+
+    Where edges meet, a slope is the mean of those on either side; a side of 0 can only grow. Where the loss jumps, with
+    two boxes without area, the part that jumps adds nothing to the slopes.
 
     Sides and distances lie between 1e-18 and 1e18 pixels in float32, 1e-150 and 1e150 in float64; sides may be 0.
     """
@@ -143,6 +149,9 @@ def _center_distance(x, y):
 def diou(p: Box, t: TrueBox):
     """One minus IoU, plus the squared distance of the centers over the squared diagonal of the enclosing box.
 
+    Where edges meet, a slope is the mean of those on either side; a side of 0 can only grow. Where the loss jumps, with
+    two boxes without area, the part that jumps adds nothing to the slopes.
+
     Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
     """
     x, y, _, distance = _overlap(p, t)
@@ -154,15 +163,18 @@ def ciou(p: Box, t: TrueBox):
     """The DIoU loss plus alpha*v, where v compares the aspect ratios and alpha = v/(1 - IoU + v).
 
     v is 4/pi**2 times the square of the angle between the diagonals, found by one arctangent, so that flat boxes are
-    no exception. The gradient is that of this formula; the authors' code holds alpha fixed in it.
+    no exception; a point has no diagonal, and its angle counts as 0. The gradient is that of this formula; the authors'
+    code holds alpha fixed in it.
+
+    Where edges meet, a slope is the mean of those on either side; a side of 0 can only grow. Where the loss jumps, with
+    two boxes without area or a predicted point, the part that jumps adds nothing to the slopes.
 
     Sides and distances lie between 1e-9 and 1e9 pixels in float32, 1e-75 and 1e75 in float64; sides may be 0.
     """
     x, y, _, distance = _overlap(p, t)
     jaccard = let(jaccard=distance)
-    wider, taller = let(wider=x.high - x.low), let(taller=y.high - y.low)  # the differences of the sides
-    cross, dot = let(cross=x.true * taller - y.true * wider), let(dot=x.true * x.own + y.true * y.own)
-    angle = let(angle=arctan2(cross, dot))  # between the diagonals
+    cross, dot = let(cross=determinant(x.true, y.true, x.own, y.own)), let(dot=x.true * x.own + y.true * y.own)
+    angle = let(angle=arctan2(cross, dot))
     v = let(v=4 / sympy.pi**2 * angle**2)
     return jaccard + _center_distance(x, y) + v * share(v, jaccard)
 

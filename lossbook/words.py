@@ -26,20 +26,20 @@ from sympy.core.function import ArgumentIndexError
 from lossbook.names import check_name
 
 __all__ = [
-    "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "difference", "excess", "exp",
-    "gap", "gap_slope", "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "margin",
-    "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy", "share", "shared",
-    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
-    "softmax", "softplus", "step", "tanh", "total", "xlogy",
+    "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "determinant", "difference",
+    "excess", "exp", "gap", "gap_slope", "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
+    "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy", "share",
+    "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant",
+    "smaller", "softmax", "softplus", "step", "tanh", "total", "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
-    "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap", "gap_slope",
-    "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p", "power1p_slope",
-    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid",
-    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square",
-    "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
+    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
+    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
+    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
+    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 )  # fmt: skip
 
 
@@ -446,6 +446,24 @@ class share(Word):
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
+class determinant(Word):
+    """a*d - b*c, exactly 0 where the products are equal, also where a compiler fuses products and sums."""
+
+    nargs = 4
+
+    def slopes(self):
+        a, b, c, d = self.args
+        return (d, -c, -b, a)
+
+    def plain(self):
+        a, b, c, d = self.args
+        return a * d - b * c
+
+    def _latex(self, printer, exp=None):
+        text = rf"\left({printer._print(self.plain())}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
 class difference(Word):
     """p - q, given also this difference d, which the caller knows more exactly: its value is d, its slopes 1 and -1."""
 
@@ -675,7 +693,11 @@ class step(Word):
 
 
 class larger(Word):
-    """The larger of two; where they are equal, each has half the slope, the mean of what it has on either side."""
+    """The larger of two; where they are equal, each has half the slope: the mean of its slopes on either side.
+
+    So a sum of extremes has the mean of its own two slopes. Of an extreme of extremes that tie at once, take the
+    parts: each halves the slope.
+    """
 
     nargs = 2
     symbol = r"\max"

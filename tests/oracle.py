@@ -80,6 +80,7 @@ MEANINGS = {
     "slant": lambda x, d: x / mp.sqrt(x * x + d * d) if mp.isfinite(x) else mp.sign(x),
     "arctan": mp.atan,
     "arctan2": lambda y, x: mpf(0) if y == 0 else mp.atan2(y, x),
+    "determinant": lambda a, b, c, d: a * d - b * c,
     "difference": lambda p, q, d: p - q,
     "shared": lambda *ends: max(_reach(*ends), mpf(0)),
     "gap": lambda *ends: max(-_reach(*ends), mpf(0)),

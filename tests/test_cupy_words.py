@@ -24,7 +24,7 @@ ARITY = {
     "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "sqrt": 1, "tanh": 1, "square": 1, "magnitude": 1, "sign": 1,
     "reciprocal": 1, "softplus": 1, "sigmoid": 1, "log_cosh": 1, "larger": 2, "smaller": 2, "below": 2, "weighted": 2,
     "arctan": 1, "excess": 2, "slant": 2, "quotient": 2, "share": 2, "power": 2, "power_slope": 2, "sigmoid_power": 2,
-    "log_ratio": 3, "relative_entropy": 3, "step": 2, "arctan2": 2, "difference": 3,
+    "log_ratio": 3, "relative_entropy": 3, "step": 2, "arctan2": 2, "difference": 3, "determinant": 4,
     "shared": 4, "gap": 4, "shared_slope": 4, "gap_slope": 4,
     "power1p": 2, "power1p_slope": 2, "charbonnier": 2, "damped": 2, "xlogy": 2,
     "weighted_quotient": 3, "skew_entropy": 4, "skew_log": 4, "skew_pull": 4,
@@ -180,6 +180,7 @@ SPECIAL = {
     "weighted": [(0, inf, 0), (0, -inf, 0), (-0.0, inf, 0), (0, nan, 0), (2, inf, inf), (2, -3, -6)],
     "step": [(1, 2, 1), (2, 1, 0), (1, 1, 0.5), (-inf, inf, 1), (inf, inf, 0.5), (0, -0.0, 0.5)],
     "arctan2": [(0, 0, 0), (0, 3, 0)],
+    "determinant": [(2, 3, 4, 5, -2), (0.1, 0.3, 0.1, 0.3, 0), (0, 0, 0, 0, 0)],
     "difference": [(3, 1, 2, 2), (inf, 1, 5, 5)],
     "shared": [(0, 1, 2, 3, 0), (0, 2, 2, 3, 0), (0, 2, 1, 3, 1), (0, 3, 1, 3, 2), (1, 2, 0, 3, 1)],
     "gap": [(0, 1, 3, 4, 2), (3, 4, 0, 1, 2), (0, 2, 2, 3, 0), (0, 2, 1, 3, 0)],
@@ -258,7 +259,7 @@ def test_nan_in_gives_nan_out(word, real):
 
 # --- accuracy ------------------------------------------------------------------------------------------------------
 
-REFERENCE = {name: MEANINGS[name] for name in ("shared", "gap", "shared_slope", "gap_slope", "step")} | {
+REFERENCE = {name: MEANINGS[name] for name in ("determinant", "shared", "gap", "shared_slope", "gap_slope", "step")} | {
     "exp": mpmath.exp,
     "arctan2": mpmath.atan2,
     "difference": lambda p, q, d: d,
@@ -347,6 +348,9 @@ def points(word, real):
         found = [np.resize(size, 1200), generator.choice(exponents, 1200)]
     elif word == "sigmoid_power":
         found = [np.resize(signed, 1200), generator.choice(exponents, 1200)]
+    elif word == "determinant":  # also of products that nearly agree
+        a, b, c = generator.uniform(-3, 3, (3, 700)).astype(TYPES[real])
+        found = [a, b, c, np.where(np.arange(700) % 2, b * c / a, generator.uniform(-3, 3, 700))]
     elif ARITY[word] == 4:  # two intervals, half of which have ends in common
         ends = generator.choice(signed[abs(signed) < 1e30], (2, 2, 700))
         ends[..., ::2] = generator.integers(0, 4, (2, 2, 350))

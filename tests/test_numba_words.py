@@ -68,7 +68,7 @@ EXACT = {
         "weighted_quotient": lambda w, a, b: w * a / b,
     },
     4: {
-        **{name: MEANINGS[name] for name in ("shared", "gap", "shared_slope", "gap_slope")},
+        **{name: MEANINGS[name] for name in ("determinant", "shared", "gap", "shared_slope", "gap_slope")},
         "skew_entropy": lambda p, q, a, d: p * mp.log(p / ((1 - a) * p + a * q)) - a * (p - q),
         "skew_log": lambda p, q, a, d: mp.log(p / ((1 - a) * p + a * q)),
         "skew_pull": lambda p, q, a, d: a * (p - q) / ((1 - a) * p + a * q),
@@ -80,7 +80,7 @@ ARITY = {word: count for count, words in EXACT.items() for word in words}
 # is multiplied with abs(log(result)), the size of an exponent whose rounding the exponential magnifies.
 BOUNDS = {
     "magnitude": 0, "sign": 0, "larger": 0, "smaller": 0, "below": 0, "step": 0, "difference": 0,
-    "shared": 0.5, "gap": 0.5, "shared_slope": 0, "gap_slope": 0, "arctan2": 2,
+    "determinant": 2, "shared": 0.5, "gap": 0.5, "shared_slope": 0, "gap_slope": 0, "arctan2": 2,
     "sqrt": 0.5, "square": 0.5, "reciprocal": 0.5, "weighted": 0.5, "quotient": 0.5,
     "exp": 1.5, "log": 1, "log1p": 1.75, "expm1": 2.25, "tanh": 2.75, "softplus": 2.75, "sigmoid": 3.25,
     "log_cosh": 2.75, "excess": 3, "slant": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
@@ -110,6 +110,7 @@ SPECIAL = {
     "smaller": [((1, 2), 1), ((2, 1), 1), ((-INF, 0), -INF), ((INF, 0), 0)],
     "below": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0), ((-INF, INF), 1), ((NAN, 1), 0), ((1, NAN), 0)],
     "step": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0.5), ((-INF, INF), 1), ((INF, INF), 0.5), ((0, -0.0), 0.5)],
+    "determinant": [((2, 3, 4, 5), -2), ((0.1, 0.3, 0.1, 0.3), 0), ((0, 0, 0, 0), 0)],
     "difference": [((3, 1, 2), 2), ((INF, 1, 5), 5)],
     "arctan2": [((0, 0), 0), ((0, 3), 0)],
     "shared": [((0, 1, 2, 3), 0), ((0, 2, 2, 3), 0), ((0, 2, 1, 3), 1), ((0, 3, 1, 3), 2), ((1, 2, 0, 3), 1)],
@@ -329,6 +330,9 @@ def points(word, real):
         return p, q, generator.choice([0.25, 0.5, 0.75], size).astype(real), p - q
     if word == "mixture":
         return (*generator.choice(up[up < 1], (2, size)), generator.uniform(0, 1, size).astype(real))
+    if word == "determinant":  # also of products that nearly agree
+        a, b, c = generator.uniform(-3, 3, (3, size)).astype(real)
+        return a, b, c, np.where(np.arange(size) % 2, b * c / a, generator.uniform(-3, 3, size)).astype(real)
     if ARITY[word] == 4:  # two intervals, half of which have ends in common
         ends = generator.choice(all_signs[abs(all_signs) < 1e30], (2, 2, size))
         ends[..., ::2] = generator.integers(0, 4, (2, 2, size // 2))

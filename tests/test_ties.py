@@ -15,7 +15,7 @@ from mpmath import mpf
 from oracle import check, check_between, exact, largest_product, largest_term, sides, value
 from test_every_loss import POINTWISE, ROWS, subgradient_points, symbols_of
 
-from lossbook import DomainError, loss, regression, words
+from lossbook import DomainError, detection, loss, regression, words
 from lossbook.domains import Outcome, Positive, Real
 from lossbook.words import larger, magnitude, smaller
 
@@ -195,6 +195,21 @@ def test_slopes_of_all_boxes_whose_edges_meet(loss):
             assert np.count_nonzero(smooth) > 8900  # the others jump: both boxes without area, a point in CIoU
 
 
+def test_slopes_where_the_loss_jumps():
+    """Two boxes without area cost 1 or nothing, whatever is next to them: the overlap gives no slope."""
+    lines = np.array([[0, 0, 0, 3], [0, 0, 2, 0], [1, 1, 1, 1.0]])
+    for box_loss in BOXES:
+        for name, (values, slopes) in on_all_backends(box_loss.value_and_grad, lines, lines, reduction="none").items():
+            assert not np.any(values), name
+            assert not np.any(slopes), name
+    assert not np.any(detection.iou.grad(lines, lines[[1, 2, 0]]))
+    # The diagonals of lines that cross make a right angle: v = 1 and alpha = 1/2, beside centers at distance 0.
+    assert detection.ciou(np.array([[0, 2, 4, 2.0]]), np.array([[2, 0, 2, 4.0]])) == 1 + 1 / 2
+    # A point has no diagonal, wherever it is.
+    point, large = np.array([[100.1, 100.2, 100.1, 100.2]]), np.array([[0.3, 0.1, 777.7, 555.5]])
+    assert detection.ciou(point, large) == detection.diou(point, large)
+
+
 # --- the order of operations -----------------------------------------------------------------------------------------
 
 
@@ -223,6 +238,7 @@ def test_neighboring_boxes_keep_their_digits_far_from_the_origin(loss, place):
     t = np.concatenate([low, low + size], axis=1)
     p = t + random.normal(size=(count, 4)) * np.tile(size, 2) * 10.0 ** random.uniform(-3, -0.5, (count, 1))
     p[-2:] += np.tile(size[-2:], 2)
+    p[0, 2:] = p[0, :2] + size[0] / 500  # a small one in a large one
     p, t = (np.concatenate([np.sort(a[:, ::2]), np.sort(a[:, 1::2])], axis=1)[:, [0, 2, 1, 3]] for a in (p, t))
     p, t = p.astype(np.float32), t.astype(np.float32)
     results = on_all_backends(loss.value_and_grad, p, t, reduction="none")

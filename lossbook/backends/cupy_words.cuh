@@ -122,6 +122,12 @@ __device__ __forceinline__ real quotient(real a, real b) { return a == 0 && b ==
 // The angle whose tangent is y/x, for x >= 0.
 __device__ __forceinline__ real arctan2(real y, real x) { return arctan(quotient(y, x)); }
 
+// a*d - b*c (W. Kahan's algorithm: what the rounding of one product lost is added).
+__device__ __forceinline__ real determinant(real a, real b, real c, real d) {
+    const real product = b * c;
+    return fused(a, d, -product) + fused(-b, c, product);
+}
+
 // p - q, which is d.
 __device__ __forceinline__ real difference(real p, real q, real d) { return d; }
 // w*(a/b): a subnormal b would overflow the ratio, where a small w may bring it back.

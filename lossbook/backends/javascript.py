@@ -34,6 +34,7 @@ WORDS = {
     "below": "(a, b) => a < b ? 1 : 0",
     "step": "(a, b) => a === b ? 0.5 : a < b ? 1 : b < a ? 0 : NaN",
     "arctan2": "(y, x) => Math.atan(quotient(y, x))",
+    "determinant": "(a, b, c, d) => a*d - b*c",
     "difference": "(p, q, d) => d",
     "shared": "(a, b, c, d) => Math.max(Math.min(b, d) - Math.max(a, c), 0)",
     "gap": "(a, b, c, d) => Math.max(Math.max(a, c) - Math.min(b, d), 0)",

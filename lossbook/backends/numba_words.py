@@ -21,11 +21,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap", "gap_slope",
-    "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p", "power1p_slope",
-    "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope", "sigmoid",
-    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square",
-    "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
+    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
+    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
+    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
+    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -675,6 +675,13 @@ def step(a, b):
     real = type(a)
     unequal = real(1) if a < b else (real(0) if b < a else a + b)
     return real(0.5) if a == b else unequal
+
+
+@_word
+def determinant(a, b, c, d):
+    """a*d - b*c (W. Kahan's algorithm: what the rounding of one product lost is added)."""
+    product = b * c
+    return _fused(a, d, -product) + _fused(-b, c, product)
 
 
 @_word

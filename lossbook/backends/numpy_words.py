@@ -12,11 +12,11 @@ from numpy import maximum as larger
 from numpy import minimum as smaller
 
 __all__ = [
-    "Logistic", "arctan", "arctan2", "below", "charbonnier", "damped", "difference", "excess", "exp", "expm1", "gap",
-    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
-    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
-    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
-    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "Logistic", "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp",
+    "expm1", "gap", "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
+    "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared",
+    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
+    "softplus", "sqrt", "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 
@@ -279,6 +279,10 @@ def step(a, b):
     if np.isnan(np.add.reduce(result, axis=None)):  # rarely: equal infinities have no difference
         result = np.where(np.equal(a, b), result.dtype.type(0.5), result)
     return result
+
+
+def determinant(a, b, c, d):
+    return a * d - b * c
 
 
 def difference(p, q, d):
