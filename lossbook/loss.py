@@ -188,12 +188,14 @@ class Loss(Arguments, Documented):
             expression = _in_words(expression)
             known = {*domains, *steps, words.classes}
             for part in (expression, *steps.values()):
-                if not isinstance(part, sympy.Expr) or part.has(sympy.Piecewise):
+                if not isinstance(part, sympy.Expr) or part.is_Matrix or part.has(sympy.Piecewise):
                     raise TypeError(f"{self.name}: the body must return an expression without Piecewise; got {part}")
                 if unknown := part.free_symbols - known:
                     raise TypeError(f"{self.name}: the formula has symbols that are not arguments: {unknown}")
                 if part.has(*NO_NUMBERS):
                     raise TypeError(f"{self.name}: the numbers of a formula must be real and finite; got {part}")
+                if not all(map(_fits, part.atoms(sympy.Number))):
+                    raise TypeError(f"{self.name}: the numbers of a formula must fit a float64, and one does not")
             form = self._forms[key] = Form(
                 given[self._arrays[0]],
                 given[self._target] if self._target else None,
@@ -628,6 +630,15 @@ def slopes(formula, symbols):
     """The slope along a symbol, or a tuple of the slopes along several."""
     found = [sympy.diff(formula, symbol) for symbol in symbols]
     return found[0] if len(found) == 1 else sympy.Tuple(*found)
+
+
+def _fits(number):
+    """Whether a SymPy number is one in float64, too: finite, and 0 only if it is 0."""
+    try:
+        value = float(number)
+    except OverflowError:
+        return False
+    return np.isfinite(value) and (value != 0 or number == 0)
 
 
 def _in_words(expression):

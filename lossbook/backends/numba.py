@@ -585,7 +585,9 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
     checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
     stores = [f"terms[{j}, i] = weighted(w, {term})" for j, term in enumerate(terms)]
     if plan.slopes:  # a loss of totals first sums and checks, then differentiates
-        checks, stores = (["if gradient is None:", *(f"    {line}" for line in lines)] for lines in (checks, stores))
+        checks, stores = (
+            ["if gradient is None:", *(f"    {line}" for line in lines)] if lines else [] for lines in (checks, stores)
+        )
     sum_terms = [
         f"for j in range({len(terms)}):  # in float64, and apart, so that the loop above keeps its full vector width",
         "    total = 0.0",

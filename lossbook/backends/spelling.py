@@ -88,6 +88,8 @@ class Spelling:
             return self.real(expression) if not expression.is_negative else f"(-{self.real(-expression)})"
         if expression.is_Function:
             return self.function(expression)
+        if not (expression.is_Add or expression.is_Mul or expression.is_Pow or expression.is_Rational):
+            raise TypeError(f"{type(expression).__name__} has no spelling here, as it is neither arithmetic nor a word")
         return f"({self.add(expression)})"
 
     def function(self, expression):
