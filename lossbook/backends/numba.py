@@ -726,13 +726,18 @@ class _Cache:
         self.files, self.cache_path = kernels.MachineCode(folder, name, serialize.dumps), str(folder)
         self.rebuild = compiler.CompileResult._rebuild
 
+    @staticmethod
+    def key(signature, target):
+        """What tells kernels of a function apart: the types of the arguments, the processor."""
+        return signature, target.codegen().magic_tuple()
+
     def load_overload(self, signature, target):
         target.refresh()
-        found = self.files.load((signature, target.codegen().magic_tuple()))
+        found = self.files.load(self.key(signature, target))
         return None if found is None else self.rebuild(target, *found)
 
     def save_overload(self, signature, result):
-        self.files.save((signature, result.target_context.codegen().magic_tuple()), result._reduce())
+        self.files.save(self.key(signature, result.target_context), result._reduce())
 
     def flush(self):
         self.files.flush()
