@@ -1,13 +1,104 @@
 """The arrays of a call, checked: what each may be, and the error that names it if it is not that."""
 
+import difflib
 import numbers
+from functools import cached_property
 
 import numpy as np
 
-from lossbook.call import Call, Layout, check_same, refuse
+from lossbook import backends, words
+from lossbook.call import SINGLE, Call, Layout, check_same, refuse
 from lossbook.errors import DomainError, ShapeError, shown
 
 WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
+
+
+# What other packages call the options, and what their absence is called.
+ELSEWHERE = {
+    "label_smoothing": "smoothing", "sample_weight": "weight", "sample_weights": "weight", "weights": "weight",
+    "pixel_weight": "weight", "mask": "weight", "class_weights": "class_weight", "classes_weight": "class_weight",
+    "ignore_label": "ignore_index", "ignore": "ignore_index", "ignore_value": "ignore_index", "dim": "axis",
+    "class_axis": "axis", "size_average": "reduction", "reduce": "reduction", "average": "reduction",
+    "smooth_nr": "smooth", "smooth_dr": "smooth", "eps": "smooth", "epsilon": "smooth", "sigmoid": "from_logits",
+    "softmax": "from_logits", "apply_softmax": "from_logits", "focusing": "gamma",
+}  # fmt: skip
+ARRAYS = (
+    "input", "inputs", "target", "targets", "y_true", "y_pred", "z", "y", "p", "t", "x", "logits", "labels", "label",
+    "prediction", "predictions", "pred", "preds", "output", "outputs", "y_score",
+)  # fmt: skip
+REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
+                        "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
+IN_ORDER = "must be a list of one number per class, in the order of the classes"
+TWO_CLASSES = "must have at least two classes, since the softmax of one is always 1"
+ONE_CHANNEL = "of one channel take the sigmoid, as binary.cross_entropy_with_logits does"
+UNMASK = "fill it, and pass weight=~mask"
+FLOATS = "must be float16, float32 or float64"
+
+
+def plain(where, name, array):
+    """A NumPy, CuPy or Dask array of what was given; what cannot be one is refused by name."""
+    if backends.is_cupy(array) or backends.is_dask(array):
+        return array
+    kind, home = type(array), type(array).__module__.partition(".")[0]
+    if array is None:
+        raise DomainError(where, name, "must be an array", None)
+    if isinstance(array, np.ma.MaskedArray):
+        raise DomainError(where, name, "must be a plain array", said="a masked array", hint=UNMASK)
+    if home == "scipy" and hasattr(array, "toarray"):
+        said, hint = f"a sparse {kind.__name__}", f"give {name}.toarray()"
+        raise DomainError(where, name, "must be a plain array", said=said, hint=hint)
+    if isinstance(array, (dict, set, frozenset)):
+        raise DomainError(where, name, "must be an array", said=f"a {kind.__name__}")
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # lists of unequal lengths
+        raise ShapeError(where, name, "must be an array", array, hint="rows must have equal lengths") from error
+    except Exception as error:  # what another package raises when it is asked for a NumPy array
+        hint = shown(str(error)).strip("'\"")
+        raise DomainError(where, name, "must be an array that NumPy can read", array, hint=hint) from error
+
+
+def cure(dtype, name):
+    """What to do about an array of a dtype that cannot be computed with."""
+    if dtype.kind == "c":
+        return f"give its real part, {name}.real"
+    if dtype.kind in "OSU":
+        return f"give float16, float32 or float64: {name}.astype(np.float32), or of a table {name}.to_numpy(np.float32)"
+    return f"give float16, float32 or float64: {name}.astype(np.float32)"
+
+
+def real_numbers(where, name, array, kinds="fiub"):
+    """The array, if it holds numbers of one of these kinds."""
+    if array.dtype.kind not in kinds:
+        raise DomainError(where, name, "must hold real numbers", array.dtype, hint=cure(array.dtype, name))
+    return array
+
+
+def parameter(where, name, value, domain):
+    """A number of a domain, as a float. Arrays without axes, of whatever package, are numbers."""
+    if type(value) is not float:
+        if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
+            value = value.item()
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise DomainError(where, name, f"must be a number {domain.rule}", value)
+        try:
+            value = float(value)
+        except OverflowError as error:
+            raise DomainError(where, name, "must fit a float64", value) from error
+    if not domain.holds(value):
+        raise DomainError(where, name, f"must be {domain.rule}", value)
+    return value
+
+
+def take_option(loss, name, value, options, instead=None):
+    """An option out of a few words; `instead` says what others call them."""
+    if isinstance(value, str) and value in options:
+        return value
+    meant = (instead or {}).get(value if isinstance(value, (str, type(None))) else ())
+    close = difflib.get_close_matches(str(value), options, 1) if isinstance(value, str) else []
+    meant = meant or (close[0] if close else None)
+    rule = f"must be {', '.join(map(repr, options[:-1]))} or {options[-1]!r}"
+    raise DomainError(loss, name, rule, value, hint=f"did you mean {meant!r}?" if meant else "")
 
 
 class Arguments:
@@ -17,75 +108,149 @@ class Arguments:
     shape: str
     _arguments: dict
     _arrays: list[str]
+    _defaults: dict
     _target: str | None
     _by_class: bool
+    _baked: dict
+
+    def _check_names(self, arrays, keywords):
+        """Refuse a call with a wrong number of arrays, and keywords that this loss has not, with what may be meant."""
+        known = (*self._defaults, *self._options(), *self._baked)
+        for name in keywords:
+            if name not in known:
+                raise TypeError(f"{self.name}: {self._unknown(name, known)}")
+        if len(arrays) != len(self._arrays):
+            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+
+    def _unknown(self, name, known):
+        """The sentence about a keyword that is none."""
+        short = self.name.rpartition(".")[2] if self.name.isidentifier() or "(" not in self.name else "loss"
+        if name in self._arrays or (name in ARRAYS and name not in known):
+            return f"{name} is given by position: {short}({', '.join(self._arrays)}, ...)"
+        meant = ELSEWHERE.get(name)
+        if name == "from_logits" or meant == "from_logits":
+            return f"unknown argument {name!r}; {self._about_logits()}"
+        if name in ("size_average", "reduce", "average"):
+            return f"unknown argument {name!r}; did you mean reduction='mean' or reduction='sum'?"
+        if name == "out":
+            return "out is for grad and value_and_grad"
+        close = difflib.get_close_matches(name, known, 1)
+        meant = meant if meant in known else close[0] if close else None
+        if meant:
+            return f"unknown argument {name!r}; did you mean {meant}?"
+        parameters = ", ".join(self._defaults) or "none"
+        return f"unknown argument {name!r}; the parameters are {parameters}, beside {', '.join(self._options())}"
+
+    def _about_logits(self):
+        kind = self._arguments[self._arrays[0]].name
+        if kind == "Probability":
+            return f"for logits take {self.name}_with_logits, if there is one, or {self.name}.on_logits('sigmoid')"
+        return f"{self._arrays[0]} holds logits here" if kind == "Logit" else "it takes no logits"
 
     def _array(self, array, name, xp):
-        """An array of the backend's kind; what cannot be one is refused by name."""
-        if array is None:
-            raise DomainError(self.name, name, "must be an array", None)
-        if xp is np and type(array) is not np.ndarray:
-            if isinstance(array, np.ma.MaskedArray):
-                hint = "fill it, and pass weight=~mask"
-                raise DomainError(self.name, name, "must be a plain array", said="a masked array", hint=hint)
-            try:
-                array = np.asarray(array)
-            except ValueError as error:  # lists of unequal lengths
-                raise ShapeError(self.name, name, "must be an array", array) from error
-        if array.dtype.kind not in "fiub":
-            raise DomainError(self.name, name, "must hold real numbers", array.dtype)
-        return array
+        """An array of the backend's kind that holds numbers; what cannot be one is refused by name."""
+        if type(array) is not np.ndarray:
+            array = plain(self.name, name, array)
+        return array if array.dtype.kind in "fiub" else real_numbers(self.name, name, array)
 
-    def _prediction(self, array, xp, name=None):
+    def _prediction(self, array, xp, name=None, target=None):
+        """The prediction; one of bools is a mask, and taken as float64 where probabilities are asked for."""
         name = name or self._arrays[0]
-        z = self._array(array, name, xp)
+        z = plain(self.name, name, array) if type(array) is not np.ndarray else array
         if z.dtype.newbyteorder("=") not in WORKING:
-            raise DomainError(self.name, name, "must be float16, float32 or float64", z.dtype)
+            if z.dtype.kind == "b" and self._arguments[name].name == "Probability":
+                return z.astype(np.float64)
+            hint = f"{name}.astype(np.float32)" if z.dtype.kind in "iub" else cure(z.dtype, name)
+            if z.dtype.kind in "iub" and getattr(getattr(target, "dtype", None), "kind", "") == "f":
+                hint = f"the prediction stands first: ({', '.join(self._arrays)})"
+            raise DomainError(self.name, name, FLOATS, z.dtype, hint=hint)
         return z
 
     def _lay_out(self, z, target, xp, real, axis):
         """A Call with the shapes checked."""
-        layout = Layout(z.shape, None)
-        if self.shape != "pointwise":
-            is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
-            if not is_number or not -z.ndim <= axis < z.ndim:
-                wanted = ("an axis", "(N, 4)") if self.shape == "boxes" else ("a class axis", "(N, C, ...)")
-                rule = f"must have {wanted[0]} {shown(axis)}, as in {wanted[1]}"
-                raise ShapeError(self.name, self._arrays[0], rule, z.shape, said=f"shape {z.shape}")
-            axis = int(axis) % z.ndim
-            layout = Layout(z.shape, axis)
-            corners = len(self._arguments[self._arrays[0]].components)
-            if corners and z.shape[axis] != corners:
-                rule = f"must have {corners} numbers (x1, y1, x2, y2) along axis {axis}"
-                raise ShapeError(self.name, self._arrays[0], rule, z.shape, said=f"shape {z.shape}")
-            if z.shape[axis] == 0:
-                rule = "must have at least one class"
-                raise ShapeError(self.name, self._arrays[0], rule, z.shape, said=f"shape {z.shape}")
+        layout = Layout(z.shape, None) if self.shape == "pointwise" else self._class_axis(z, axis)
         call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
         name = self._target
         if name is None:
             return call
         call.y = y = self._array(target, name, xp)
-        if self._by_class and y.ndim == z.ndim - 1:
-            check_same(self.name, name, y.shape, layout.without_classes, f"{self._arrays[0]} without its class axis")
-            if y.dtype.kind == "f":
-                raise DomainError(self.name, name, "must be integers when it holds class indices", y.dtype)
-            call.integer = True
-        elif y.shape != z.shape:
-            of = f"{self._arrays[0]} has"
-            if self._by_class:
-                of += f" (or {layout.without_classes} for class indices)"
-            check_same(self.name, name, y.shape, z.shape, of)
+        if y.shape != z.shape or self._by_class:
+            y = call.y = self._by_label(y, call)
+        if y.dtype.itemsize > 2 and y.dtype != real and self._arguments[name].name in ("Outcome", "TrueBox"):
+            call.real = np.float64  # rounded to float32, the target would lose what the difference shows
         if self.shape == "overlap":
             call.move_classes()
         return call
 
+    def _class_axis(self, z, axis):
+        """The layout of a prediction with an axis of classes, or of corners."""
+        name, said = self._arrays[0], f"shape {z.shape}"
+        if self.shape == "overlap" and self._by_class and z.ndim < 3:
+            raise ShapeError(self.name, name, "must have shape (N, C, *space)", z.shape, said=said, hint=SINGLE)
+        is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
+        if not is_number or not -z.ndim <= axis < z.ndim:
+            wanted = ("an axis", "(N, 4)") if self.shape == "boxes" else ("a class axis", "(N, C, ...)")
+            rule = f"must have {wanted[0]} {shown(axis)}, as in {wanted[1]}"
+            raise ShapeError(self.name, name, rule, z.shape, said=said)
+        axis = int(axis) % z.ndim
+        corners, classes = len(self._arguments[name].components), z.shape[axis]
+        if corners and classes != corners:
+            rule = f"must have {corners} numbers (x1, y1, x2, y2) along axis {axis}"
+            raise ShapeError(self.name, name, rule, z.shape, said=said)
+        if classes == 0:
+            raise ShapeError(self.name, name, "must have at least one class", z.shape, said=said)
+        if classes == 1 and self._compares_classes:
+            raise ShapeError(self.name, name, TWO_CLASSES, z.shape, said=said, hint=ONE_CHANNEL)
+        return Layout(z.shape, axis)
+
+    @cached_property
+    def _compares_classes(self):
+        """Whether the formula knows a class by its distance from the others, as a softmax does."""
+        return self.shape == "rows" and self._form({}).formula.has(words.margin, words.lead)
+
+    def _by_label(self, y, call):
+        """A target that need not have the shape of the prediction: labels, or a mask of the only class.
+
+        Labels stand without the class axis, or with one of length 1. Where there is one class alone, integers are no
+        labels, of which there would be one, but a mask.
+        """
+        name, first, layout = self._target, self._arrays[0], call.layout
+        if not self._by_class:
+            check_same(self.name, name, y.shape, layout.shape, f"{first} has")
+            return y
+        axis, whole = layout.axis, y.dtype.kind in "iub"
+        classes = layout.shape[axis]
+        if whole and classes > 1 and y.shape == (*layout.shape[:axis], 1, *layout.shape[axis + 1 :]):
+            y = y.squeeze(axis)
+        if y.ndim == len(layout.shape) - 1:
+            check_same(self.name, name, y.shape, layout.without_classes, f"{first} without its class axis")
+            if not whole:
+                rule, hint = "must be integers when it holds class indices", f"{name}.astype(int)"
+                raise DomainError(self.name, name, rule, y.dtype, hint=hint)
+            if classes == 1 and self.shape in ("overlap", "distance"):
+                call.mask = True
+                return call.xp.expand_dims(y, axis)
+            call.integer = True
+            return y
+        of = f"{first} has (or {layout.without_classes} for class indices)"
+        check_same(self.name, name, y.shape, layout.shape, of)
+        call.mask = whole and classes == 1 and self.shape in ("overlap", "distance")
+        return y
+
     def _weight(self, weight, call, xp):
-        """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each."""
+        """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each.
+
+        One per pixel may have an axis of length 1 where the prediction has its classes, or may be without.
+        """
         weight = self._array(weight, "weight", xp)
-        full = call.layout.without_classes
-        if call.overlap and weight.shape == call.given_shape and weight.ndim > 1:
+        given, full, axes = weight.shape, call.layout.without_classes, call.z.ndim
+        if call.overlap and given == call.given_shape and weight.ndim > 1:
             return call.moved(weight)
+        at = call.layout.axis if call.given_axis is None else call.given_axis
+        if at is not None and weight.ndim == axes > 1 and given[at] == 1:
+            weight = weight.squeeze(at)
+        if at is None and weight.ndim == axes - 1 > 1:
+            weight = xp.expand_dims(weight, 1)
         if weight.ndim == 1 and len(full) > 1 and weight.shape == full[:1]:
             if call.overlap:
                 return weight
@@ -93,15 +258,29 @@ class Arguments:
         fits = weight.ndim == len(full) and all(a in (1, b) for a, b in zip(weight.shape, full, strict=True))
         if weight.ndim and not fits:
             each = "pixel" if call.overlap else "row" if call.rows else "element"
-            rule = f"must have shape {full} (one per {each}) or {full[:1]} (one per item)"
-            raise ShapeError(self.name, "weight", rule, weight.shape)
+            rule = f"must have shape {full} (one per {each})"
+            rule += f" or {full[:1]} (one per item)" if len(full) > 1 else ""
+            raise ShapeError(self.name, "weight", rule, given, hint=self._about_weights(given, call))
         return xp.broadcast_to(weight, full) if weight.shape != full else weight
+
+    def _about_weights(self, shape, call):
+        """What to do about weights that may be one per class."""
+        if self._by_class:
+            return "weights per class are class_weight" if shape == (call.layout.three[1],) else ""
+        classes = call.z.shape[1:2]
+        return f"for weights per class give np.broadcast_to(weight, {call.z.shape})" if shape == classes != () else ""
 
     def _class_weight(self, weight, call, xp):
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
-        weight = self._array(weight, "class_weight", xp)
         classes = call.layout.three[1]
+        if isinstance(weight, (dict, str)):
+            said = "a dict" if isinstance(weight, dict) else ""
+            hint = f"labels.class_weights({self._target}, {classes}) balances the classes"
+            hint = f"such as [weights[k] for k in range({classes})]" if said else hint
+            raise DomainError(self.name, "class_weight", IN_ORDER, weight, said=said, hint=hint)
+        _check_index(self.name, weight)
+        weight = self._array(weight, "class_weight", xp)
         if weight.shape != (classes,):
             rule = f"must have shape ({classes},), one per class"
             raise ShapeError(self.name, "class_weight", rule, weight.shape)
@@ -114,7 +293,7 @@ class Arguments:
             raise DomainError(self.name, "ignore_index", "must be an integer or None", ignore)
         if not -(2**63) <= ignore < 2**63:
             raise DomainError(self.name, "ignore_index", "must be a 64-bit integer", ignore)
-        if not call.integer:
+        if not (call.integer or call.mask):
             said = f"a distribution as {self._target}"
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
         return int(ignore)
@@ -127,17 +306,48 @@ class Arguments:
             raise DomainError(self.name, "out", "must be a plain array", said=type(out).__name__)
         if out.shape != z.shape:
             raise ShapeError(self.name, "out", f"must have shape {z.shape}, as the prediction has", out.shape)
-        if out.dtype != z.dtype:
-            raise DomainError(self.name, "out", f"must have dtype {z.dtype}, as the prediction has", out.dtype)
+        if out.dtype not in (z.dtype, WORKING[z.dtype.newbyteorder("=")]):
+            rule = f"must have dtype {z.dtype}, as the prediction has"
+            raise DomainError(self.name, "out", rule, out.dtype)
         if xp is np and not out.flags.writeable:
             raise DomainError(self.name, "out", "must be writeable", said="a read-only array")
         if not out.flags.c_contiguous and _overlaps_itself(out):
             raise DomainError(self.name, "out", "must have a place for each element", said=f"strides {out.strides}")
         for name, array in zip((*self._arrays, "weight", "class_weight"), inputs, strict=False):
-            if isinstance(array, type(out)) and xp.may_share_memory(out, array):
+            if shares_memory(out, array, xp):
                 rule = f"must not share memory with {name}, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)
         return out
+
+
+def _check_index(loss, weight):
+    """Class weights are taken in their order; a label that says otherwise must not be lost in silence."""
+    index = getattr(weight, "index", None)  # of pandas
+    if index is None or callable(index):
+        indexes = getattr(weight, "indexes", None)  # of xarray
+        index = next(iter(indexes.values()), None) if hasattr(indexes, "values") else None
+    if index is None or list(index) == list(range(len(index))):
+        return
+    said = f"a {type(weight).__name__} with the index {shown(list(index))}"
+    hint = "put it in the order of the classes and give its to_numpy()"
+    raise DomainError(loss, "class_weight", IN_ORDER, said=said, hint=hint)
+
+
+def shares_memory(out, array, xp):
+    """Whether an element of `out` is an element of the array, of whatever package, too; where in doubt, it is."""
+    if array is None or isinstance(array, (list, tuple, numbers.Number)):
+        return False
+    if xp is np and not isinstance(array, np.ndarray):
+        try:
+            array = np.asarray(array)  # what lends its memory, as tensors and buffers do
+        except Exception:  # of a foreign class, which has been refused as an argument, or will be
+            return False
+    if not xp.may_share_memory(out, array):
+        return False
+    try:
+        return bool(np.shares_memory(out, array, max_work=10**5) if xp is np else xp.shares_memory(out, array))
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _overlaps_itself(array):

@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from lossbook import backends
-from lossbook.call import check_same, refuse
+from lossbook.arguments import cure
+from lossbook.call import check_same, quiet, refuse
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import floats, parameter, plain
@@ -21,6 +22,7 @@ CLIP = math.log(1000 / 16)
 Clip = Domain("Clip", "parameter", ">= 0", "a number that is not negative, or infinity", 0.0)
 
 
+@quiet()
 def encode_boxes(boxes, anchors):
     """The offsets (t_x, t_y, t_w, t_h) of boxes from their anchors.
 
@@ -53,6 +55,7 @@ def encode_boxes(boxes, anchors):
     return offsets
 
 
+@quiet()
 def decode_boxes(deltas, anchors, *, clip=CLIP):
     """The boxes (x1, y1, x2, y2), in pixels, that lie at these offsets from their anchors: `encode_boxes`, undone.
 
@@ -88,7 +91,8 @@ def _arguments(where, name, array, anchors):
     on_device = backends.is_cupy(array) or backends.is_cupy(anchors)
     xp = backends.choose(where, None if on_device else "numpy", (array, anchors)).xp
     if anchors.dtype.kind not in "fiu":
-        raise DomainError(where, "anchors", "must hold real numbers", anchors.dtype)
+        hint = cure(anchors.dtype, "anchors")
+        raise DomainError(where, "anchors", "must hold real numbers", anchors.dtype, hint=hint)
     if array.ndim == 0 or array.shape[-1] != 4:
         raise ShapeError(where, name, "must have shape (..., 4)", array.shape)
     check_same(where, "anchors", anchors.shape, array.shape, f"{name} has")

@@ -13,6 +13,9 @@ import numpy as np
 from lossbook.errors import DomainError, ShapeError
 
 INDEX = np.dtype(np.int64)
+SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
+MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
+ONE_CLASS = "with one channel give a mask as y[:, None] to a loss of elements, or a prediction of two classes"
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Call:
     scale: float = 1.0  # of the gradient
     slopes: Any = None  # losses of totals: d loss / d total, shape (images, classes, totals)
     removed: Any = None  # losses of totals: which images and classes have weight 0, and may hold anything
+    mask: bool = False  # the target is integers, 0 and 1, of the only class
+    left_out: bool = False  # the labels to ignore have weight 0
     given_axis: int | None = None  # where the class axis was, if it had to be moved
 
     @property
@@ -86,6 +91,18 @@ class Call:
             self.z = self.moved(self.z)
             self.y = self.y if self.integer else self.moved(self.y)
             self.layout = Layout(self.z.shape, 1)
+
+    def leave_out(self, label):
+        """Give the pixels of a mask that have this label the weight 0."""
+        live = self.y != self.xp.asarray(label)
+        self.y, self.left_out = self.y * live, True
+        if self.weight is None:
+            self.weight = live if self.plan.shape == "pointwise" else live[:, 0]  # distances have one per class
+        elif self.weight.ndim < self.z.ndim - 1:
+            rule = "must be one per pixel where labels of a mask are ignored"
+            raise ShapeError(self.loss, "weight", rule, said="one per image")
+        else:
+            self.weight = self.xp.where(live if self.weight.ndim == self.z.ndim else live[:, 0], self.weight, 0)
 
     def moved(self, array):
         """An array of the prediction's given shape, with its class axis second."""
@@ -243,8 +260,10 @@ class Call:
         def take(array, at):
             dtype = INDEX if array is self.y and self.integer else self.native
             with np.errstate(over="ignore"):  # what is too large for the working type is infinite, and checked as that
-                taken = None if array is None else np.ascontiguousarray(array[at], dtype)
-            return taken if taken is None or taken.flags.aligned else taken.copy()
+                if array is None:
+                    return None
+                taken = as_indices(array[at]) if dtype is INDEX else np.ascontiguousarray(array[at], dtype)
+            return taken if taken.flags.aligned else taken.copy()
 
         z = take(self.z, index)
         y = None if self.y is None else take(self.y, piece if self.integer else index)
@@ -271,7 +290,10 @@ class Call:
     # --- the slow path: something was out of its domain ------------------------------------------------------------
 
     def explain(self):
-        """Raise the error that names the first value that breaks a rule, as it is in the working type."""
+        """Raise the error that names the first value that breaks a rule, as it is in the working type.
+
+        Where rounding alone brought values across the bounds of an interval, the arrays are replaced by ones within.
+        """
 
         def rounded(array):
             with np.errstate(over="ignore"):
@@ -296,7 +318,7 @@ class Call:
                 rule = f"must be a class index in 0..{classes - 1}"
                 rule += "" if self.ignore is None else f" or ignore_index={self.ignore}"
                 good = (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape) | self._absent(piece, by_class=False)
-                self._report(self.plan.arrays[1], y, good, piece, rule)
+                self._report(self.plan.arrays[1], y, good, piece, rule, self._about_label)
             for name, domain in self.plan.checks:
                 array = self.z if name == self.plan.arrays[0] else None if self.integer else self.y
                 if array is None:
@@ -311,8 +333,28 @@ class Call:
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
                 good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape) | self._absent(piece, True)
-                self._report(name, value, good, index, f"must be {domain.rule}")
-        raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
+                hint = MASK if self.mask and array is self.y else ""
+                self._report(name, value, good | nearly(domain, value), index, f"must be {domain.rule}", hint)
+        if not self._clip():
+            raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
+
+    def _clip(self):
+        """Replace arrays that leave their intervals; whether any did."""
+        found = False
+        for name, domain in self.plan.checks:
+            if name == self.plan.arrays[0]:
+                z, self.z = self.z, clipped(domain, self.z, self.xp)
+                found |= z is not self.z
+            elif not self.integer:
+                y, self.y = self.y, clipped(domain, self.y, self.xp)
+                found |= y is not self.y
+        return found
+
+    def _about_label(self, found):
+        """What to do about a label that is no class."""
+        if self.ignore is None and (found < 0 or found == 255):
+            return f"pass ignore_index={found} to leave such labels out"
+        return ONE_CLASS if self.layout.three[1] == 1 else ""
 
     def _absent(self, piece, by_class):
         """Where a piece holds images of weight 0, or images and classes, to broadcast with what it holds."""
@@ -326,10 +368,10 @@ class Call:
         space = (1,) * (self.z.ndim - 2)
         return removed.reshape(*removed.shape, *space) if by_class else removed.reshape(len(removed), *space)
 
-    def _report(self, name, value, good, at, rule):
+    def _report(self, name, value, good, at, rule, hint=""):
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
-        refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at))
+        refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)
 
 
 def _is_plain(array, dtype):
@@ -381,18 +423,47 @@ def check_same(loss, name, shape, wanted, of):
         raise ShapeError(loss, name, f"must have shape {tuple(wanted)}, as {of}", tuple(shape))
 
 
-def refuse(where, name, rule, array, bad, start=()):
+def refuse(where, name, rule, array, bad, start=(), hint=""):
     """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is.
 
-    `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array.
+    `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array. The
+    hint is a text, or a function that makes it of what was found.
     """
     if not bool(bad.any()):
         return
     place = tuple(np.argwhere(to_host(bad))[0].tolist())
     found = array[place].tolist()
     found = tuple(found) if isinstance(found, list) else found
-    error = DomainError(where, name, rule, found, place)
+    error = DomainError(where, name, rule, found, place, hint=hint(found) if callable(hint) else hint)
     raise error.shifted(start) if start else error
+
+
+def nearly(domain, value):
+    """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations."""
+    if domain.components or domain.values or value.dtype.kind != "f":
+        return np.False_
+    reach = 4 * float(np.finfo(value.dtype).eps)
+    return (value >= domain.low - reach) & (value <= domain.high + reach)
+
+
+def clipped(domain, array, xp):
+    """The array with what leaves the interval of a domain on its bounds; itself, where nothing does."""
+    if domain.components or domain.values or array.dtype.kind != "f":
+        return array
+    inside = xp.minimum(xp.maximum(array, array.dtype.type(domain.low)), array.dtype.type(domain.high))
+    return inside if bool(((inside != array) & (array == array)).any()) else array
+
+
+def as_indices(array, xp=np):
+    """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
+        array = xp.minimum(array, array.dtype.type(np.iinfo(np.int64).max))
+    return xp.ascontiguousarray(array, dtype=INDEX)
+
+
+def quiet():
+    """In this block NumPy says nothing of overflow and its kin, which formulas know how to meet."""
+    return np.errstate(all="ignore")
 
 
 def to_host(array):

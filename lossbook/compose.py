@@ -20,6 +20,7 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
+from lossbook.arguments import ONE_CHANNEL, TWO_CLASSES, shares_memory
 from lossbook.call import number, rounded, times
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, ShapeError, shown
@@ -159,10 +160,7 @@ class Sum(Composed):
             if name not in self._defaults and name not in self._given_options:
                 if any(name in part._every_option() for _, part in self.terms):
                     raise TypeError(f"{self.name}: every part that takes {name} has its own; got another")
-                raise TypeError(
-                    f"{self.name}: unknown argument {name!r}; the parameters are "
-                    f"{', '.join(self._defaults) or 'none'}, beside {', '.join(self._given_options)}"
-                )
+                raise TypeError(f"{self.name}: {self._unknown(name, (*self._defaults, *self._given_options))}")
         known = {*part._defaults, *part._options()}
         return {name: value for name, value in keywords.items() if name in known}
 
@@ -301,7 +299,7 @@ class OnLogits(Composed):
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
         options = [keywords.get(name) for name in ("weight", "class_weight")]
         if len(arrays) != len(self._arrays):
-            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+            self._check_names(arrays, keywords)
         if backends.is_dask(*arrays, *options, out):
             from lossbook.backends import dask
 
@@ -330,6 +328,8 @@ class OnLogits(Composed):
                 raise ShapeError(self.name, "z", f"must have a class axis {shown(axis)}", said=f"shape {z.shape}")
             if z.shape[axis] == 0:
                 raise ShapeError(self.name, "z", "must have at least one class", said=f"shape {z.shape}")
+            if z.shape[axis] == 1:
+                raise ShapeError(self.name, "z", TWO_CLASSES, said=f"shape {z.shape}", hint=ONE_CHANNEL)
         return z
 
     def _of_part(self, arrays, keywords, value, gradient, partial):
@@ -467,7 +467,7 @@ class Joined(Composed):
         """(value, gradients), or (Partial, gradients); `divisors` are those of the terms, where known."""
         keywords = {**self._baked, **keywords}
         if len(arrays) != len(self._arrays):
-            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+            self._check_names(arrays, keywords)
         weight = keywords.get("weight")
         if backends.is_dask(*arrays, *_several(weight), *_several(out)):
             from lossbook.backends import dask
@@ -554,15 +554,12 @@ class Joined(Composed):
             raise ShapeError(self.name, "out", rule)
         found = tuple(self._out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
 
-        def overlap(one, other):
-            return isinstance(other, type(one)) and xp.may_share_memory(one, other) and xp.shares_memory(one, other)
-
         for k, array in enumerate(found):
-            if any(overlap(array, weight) for weight in weights):
+            if any(shares_memory(array, weight, xp) for weight in weights):
                 rule = "must not share memory with weight, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)
             for name, other in zip(self._predictions, found[:k], strict=False):
-                if overlap(array, other):
+                if shares_memory(array, other, xp):
                     both = f"{name} and {self._predictions[k]}"
                     rule = f"must not share memory between {both}, which have a gradient each"
                     raise DomainError(self.name, "out", rule)

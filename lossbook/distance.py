@@ -23,7 +23,7 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from lossbook import backends
-from lossbook.call import check_same, refuse, times, to_host
+from lossbook.call import MASK, SINGLE, check_same, clipped, nearly, quiet, refuse, times, to_host
 from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import parameter, plain
@@ -259,10 +259,9 @@ class DistanceLoss(Loss):
         if call.integer and c == 0:
             _check_classes(call, n)
         arrays = call.z[plane], call.y[n] == c if call.integer else call.y[plane]
-        for name, array in zip(self._arrays, arrays, strict=True):
-            domain = self._arguments[name]
-            _refuse_in(self.name, name, f"must be {domain.rule}", array, ~domain.holds(array) & live, plane)
-        return arrays
+        hints = "", MASK if call.mask else ""
+        checked = zip(self._arrays, arrays, hints, strict=True)
+        return tuple(_within(self.name, name, self._arguments[name], a, live, plane, hint) for name, a, hint in checked)
 
     def _measured(self, call, p, y, weight, measure, parameters, options):
         """(target, weight) of the loss of a pixel, made with the maps."""
@@ -354,6 +353,7 @@ def boundary(p: Probability, y: Classes):
 # --- the metric ------------------------------------------------------------------------------------------------------
 
 
+@quiet()
 def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
     """The Hausdorff distance between the boundaries of two masks, for each image and class: a metric, not a loss.
 
@@ -396,13 +396,13 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
     result = np.empty(p.shape[:2])
     for plane in np.ndindex(*result.shape):
         n, c = plane
-        _refuse_in(where, "p", f"must be {Probability.rule}", p[plane], ~Probability.holds(p[plane]), plane)
+        own = _within(where, "p", Probability, p[plane], True, plane)
         if indices:
             bad = (y[n] < 0) | (y[n] >= xp.asarray(p.shape[1]))
             _refuse_in(where, "y", f"must be a class index in 0..{p.shape[1] - 1}", y[n], bad, (n,))
         else:
-            _refuse_in(where, "y", f"must be {Label.rule}", y[plane], ~Label.holds(y[plane]), plane)
-        a, b = _edge(p[plane] > threshold), _edge(y[n] == c if indices else y[plane] > 0.5)
+            _within(where, "y", Label, y[plane], True, plane)
+        a, b = _edge(own > threshold), _edge(y[n] == c if indices else y[plane] > 0.5)
         some = bool(a.any()), bool(b.any())
         if all(some):
             directions = (to_host(transform(~there, steps)[here]) for here, there in ((a, b), (b, a)))
@@ -490,15 +490,24 @@ def _check_classes(call, n):
     _refuse_in(call.loss, "y", rule, y, bad, (n,))
 
 
-def _refuse_in(where, name, rule, array, bad, start):
+def _within(where, name, domain, array, live, start, hint=""):
+    """A part of an array with what lies a few ulp beyond the bounds of its domain on them; what is out is refused."""
+    bad = ~domain.holds(array) & live
+    if not bool(bad.any()):
+        return array
+    _refuse_in(where, name, f"must be {domain.rule}", array, bad & ~nearly(domain, array), start, hint)
+    return clipped(domain, array, backends.get("cupy" if backends.is_cupy(array) else "numpy").xp)
+
+
+def _refuse_in(where, name, rule, array, bad, start, hint=""):
     """`refuse` for a part of an array, all that lies at the index `start`."""
     new = (None,) * len(start)
-    refuse(where, name, rule, array[new], bad[new], (*start, *(0,) * array.ndim))
+    refuse(where, name, rule, array[new], bad[new], (*start, *(0,) * array.ndim), hint)
 
 
 def _check_space(where, name, array, xp):
     if array.ndim < 3:
-        raise ShapeError(where, name, "must have shape (N, C, *space), with a space axis", array.shape)
+        raise ShapeError(where, name, "must have shape (N, C, *space), with a space axis", array.shape, hint=SINGLE)
     if xp is not np and array.ndim not in (4, 5):
         rule = "must have two or three space axes if it is a CuPy array"
         raise ShapeError(where, name, rule, array.shape, said=f"shape {array.shape}")

@@ -83,7 +83,12 @@ class Documented:
             else:
                 rows.append(f"{name}: {domain.describes}; {self._defaults[name]!r} if left out.")
         rows.append(f"reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per {of}.")
-        rows.append("weight: one per item or one each, >= 0; absent means 1, and 0 removes whatever stands there.")
+        each = {"overlap": "pixel", "boxes": "box", "rows": "row"}.get(self.shape, "element")
+        rows.append(
+            f"weight: a number, one per item or one per {each}, >= 0; absent means 1, and 0 removes whatever stands there."
+        )
+        if shapes == "(N, C, ...)":
+            rows[-1] += " A vector is one per item, also where there are as many classes as items."
         if self._by_class:
             rows.append(
                 "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes."

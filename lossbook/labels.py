@@ -10,8 +10,9 @@ import numbers
 import numpy as np
 
 from lossbook import backends
-from lossbook.call import refuse, to_host
-from lossbook.domains import Domain, Fraction
+from lossbook.arguments import FLOATS, parameter, plain
+from lossbook.call import clipped, nearly, quiet, refuse, to_host
+from lossbook.domains import Domain, Fraction, Label
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import WORKING
 
@@ -23,6 +24,7 @@ MOST = 1 << 31  # classes
 Decay = Domain("Decay", "parameter", "in [0, 1)", "a number in [0, 1)", 0.0, math.nextafter(1.0, 0.0))
 
 
+@quiet()
 def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
     """Class indices as a distribution over the classes: 1 at the label, 0 elsewhere.
 
@@ -58,6 +60,7 @@ def _one_hot(y, classes, axis, ignore_index, dtype, block_info=None):
     return hot.astype(dtype, copy=False)
 
 
+@quiet()
 def smooth(targets, epsilon=0.1, *, axis=1):
     """Label smoothing: (1 - epsilon)*targets + epsilon/C, the targets mixed with the uniform distribution.
 
@@ -86,15 +89,20 @@ def smooth(targets, epsilon=0.1, *, axis=1):
     return targets.map_blocks(_smooth, *arguments, dtype=targets.dtype)
 
 
+@quiet()
 def _smooth(targets, epsilon, uniform, block_info=None):
-    bad = ~((targets >= 0) & (targets <= 1))
-    refuse("labels.smooth", "targets", "must be in [0, 1]", targets, bad, _start(block_info))
+    bad = ~Label.holds(targets)
+    if bool(bad.any()):
+        bad &= ~nearly(Label, targets)
+        refuse("labels.smooth", "targets", "must be in [0, 1]", targets, bad, _start(block_info))
+        targets = clipped(Label, targets, array_module(targets))
     real = WORKING[targets.dtype.newbyteorder("=")]
     mixed = (1 - epsilon) * targets.astype(real, copy=False)
     mixed += uniform
     return mixed.astype(targets.dtype, copy=False)
 
 
+@quiet()
 def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None):
     """One weight per class, larger for rarer classes, from the labels y: what a loss takes as `class_weight`.
 
@@ -168,23 +176,12 @@ def _start(block_info):
     return tuple(first for first, _ in block_info[0]["array-location"]) if block_info else ()
 
 
-def plain(where, name, array):
-    """A NumPy, CuPy or Dask array; lists become NumPy arrays, masked arrays are refused."""
-    if isinstance(array, np.ma.MaskedArray):
-        raise DomainError(where, name, "must be a plain array", said="a masked array")
-    if backends.is_cupy(array) or backends.is_dask(array):
-        return array
-    try:
-        return np.asarray(array)
-    except ValueError as error:  # lists of unequal lengths
-        raise ShapeError(where, name, "must be an array", array) from error
-
-
 def integers(where, y, kinds="iub"):
     """An array of labels."""
     y = plain(where, "y", y)
     if y.dtype.kind not in kinds:
-        raise DomainError(where, "y", "must hold integers", y.dtype)
+        hint = "y.astype(int)" if y.dtype.kind == "f" else ""
+        raise DomainError(where, "y", "must hold integers", y.dtype, hint=hint)
     return y
 
 
@@ -192,21 +189,8 @@ def floats(where, name, array):
     """An array of one of the three dtypes that the package computes with."""
     array = plain(where, name, array)
     if array.dtype.newbyteorder("=") not in WORKING:
-        raise DomainError(where, name, "must be float16, float32 or float64", array.dtype)
+        raise DomainError(where, name, FLOATS, array.dtype, hint=f"{name}.astype(np.float32)")
     return array
-
-
-def parameter(where, name, value, domain):
-    """A number of a domain, as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise DomainError(where, name, f"must be a number {domain.rule}", value)
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise DomainError(where, name, "must be a float64", said="a number beyond its range") from error
-    if not domain.holds(number):
-        raise DomainError(where, name, f"must be {domain.rule}", value)
-    return number
 
 
 def dtype_of(where, dtype, fits, rule):

@@ -24,8 +24,8 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.arguments import WORKING, Arguments
-from lossbook.call import refuse
+from lossbook.arguments import REDUCTIONS_ELSEWHERE, WORKING, Arguments, parameter, take_option
+from lossbook.call import quiet, refuse
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
@@ -104,28 +104,28 @@ class Loss(Arguments, Documented):
     def _read_signature(self, signature):
         """The domains of the arguments, in order; clear errors for a declaration that says too little."""
         domains, self._defaults = {}, {}
-        for parameter in signature.parameters.values():
-            domain, keyword = parameter.annotation, parameter.kind is parameter.KEYWORD_ONLY
-            check_argument(parameter.name, self.name)
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        for given in signature.parameters.values():
+            domain, keyword = given.annotation, given.kind is given.KEYWORD_ONLY
+            check_argument(given.name, self.name)
+            if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
                 raise TypeError(
-                    f"{self.name}: the arguments must have names of their own; got {str(parameter).partition(':')[0]}"
+                    f"{self.name}: the arguments must have names of their own; got {str(given).partition(':')[0]}"
                 )
             if isinstance(domain, str):
                 raise TypeError(
-                    f"{self.name}: {parameter.name} is annotated with text, {domain!r}, and text is never evaluated; "
+                    f"{self.name}: {given.name} is annotated with text, {domain!r}, and text is never evaluated; "
                     "annotate with the domain itself (and leave out `from __future__ import annotations`)"
                 )
             if not isinstance(domain, Domain):
-                raise TypeError(f"{self.name}: {parameter.name} must be annotated with a domain such as Logit or Label")
+                raise TypeError(f"{self.name}: {given.name} must be annotated with a domain such as Logit or Label")
             if keyword != (domain.role in ("parameter", "flag")):
                 kind = "keyword-only (after *)" if not keyword else "positional"
-                raise TypeError(f"{self.name}: {parameter.name} is a {domain.role}, which must be {kind}")
-            if keyword and parameter.default is parameter.empty:
-                raise TypeError(f"{self.name}: the parameter {parameter.name} needs a default")
-            domains[parameter.name] = domain
+                raise TypeError(f"{self.name}: {given.name} is a {domain.role}, which must be {kind}")
+            if keyword and given.default is given.empty:
+                raise TypeError(f"{self.name}: the parameter {given.name} needs a default")
+            domains[given.name] = domain
             if keyword:
-                self._defaults[parameter.name] = parameter.default
+                self._defaults[given.name] = given.default
         roles = [domain.role for domain in domains.values() if domain.role in ("prediction", "target")]
         if roles not in (["prediction"], ["prediction", "target"]):
             raise TypeError(f"{self.name}: the arrays must be a prediction and at most one target; got {roles}")
@@ -323,10 +323,7 @@ class Loss(Arguments, Documented):
         flags, values = {}, {}
         for name in given:
             if name not in self._defaults:
-                raise TypeError(
-                    f"{self.name}: unknown argument {name!r}; the parameters are "
-                    f"{', '.join(self._defaults) or 'none'}, beside {', '.join(self._options())}"
-                )
+                raise TypeError(f"{self.name}: {self._unknown(name, (*self._defaults, *self._options()))}")
         for name, default in self._defaults.items():
             value, domain = given.get(name, default), self._arguments[name]
             if domain.role == "flag":
@@ -334,40 +331,36 @@ class Loss(Arguments, Documented):
                     raise DomainError(self.name, name, "must be True or False", value)
                 flags[name] = bool(value)
             else:
-                if type(value) is not float:
-                    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-                        raise DomainError(self.name, name, f"must be a number {domain.rule}", value)
-                    try:
-                        value = float(value)
-                    except OverflowError as error:
-                        raise DomainError(self.name, name, "must fit a float64", value) from error
-                if not domain.holds(value):
-                    raise DomainError(self.name, name, f"must be {domain.rule}", value)
-                values[name] = value
+                values[name] = parameter(self.name, name, value, domain)
         return flags, values
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
     def __call__(self, *arrays, **keywords):
         """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
-        return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
+        with quiet():
+            return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
 
     def grad(self, *arrays, out=None, **keywords):
         """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
 
         With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
         """
-        return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
+        with quiet():
+            return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
 
     def value_and_grad(self, *arrays, out=None, **keywords):
         """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
-        return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
+        with quiet():
+            return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
 
     def partial(self, *arrays, **keywords):
         """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
         if "reduction" in keywords:
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
-        return self._evaluate(arrays, keywords | {"reduction": "sum"}, value=True, gradient=False, partial=True)[0]
+        keywords["reduction"] = "sum"
+        with quiet():
+            return self._evaluate(arrays, keywords, value=True, gradient=False, partial=True)[0]
 
     def _options(self):
         """The keyword arguments beside the parameters, but for those that this loss has values of its own for."""
@@ -398,7 +391,7 @@ class Loss(Arguments, Documented):
     def _prepare(self, arrays, keywords, gradient=False, out=None):
         """(backend, call, array for the gradient, (reduction, batch, flags, parameters)), all checked but values."""
         if len(arrays) != len(self._arrays):
-            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+            self._check_names(arrays, keywords)
         reduction = check_reduction(self.name, keywords.pop("reduction", "mean"))
         weight, name = keywords.pop("weight", None), keywords.pop("backend", None)
         class_weight = ignore = None
@@ -416,9 +409,9 @@ class Loss(Arguments, Documented):
         kinds = (*arrays, weight, None if type(class_weight) is tuple else class_weight, out)
         backend = backends.choose(self.name, name, kinds)
         xp = backend.xp
-        z = self._prediction(arrays[0], xp)
-        real = WORKING[z.dtype.newbyteorder("=")]
-        call = self._lay_out(z, arrays[1] if len(arrays) > 1 else None, xp, real, axis)
+        z = self._prediction(arrays[0], xp, target=arrays[-1])
+        call = self._lay_out(z, arrays[-1], xp, WORKING[z.dtype.newbyteorder("=")], axis)
+        real = call.real
         call.plan = self._plan(flags, parameters, call.integer)
         call.parameters = tuple(self._rounded(name, parameters[name], real) for name in self._parameters)
         if weight is not None:
@@ -427,10 +420,13 @@ class Loss(Arguments, Documented):
             call.class_weight = self._class_weight(class_weight, call, xp)
         if ignore is not None:
             call.ignore = self._ignore(ignore, call)
+            if call.mask:
+                call.leave_out(call.ignore)
+                call.ignore = None
         slope = None
         if gradient:
             slope = self._out(out, z, (*arrays, weight, class_weight), xp)
-            call.gradient = call.moved(slope)
+            call.gradient = call.moved(np.asarray(slope) if xp is np else slope)  # a subclass has its own ways
         if batch and call.item_weights:
             raise ShapeError(self.name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, (reduction, batch, flags, parameters)
@@ -439,7 +435,7 @@ class Loss(Arguments, Documented):
         """A parameter in the working type, where its rule must hold as well."""
         if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
             return real(value)
-        with np.errstate(over="ignore"):
+        with quiet():
             number = real(value)
         if not self._arguments[name].holds(float(number)):
             rule = f"must be {self._arguments[name].rule}, also in {np.dtype(real)}"
@@ -470,6 +466,7 @@ class Loss(Arguments, Documented):
         sums = backend.run(call.plan, call)
         if sums[-1]:
             call.explain()
+            return self._summed(backend, call, reduction, value, partial, parameters)
         if call.gradient is not None and reduction == "mean" and count == 0:
             call.gradient[...] = 0  # nothing to average: even a NaN has no say
         if partial:
@@ -488,6 +485,7 @@ class Loss(Arguments, Documented):
         sums = backend.run(call.plan, call)
         if np.any((sums[..., -1] != 0) & ~call.removed):
             call.explain()
+            sums = backend.run(call.plan, call)
         sums[..., -1] = call.left()
         return sums
 
@@ -692,7 +690,7 @@ class Finish:
 def check_reduction(name, reduction):
     """The reduction, if it is one."""
     if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-        raise DomainError(name, "reduction", "must be 'none', 'sum' or 'mean'", reduction)
+        take_option(name, "reduction", reduction, REDUCTIONS, REDUCTIONS_ELSEWHERE)
     return reduction
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from lossbook import backends
-from lossbook.call import refuse, to_host
+from lossbook.call import quiet, refuse, to_host
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import dtype_of, integers, parameter, plain
@@ -14,6 +14,7 @@ from lossbook.loss import WORKING
 __all__ = ["edge_weights"]
 
 
+@quiet()
 def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtype=np.float32):
     """The weight map of U-Net, which makes a network learn the gaps between objects that nearly touch.
 

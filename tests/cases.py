@@ -217,7 +217,12 @@ def distributions(shape, dtype, seed=0):
 
 
 def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
-    """One ordinary input of the given shape (classes along axis 1 where there are classes); class indices if wanted."""
+    """One ordinary input of the given shape (classes along axis 1 where there are classes); class indices if wanted.
+
+    Losses of totals need an axis of space, which has length 4 where the shape says nothing of it.
+    """
+    if loss.shape == "overlap" and len(shape) == 2:
+        shape = (*shape, 4)
     random = np.random.default_rng(seed)
     if loss._by_class and integer:
         return [example(loss, dtype, shape, seed)[0], random.integers(0, shape[1], (shape[0], *shape[2:]))]

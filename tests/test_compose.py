@@ -142,7 +142,7 @@ def test_what_does_not_add(maps):
     twice = segmentation.tversky + segmentation.focal_tversky
     with pytest.raises(TypeError, match=r"several parts have a parameter alpha; set it in each: part.with_parameters"):
         twice(p, y, alpha=0.3)
-    with pytest.raises(TypeError, match="unknown argument 'smoth'; the parameters are smooth, squared"):
+    with pytest.raises(TypeError, match=r"unknown argument 'smoth'; did you mean smooth\?"):
         MIXED(p, y, smoth=1)
     with pytest.raises(ShapeError, match=r"reduction must be 'sum' or 'mean'.*got \(2, 3\) and \(2, 4, 5\)"):
         MIXED(p, y, reduction="none")

@@ -567,7 +567,8 @@ def test_values_outside_the_domain_are_refused(loss, backend):
             copies = [a.copy() for a in arrays]
             with pytest.raises(DomainError) as caught:
                 backend.call(loss.value_and_grad, *arrays)
-            assert str(caught.value) == f"{loss.name}: {name} must be {domain.rule}; got {bad} at index (3, 2)"
+            place = (3, 2, 0)[: arrays[0].ndim]
+            assert str(caught.value) == f"{loss.name}: {name} must be {domain.rule}; got {bad} at index {place}"
             assert all(np.array_equal(a, b) for a, b in zip(arrays, copies, strict=True))
 
 
@@ -596,12 +597,18 @@ def test_shapes_never_broadcast(loss, backend):
 
 @every_loss
 def test_wrong_kinds_of_arrays_are_refused(loss):
-    """Integer, bool, complex, object and masked predictions are refused with the loss and the argument named."""
+    """Integer, bool, complex, object and masked predictions are refused with the loss and the argument named.
+
+    Bools are no logits, but they are probabilities.
+    """
     arrays = example(loss, np.float32)
     name = loss._arrays[0]
+    mask = arrays[0] > 0.5
+    if loss._arguments[name].name == "Probability":
+        assert repr(loss(mask, *arrays[1:])) == repr(loss(mask.astype(float), *arrays[1:]))
     for bad in (
         arrays[0].astype(int),
-        arrays[0] > 0.5,
+        *([] if loss._arguments[name].name == "Probability" else [mask]),
         arrays[0].astype(complex),
         arrays[0].astype(object),
         np.ma.masked_array(arrays[0], arrays[0] > 0.5),

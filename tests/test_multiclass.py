@@ -77,7 +77,7 @@ def test_the_class_axis_may_be_anywhere(axis, name):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])
-@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 4), (2, 3, 4, 5), (2, 3, 2, 3, 4), (3, 300), (5, 1)])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 4), (2, 3, 4, 5), (2, 3, 2, 3, 4), (3, 300)])
 def test_ignored_rows_are_not_there(shape, name):
     """Rows with the ignored label count neither in the value nor in the divisor, and get no gradient."""
     random = np.random.default_rng(1)

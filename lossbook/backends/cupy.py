@@ -14,6 +14,7 @@ import numpy as np
 
 from lossbook.backends import imported
 from lossbook.backends.spelling import Spelling, literal
+from lossbook.call import as_indices
 from lossbook.errors import BackendError
 from lossbook.words import SPELLED
 
@@ -524,9 +525,9 @@ def run(plan, call):
 
     real, (outer, classes, inner) = call.real, call.layout.three
 
-    def ready(array, dtype=real):
+    def ready(array):
         """A contiguous array of the working type, or a null pointer."""
-        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=dtype)
+        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=real)
 
     def room(array):
         """The output itself if a kernel can write it as it is, else a buffer for it."""
@@ -536,7 +537,8 @@ def run(plan, call):
 
     values, gradient = room(call.values), room(call.gradient)
     ignore = (np.int64(call.ignore or 0), np.int32(call.ignore is not None))
-    inputs = (ready(call.z), ready(call.y, np.int64 if call.integer else real), ready(call.weight))
+    target = as_indices(call.y, cupy) if call.integer else ready(call.y)
+    inputs = (ready(call.z), target, ready(call.weight))
     sizes = (np.int64(classes), np.int64(inner))
     device = cupy.cuda.Device().id
     if call.rows:

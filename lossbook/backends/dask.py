@@ -24,7 +24,7 @@ from dask.core import flatten
 
 from lossbook import backends
 from lossbook.arguments import WORKING
-from lossbook.call import number, rounded, times
+from lossbook.call import clipped, nearly, number, quiet, rounded, times
 from lossbook.compose import _activate, _chain, _several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.reduce import Partial
@@ -39,6 +39,9 @@ def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False, n
 
     `named` is (loss with several predictions, name of one), if in its words the errors of the blocks are to speak.
     """
+    first, *others = arrays or (None,)
+    if backends.is_dask(first) and first.dtype == bool and loss._arguments[loss._arrays[0]].name == "Probability":
+        arrays = first.astype(np.float64), *others
     blocks = Blocks(loss, arrays, keywords, out)
     blocks.named = named
     result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(value, gradient)
@@ -256,7 +259,7 @@ class Blocks:
         if array.ndim == self.z.ndim:
             array, axes = self.moved(array), self.every
         else:  # one per row, pixel or item, or a number
-            axes = tuple(k for k in self.every if k != self.axis)[: array.ndim]
+            axes = tuple(k for k in self.every if k != (1 if self.axis is None else self.axis))[: array.ndim]
         sizes = zip(axes, array.shape, strict=True)
         return array.rechunk(tuple(self.z.chunks[k] if n == self.z.shape[k] else (n,) for k, n in sizes)), axes
 
@@ -305,7 +308,7 @@ class Blocks:
     def count(self):
         """(sum(w), its axes): a number, or where it depends on targets and weights a Dask array without axes."""
         call, target = self.call, self.y
-        if call.class_weight is None and call.ignore is None:
+        if call.class_weight is None and call.ignore is None and not call.left_out:
             if self.weight is ABSENT:
                 shape = call.layout.shape if self.loss.shape == "distance" else call.layout.without_classes
                 return float(math.prod(shape)), None
@@ -380,7 +383,7 @@ def _added(partials):
 def _task(*blocks, do, given, axis, loss, named, **constants):
     """do(the blocks given); its errors count from the start of the whole array. The starts follow those blocks."""
     try:
-        with named[0]._named(loss, named[1]) if named else contextlib.nullcontext():
+        with quiet(), named[0]._named(loss, named[1]) if named else contextlib.nullcontext():
             return do(*blocks[:given], loss=loss, **constants)
     except DomainError as error:
         start = [int(first.item()) for first in blocks[given:]]
@@ -391,7 +394,7 @@ def _task(*blocks, do, given, axis, loss, named, **constants):
 
 def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     """(Partial or values, gradient)"""
-    arrays = z.astype(WORKING[z.dtype.newbyteorder("=")], copy=False), y
+    arrays = _widened(loss, z), y
     partial = value and options["reduction"] != "none"
     more = {} if totals is None else {"totals": totals}
     keywords = {**options, "weight": weight}
@@ -402,6 +405,15 @@ def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
         result = rounded(result, z.dtype)
         result = result if result.ndim == z.ndim else np.expand_dims(result, options["axis"])
     return result, rounded(slope, z.dtype) if gradient else None
+
+
+def _widened(loss, z):
+    """A prediction in the working type; whether it lies a few ulp out of bounds is a question to its own type."""
+    domain = loss._arguments[loss._arrays[0]]
+    if z.dtype.itemsize == 2 and domain.checked:
+        good = domain.holds(z)
+        z = z if bool(good.all()) or not bool((good | nearly(domain, z)).all()) else clipped(domain, z, np)
+    return z.astype(WORKING[z.dtype.newbyteorder("=")], copy=False)
 
 
 def _count(z, y, weight, *, loss, options):

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lossbook.call import cut
+from lossbook.call import cut, quiet
 from lossbook.errors import DomainError
 
 PIECE = 1 << 17  # elements of a converted piece
@@ -175,9 +175,10 @@ def run(kernel, plan, call):
     results = [None] * len(pieces)
 
     def convert_and_run(index):
-        arrays = call.piece(pieces[index])
-        results[index] = _run_piece(kernel, plan, call, arrays, columns, 1)
-        call.put_back(pieces[index], arrays)
+        with quiet():  # in every helper thread, too
+            arrays = call.piece(pieces[index])
+            results[index] = _run_piece(kernel, plan, call, arrays, columns, 1)
+            call.put_back(pieces[index], arrays)
 
     _Team(convert_and_run, ((index,) for index in range(len(pieces)))).run(min(threads, len(pieces)) - 1)
     sums = np.zeros((*call.group_shape, columns))
