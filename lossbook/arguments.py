@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from lossbook import backends, words
-from lossbook.call import SINGLE, Call, Layout, check_same, refuse
+from lossbook.call import SINGLE, Call, Layout, check_same, holds_exactly, refuse
 from lossbook.errors import DomainError, ShapeError, shown
 
 WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
@@ -177,7 +177,7 @@ class Arguments:
         if y.shape != z.shape or self._by_class:
             y = call.y = self._by_label(y, call)
         if y.dtype.itemsize > 2 and y.dtype != real and self._arguments[name].name in ("Outcome", "TrueBox"):
-            call.real = np.float64  # rounded to float32, the target would lose what the difference shows
+            call.real = real if holds_exactly(real, y) else np.float64  # a target is not rounded before the difference
         if self.shape == "overlap":
             call.move_classes()
         return call

@@ -454,6 +454,16 @@ def clipped(domain, array, xp):
     return inside if bool(((inside != array) & (array == array)).any()) else array
 
 
+def holds_exactly(real, array):
+    """Whether a type has every number of an array; the first piece that says no ends the search."""
+    with quiet():
+        for piece in cut(array.shape, 1 << 16):
+            part = array[piece]
+            if bool(((part.astype(real) != part) & (part == part)).any()):
+                return False
+    return True
+
+
 def as_indices(array, xp=np):
     """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:

@@ -85,7 +85,7 @@ class Documented:
         rows.append(f"reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per {of}.")
         each = {"overlap": "pixel", "boxes": "box", "rows": "row"}.get(self.shape, "element")
         rows.append(
-            f"weight: a number, one per item or one per {each}, >= 0; absent means 1, and 0 removes whatever stands there."
+            f"weight: a number, one per item or one per {each}, >= 0; absent means 1, 0 removes whatever stands there."
         )
         if shapes == "(N, C, ...)":
             rows[-1] += " A vector is one per item, also where there are as many classes as items."
