@@ -132,9 +132,10 @@ def test_options_of_the_wrong_kind_are_refused():
 
 def test_what_is_rounded_to_float16_is_rounded_as_numpy_rounds():
     """Also among the numbers that are subnormal there, at ties, at the ends, and of infinities and NaN."""
-    patterns = [np.arange(0, 1 << 31, 9973, np.uint32), np.arange(0x32FFF000, 0x39000000, 4096, np.uint32)]
+    patterns = [np.arange(0, 0x7F800000, 9973, np.uint32), np.arange(0x32FFF000, 0x39000000, 4096, np.uint32)]
+    patterns.append(np.array([0x7F800000, 0x7FC00000], np.uint32))
     numbers = np.concatenate(patterns).view(np.float32)
-    numbers = np.concatenate([numbers, -numbers, [np.inf, np.nan]]).astype(np.float32)
+    numbers = np.concatenate([numbers, -numbers])
     with np.errstate(all="ignore"):
         wanted = numbers.astype(np.float16)
     with np.errstate(all="raise"):
