@@ -286,7 +286,7 @@ class Arguments:
             raise ShapeError(self.name, "class_weight", rule, weight.shape)
         bad = ~((weight >= 0) & (weight < np.inf))
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
-        return xp.ascontiguousarray(weight, dtype=call.real)
+        return xp.ascontiguousarray(weight, dtype=np.float64)
 
     def _ignore(self, ignore, call):
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):

@@ -5,7 +5,7 @@ along at no cost, and only if one is found wrong does `explain` search for it.
 """
 
 from dataclasses import dataclass
-from math import prod
+from math import fsum, prod
 from typing import Any
 
 import numpy as np
@@ -169,29 +169,35 @@ class Call:
         """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
         if self.weight is None and self.class_weight is None and self.ignore is None:
             return float(prod(self.layout.without_classes))
+        if self.xp is np:
+            with np.errstate(all="ignore"):
+                sums = [float(np.sum(self._row_weights(piece))) for piece in cut(self.piece_shape, 1 << 17)]
+            return fsum(sums) if np.all(np.isfinite(sums)) else sum(sums)
         if self.class_weight is None and self.ignore is None:
-            return float(self.weight.sum(dtype=np.float64))
-        if self.xp is not np:  # the device's kernel counts, in a pass without a gradient
-            gradient, self.gradient = self.gradient, None
-            total = backend.run(self.plan, self)[1]
-            self.gradient = gradient
-            return float(total)
-        pieces = cut(self.piece_shape, 1 << 17)
-        return float(sum(np.sum(self._row_weights(piece), dtype=np.float64) for piece in pieces))
+            return float(self.weight.astype(self.real).sum(dtype=np.float64))
+        gradient, self.gradient = self.gradient, None  # the device's kernel counts, in a pass without a gradient
+        total = backend.run(self.plan, self)[1]
+        self.gradient = gradient
+        return float(total)
 
     def _row_weights(self, piece):
-        """The weight of each row of a piece: its own, times that of its class or classes."""
+        """The weight of each row of a piece in float64: its own, times that of its class or classes."""
+        weight = np.float64(1)
+        if self.weight is not None:  # in the working type first, as a kernel has it
+            weight = np.ascontiguousarray(self.weight[piece], self.real).astype(np.float64)
+        if self.class_weight is None and self.ignore is None:
+            return weight
         if self.integer:
             y = self.y[piece]
-            weight = (y >= 0) & (y < self.layout.three[1])
+            counts = (y >= 0) & (y < self.layout.three[1])
             if self.ignore is not None:
-                weight &= y != self.ignore
+                counts = counts & (y != self.ignore)
             if self.class_weight is not None:
-                weight = np.where(weight, self.class_weight[np.where(weight, y, 0)], 0)
-        else:
-            y = np.moveaxis(self.y[self.index(piece)], self.layout.axis, -1)
-            weight = y.astype(self.real) @ self.class_weight
-        return weight if self.weight is None else np.where(self.weight[piece] != 0, weight * self.weight[piece], 0)
+                weight = weight * self.class_weight[np.where(counts, y, 0)]
+            return np.where(counts, weight, 0)
+        y = np.ascontiguousarray(np.moveaxis(self.y[self.index(piece)], self.layout.axis, -1), self.real)
+        shares = np.sum(np.where(self.class_weight != 0, y * self.class_weight, 0), axis=-1)
+        return np.where(weight != 0, shares * weight, 0)
 
     @property
     def classes_per_piece(self):
@@ -244,9 +250,10 @@ class Call:
         if self.slopes is not None:
             return self.slopes
         if not self.overlap and xp is np:
-            return self.real(self.scale).reshape(1, 1, 1)
+            return np.float64(self.scale).reshape(1, 1, 1)
         layout = layout or self.layout
-        return xp.full((*layout.three[:2], len(self.plan.slopes) or 1), self.scale, dtype=self.real)
+        dtype = self.real if self.overlap else np.float64
+        return xp.full((*layout.three[:2], len(self.plan.slopes) or 1), self.scale, dtype=dtype)
 
     def index(self, piece):
         """The index of a piece into the prediction; pieces never cut the class axis."""
@@ -319,6 +326,8 @@ class Call:
                 rule += "" if self.ignore is None else f" or ignore_index={self.ignore}"
                 good = (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape) | self._absent(piece, by_class=False)
                 self._report(self.plan.arrays[1], y, good, piece, rule, self._about_label)
+                if self.plan.hard and self.class_weight is not None:  # the weight of its class is one of the row
+                    live = live & (host(self.class_weight)[np.where(live & (y >= 0) & (y < classes), y, 0)] != 0)
             for name, domain in self.plan.checks:
                 array = self.z if name == self.plan.arrays[0] else None if self.integer else self.y
                 if array is None:
@@ -332,6 +341,10 @@ class Call:
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
+                if self.rows and self.class_weight is not None and not self.plan.hard:
+                    of_class = np.ones(value.ndim, int)
+                    of_class[self.layout.axis] = -1
+                    mask = mask & (host(self.class_weight).reshape(of_class) != 0)
                 good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape) | self._absent(piece, True)
                 hint = MASK if self.mask and array is self.y else ""
                 self._report(name, value, good | nearly(domain, value), index, f"must be {domain.rule}", hint)

@@ -456,9 +456,7 @@ class Loss(Arguments, Documented):
 
     def _summed(self, backend, call, reduction, value, partial, flags, parameters):
         """Losses of elements and of rows: everything follows from sum(w*l) and sum(w)."""
-        count = None  # sum(w), where it is needed before the kernel runs, or where the kernel does not know it
-        if partial or (reduction == "mean" and (call.gradient is not None or not call.rows)):
-            count = self._count(backend, call)
+        count = self._count(backend, call) if partial or reduction == "mean" else None
         if call.gradient is not None and reduction == "mean":
             call.scale = 1.0 / count if count else 0.0
         if value and reduction == "none":
@@ -475,7 +473,7 @@ class Loss(Arguments, Documented):
             return None
         if reduction == "none":
             return call.values
-        return call.number(reduced(sums[0], sums[1] if count is None else count, reduction))
+        return call.number(reduced(sums[0], count, reduction))
 
     def _totals(self, backend, call, each):
         """Losses of totals: those of each image and class and, last, 1 where a pixel is left, shape (images, classes,

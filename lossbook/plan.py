@@ -28,7 +28,7 @@ Line = tuple[str, sympy.Expr]
 
 
 class weighted(words.Word):
-    """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit, not NaN."""
+    """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit; NaN stays NaN."""
 
     nargs = 2
 

@@ -6,13 +6,14 @@ Each CUDA block writes its own partial sums and nothing is added atomically, so 
 every device and in every run. The sums are few and are finished on the host.
 """
 
+import re
 from functools import cache
 from importlib.resources import files
 from string import Template
 
 import numpy as np
 
-from lossbook.backends import imported
+from lossbook.backends import host, imported
 from lossbook.backends.spelling import Spelling, literal
 from lossbook.call import as_indices
 from lossbook.errors import BackendError
@@ -29,6 +30,10 @@ HEAD = Template("""\
 // $comment
 __device__ __forceinline__ void element($inputs, $outputs) {
 $lines}
+
+// x, and 0 where the weight w is 0: what weighs nothing is not there, even if it is NaN. Weights and their products are
+// double, which are rounded once, when they are stored.
+__device__ __forceinline__ double present(double w, double x) { return w == 0 ? 0 : x; }
 
 // The sum over the threads of a block: the shuffles of each warp, then its sums in order. The first thread has it.
 __device__ double sum_of_block(double value) {
@@ -49,7 +54,7 @@ SWEEP = Template("""\
 extern "C" __global__ void loops(
     const real* predictions, const $target_type* targets, const real* weight, long long weight_classes,
     long long ignore, int ignoring, $parameters
-    const real* slopes, real* values, real* gradient, double* sums, long long classes, long long inner, long long blocks
+    const $slopes_type* slopes, real* values, real* gradient, double* sums, long long classes, long long inner, long long blocks
 ) {
     const long long block_size = $block, per_group = (inner + block_size - 1) / block_size;
     for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
@@ -60,15 +65,15 @@ $slopes        double $zeros, broken = 0;
         for (long long i = start + threadIdx.x; i < stop; i += blockDim.x) {
             const long long here = group * inner + i;
             const real $z = predictions[here];
-            real w = 1;
+            double w = 1;
             if (weight) {
                 w = weight[(item * weight_classes + channel % weight_classes) * inner + i];
-                if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+                if (!(w >= 0 && w < INFINITY)) broken += 1;
             }
 $target$checks            real $results;
             element($call);
-$adds            if (values) values[here] = words::weighted(w, $value);
-            if (gradient) gradient[here] = words::weighted(w, $slope);
+$adds            if (values) values[here] = real(present(w, w * $value));
+            if (gradient) gradient[here] = real(present(w, $slope));
         }
 $stores        broken = sum_of_block(broken);
         if (threadIdx.x == 0) sums[block * $width + $columns] = broken;
@@ -78,9 +83,21 @@ $stores        broken = sum_of_block(broken);
 
 PULL = """\
 // What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
-__device__ __forceinline__ real pull_of(real slope, real rest) {
-    return rest == 0 || slope == 0 ? real(0) : slope / rest;
+__device__ __forceinline__ double pull_of(double slope, double rest) {
+    return rest == 0 || slope == 0 ? 0 : slope / rest;
 }
+
+"""
+SUM = """\
+struct Sum {  // a sum with twice the digits of a double
+    double high, low;
+    __device__ void add(double x) {
+        const double total = high + x, back = total - high;
+        low += (high - (total - back)) + (x - back);
+        high = total;
+    }
+    __device__ double value() const { return low == low ? high + low : high; }  // low is NaN where high is infinite
+};
 
 """
 # What a class competes with, by the kind of row: the odds of its rivals, their sum, and the class's own standing u.
@@ -130,6 +147,7 @@ RIVALS = {
     "entry": "",
     "margin": """\
             Row row = {-real(INFINITY), 0, 0};
+            Sum others = {0, 0};
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner];
                 if (z > row.top) row.top = z;
@@ -137,8 +155,9 @@ RIVALS = {
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner];
                 if (z == row.top) row.ties += 1;
-                else row.others += odds_of(z, row);
+                else others.add(odds_of(z, row));
             }
+            row.others = others.value();
 """,
     "lead": """\
             Row row = {-real(INFINITY), 0, 0};
@@ -156,9 +175,9 @@ STANDING = {
 STANDING["lead"] = STANDING["margin"]
 
 ROWS_ARGUMENTS = Template("""\
-    const real* predictions, const $target_type* targets, const real* weight, const real* class_weight,
+    const real* predictions, const $target_type* targets, const real* weight, const double* class_weight,
     long long ignore, int ignoring, $parameters
-    real scale, real* values, real* gradient, double* sums, long long classes, long long inner, long long rows
+    double scale, real* values, real* gradient, double* sums, long long classes, long long inner, long long rows
 """)
 
 # One thread per row.
@@ -171,8 +190,8 @@ $arguments) {
         double value = 0, row_weight = 0, broken = 0;
         if (here < rows) {
             const long long first = here / inner * classes * inner + here % inner;
-$rivals            real w = weight ? weight[here] : real(1);
-            if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+$rivals            double w = weight ? weight[here] : 1;
+            if (!(w >= 0 && w < INFINITY)) broken += 1;
 $label$checks$body            if (values) values[here] = real(value);
         }
         value = sum_of_block(value);
@@ -197,14 +216,13 @@ $arguments) {
         double sum = 0, row_weight = 0, broken = 0;
         if (here < rows) {
             const long long first = here / inner * classes * inner + here % inner;
-            const real w = weight ? weight[here] : real(1);
-            if (!(w >= 0 && w < real(INFINITY))) broken += 1;
+            const double w = weight ? weight[here] : 1;
+            if (!(w >= 0 && w < INFINITY)) broken += 1;
 $load$checks            real $results;
             element($call);
-            value = words::weighted(w, value);
-            sum = value;
+            sum = present(w, w * value);
             row_weight = w;
-            if (values) values[here] = value;
+            if (values) values[here] = real(sum);
             if (gradient) {
 $store            }
         }
@@ -230,64 +248,66 @@ LABEL = """\
             }
 """
 
-HARD_BODY = Template("""\
+# Where only the labeled class enters, its weight is one of the row.
+WEIGHT_OF_LABEL = """\
             if (class_weight) w *= class_weight[label];
+"""
+
+HARD_BODY = Template("""\
             const real z = predictions[first + label * inner];
             $standing
             real value_here, slope;
             element($call);
-            value = words::weighted(w, value_here);
+$lost            value = present(w, w * value_here);
             row_weight = w;
-            slope = words::weighted(w, slope * scale);
+            slope = real(present(w, w * scale * slope));
             if (gradient) {
-$pull                for (long long k = 0; k < classes; ++k)
-                    gradient[first + k * inner] = $rival;
+$pull                for (long long k = 0; k < classes; ++k) {
+                    const real other = predictions[first + k * inner];
+                    gradient[first + k * inner] = real($rival);
+                }
                 gradient[first + label * inner] $set slope;
             }
 """)
 
 SOFT_BODY = Template("""\
-            double of_top = 0, of_rest = 0, shares = 0, sum = 0, part = 0;  // by sixteens, which rounds less
+            Sum of_top = {0, 0}, of_rest = {0, 0}, shares = {0, 0}, sum = {0, 0};
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner], $y = $target;
-$check                const real of_class = class_weight ? class_weight[k] : real(1);
-                $standing
+                const double of_class = class_weight ? class_weight[k] : 1;
+$check                $standing
                 real value_here, slope;
                 element($call);
-                part += words::weighted(of_class, value_here);
-                if (k % 16 == 15 || k == classes - 1) {
-                    sum += part;
-                    part = 0;
-                }
-                shares += of_class * $y;
+                sum.add(present(of_class, of_class * value_here));
+                shares.add(present(of_class, of_class * $y));
 $pull            }
-            value = words::weighted(w, real(sum));
-            row_weight = class_weight ? w * shares : w;
+            const double top_pull = of_top.value(), rest_pull = of_rest.value();
+            value = present(w, w * sum.value());
+            row_weight = class_weight ? present(w, w * shares.value()) : w;
             if (gradient) {
                 for (long long k = 0; k < classes; ++k) {
                     const real z = predictions[first + k * inner], $y = $target;
-                    const real of_class = class_weight ? class_weight[k] : real(1);
+                    const double of_class = class_weight ? class_weight[k] : 1;
                     $standing
                     real value_here, slope;
                     element($call);
-                    slope *= of_class;
-$left                    gradient[first + k * inner] = words::weighted(w, slope * scale);
+                    double left = present(of_class, of_class * slope);
+$left                    gradient[first + k * inner] = real(present(w, w * scale * left));
                 }
             }
 """)
 PULLS = {
     "entry": [],
-    "margin": ["(z == row.top ? of_top : of_rest) += pull_of(of_class * slope, rest);"],
-    "lead": ["of_top += pull_of(of_class * slope, rest);"],
+    "margin": ["(z == row.top ? of_top : of_rest).add(pull_of(present(of_class, of_class * slope), rest));"],
+    "lead": ["of_top.add(pull_of(present(of_class, of_class * slope), rest));"],
 }
 LEFT = {
     "entry": [],
     "margin": [
-        "const double own = pull_of(slope, rest);",
-        "const real pull = real(z == row.top ? of_rest + (of_top - own) : of_top + (of_rest - own));",
-        "slope -= odds_of(z, row) * pull;",
+        "const double own = pull_of(left, rest);",
+        "left -= odds_of(z, row) * (z == row.top ? rest_pull + (top_pull - own) : top_pull + (rest_pull - own));",
     ],
-    "lead": ["slope -= odds_of(z, row) * real(of_top);"],
+    "lead": ["left -= odds_of(z, row) * top_pull;"],
 }
 
 # One block of threads per contiguous row of many classes.
@@ -329,24 +349,23 @@ $arguments) {
         if (threadIdx.x == 0) row = mine;
         __syncthreads();
         double broken = 0;
-        real w = weight ? weight[here] : real(1);
-        if (!(w >= 0 && w < real(INFINITY))) broken += 1;
-$label            if (class_weight) w *= class_weight[label];
-        const real z = predictions[first + label];
+        double w = weight ? weight[here] : 1;
+        if (!(w >= 0 && w < INFINITY)) broken += 1;
+$label        const real z = predictions[first + label];
         const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);
         real value_here, slope;
         element($call);
-        slope = words::weighted(w, slope * scale);
+        slope = real(present(w, w * scale * slope));
         if (threadIdx.x == 0) {
-            if (values) values[here] = words::weighted(w, value_here);
-            sums[here * 3] = words::weighted(w, value_here);
+            if (values) values[here] = real(present(w, w * value_here));
+            sums[here * 3] = present(w, w * value_here);
             sums[here * 3 + 1] = w;
             sums[here * 3 + 2] = broken;
         }
         if (gradient) {
-            const real pull = pull_of(-slope, rest);
+            const double pull = pull_of(-slope, rest);
             for (long long k = threadIdx.x; k < classes; k += blockDim.x)
-                gradient[first + k] = k == label ? slope : words::weighted(pull, odds_of(predictions[first + k], row));
+                gradient[first + k] = k == label ? slope : real(present(pull, pull * odds_of(predictions[first + k], row)));
         }
         __syncthreads();
     }
@@ -429,7 +448,8 @@ def _sweep(plan, target_type, parameters, call, y, integer, terms):
     elif y is not None:
         target = [f"const real {y} = targets[here];"]
     checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
-    slopes = [title for title, _ in plan.slopes] or ["scale"]
+    slopes = [title for title, _ in plan.slopes] or ["factor"]
+    slopes_type = "real" if plan.slopes else "double"
     stores = []
     for j in range(len(terms)):
         stores += [f"sum_{j} = sum_of_block(sum_{j});", f"if (threadIdx.x == 0) sums[block * {width} + {j}] = sum_{j};"]
@@ -437,16 +457,17 @@ def _sweep(plan, target_type, parameters, call, y, integer, terms):
         target_type=target_type,
         parameters=parameters,
         block=BLOCK,
-        slopes=_indent([f"const real {s} = slopes[group * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 8),
+        slopes_type=slopes_type,
+        slopes=_indent([f"const {slopes_type} {s} = slopes[group * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 8),
         zeros=", ".join(f"sum_{j} = 0" for j in range(len(terms))),
         z=plan.prediction,
         target=_indent(target, 12),
         checks=_indent(checks, 12),
         results=", ".join([*terms, plan.gradient]),
         call=call,
-        adds=_indent([f"sum_{j} += words::weighted(w, {term});" for j, term in enumerate(terms)], 12),
+        adds=_indent([f"sum_{j} += present(w, w * {term});" for j, term in enumerate(terms)], 12),
         value=terms[0],
-        slope=plan.gradient if plan.slopes else f"{plan.gradient} * scale",
+        slope=f"w * {plan.gradient}" if plan.slopes else f"w * factor * {plan.gradient}",
         stores=_indent(stores, 8),
         width=width,
         columns=len(terms),
@@ -458,7 +479,9 @@ def _boxes(plan, arguments, call, results):
     load = []
     for array, names in (("predictions", plan.inputs[:corners]), ("targets", plan.inputs[corners:])):
         load += [f"const real {name} = {array}[first + {k} * inner];" for k, name in enumerate(names)]
-    store = [f"gradient[first + {k} * inner] = words::weighted(w, {d} * scale);" for k, d in enumerate(plan.gradients)]
+    store = [
+        f"gradient[first + {k} * inner] = real(present(w, w * scale * {d}));" for k, d in enumerate(plan.gradients)
+    ]
     return BOXES.substitute(
         arguments=arguments, load=_indent(load, 12), checks=_indent([_check(*check) for check in plan.checks], 12),
         results=results, call=call, store=_indent(store, 16),
@@ -475,27 +498,38 @@ def _rows(plan, arguments, call, y, integer):
     checks = []
     for name, domain in plan.checks:
         if name != y:
+            of_class = "w" if plan.hard else "w * (class_weight ? class_weight[k] : 1)"
             checks += ["for (long long k = 0; k < classes; ++k) {"]
-            checks += [f"    const real {name} = predictions[first + k * inner];", f"    {_check(name, domain)}", "}"]
+            checks += [f"    const real {name} = predictions[first + k * inner];"]
+            checks += [f"    {_check(name, domain, of_class)}", "}"]
     if plan.hard:
-        rivals = kind != "entry"
+        rivals, label = kind != "entry", LABEL + WEIGHT_OF_LABEL
+        lost = [
+            "for (long long k = 0; k < classes; ++k) {  // a NaN that the loss does not read must not be hidden",
+            "    const real other = predictions[first + k * inner];",
+            "    if (other != other) value_here = other;",
+            "}",
+        ]
         body = HARD_BODY.substitute(
             standing=STANDING[kind], call=call, set="+=" if kind == "lead" else "=",
-            pull=_indent(["const real pull = pull_of(-slope, rest);"] if rivals else [], 16),
-            rival="words::weighted(pull, odds_of(predictions[first + k * inner], row))" if rivals else "0",
+            pull=_indent(["const double pull = pull_of(-slope, rest);"] if rivals else [], 16),
+            rival="present(pull, pull * odds_of(other, row))" if rivals else "other != other && w != 0 ? other : real(0)",
+            lost=_indent([] if rivals else lost, 12),
         )  # fmt: skip
         if kind == "margin":
-            label = LABEL.replace("            ", "        ")
-            wide = WIDE_ROWS.substitute(arguments=arguments, label=label, call=call)
+            wide = WIDE_ROWS.substitute(
+                arguments=arguments, label=re.sub("^    ", "", label, flags=re.MULTILINE), call=call
+            )
     else:
+        label = LABEL if integer else ""
         target = "label == k ? real(1) : real(0)" if integer else "targets[first + k * inner]"
-        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y])]
+        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w * of_class")]
         body = SOFT_BODY.substitute(
             y=y, target=target, check=_indent(rule, 16), standing=STANDING[kind], call=call,
             pull=_indent(PULLS[kind], 16), left=_indent(LEFT[kind], 20),
         )  # fmt: skip
-    return ROWS_HEAD[kind] + ROWS.substitute(
-        arguments=arguments, rivals=RIVALS[kind], label=LABEL if integer else "", checks=_indent(checks, 12), body=body
+    return SUM + ROWS_HEAD[kind] + ROWS.substitute(
+        arguments=arguments, rivals=RIVALS[kind], label=label, checks=_indent(checks, 12), body=body
     ) + wide  # fmt: skip
 
 
@@ -547,13 +581,14 @@ def run(plan, call):
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)
-        middle = (ready(call.class_weight), *ignore, *call.parameters, real(call.scale), values, gradient)
+        of_class = ready(call.class_weight, np.float64)
+        middle = (of_class, *ignore, *call.parameters, np.float64(call.scale), values, gradient)
     else:
         blocks = outer * classes * -(-inner // BLOCK)
         kernel = load(plan, real, call.integer, "loops", device)
         columns, count = len(plan.terms) + 1, np.int64(blocks)
         weight_classes = np.int64(classes if call.weight is not None and call.weight.size == call.z.size else 1)
-        slopes = ready(call.slopes_or_scale(cupy))
+        slopes = ready(call.slopes_or_scale(cupy), real if call.overlap else np.float64)
         middle = (weight_classes, *ignore, *call.parameters, slopes, values, gradient)
     if not blocks:
         return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
@@ -564,5 +599,5 @@ def run(plan, call):
             array[...] = buffer.astype(array.dtype)
     sums = cupy.asnumpy(sums)
     if plan.finish is None:
-        return sums.sum(axis=0)
-    return sums.reshape(outer, classes, -(-inner // BLOCK), columns).sum(axis=2)
+        return host.fold(sums)
+    return host.fold(np.moveaxis(sums.reshape(outer, classes, -(-inner // BLOCK), columns), 2, 0))

@@ -15,7 +15,7 @@
 // No word depends on whether the compiler contracts products and sums: --fmad may be on, as it is by default, or off.
 //
 // Every word is total. NaN in gives NaN out, except that a factor or exponent that says "nothing" wins:
-// power(b, 0), sigmoid_power(x, 0), power_slope(b, 0) and weighted(0, x) do not look at their other argument.
+// power(b, 0), sigmoid_power(x, 0), and power_slope(b, 0) do not look at their other argument; weighted(0, x) looks for NaN.
 
 // WORDS_LIBRARY(exp) is expf or exp. A text may define it first, to prove what errors of the library cost.
 #ifndef WORDS_LIBRARY
@@ -112,7 +112,7 @@ __device__ __forceinline__ real mixture(real p, real q, real a) { return (real(1
 __device__ __forceinline__ real square(real x) { return x * x; }
 
 // w*x, and 0 where w is 0, however large x is.
-__device__ __forceinline__ real weighted(real w, real x) { return w == 0 ? real(0) : w * x; }
+__device__ __forceinline__ real weighted(real w, real x) { return w == 0 && x == x ? real(0) : w * x; }
 
 // x*log(y), and 0 where x is 0, unless y is NaN.
 __device__ __forceinline__ real xlogy(real x, real y) { return x == 0 && y == y ? real(0) : x * log(y); }

@@ -166,7 +166,7 @@ class Kernel:
 def run(kernel, plan, call):
     """Run a call: sums of shape (groups..., columns); fills call.values and call.gradient where present."""
     threads = min(_threads, kernel.threads)
-    columns = 3 if plan.shape in ("rows", "boxes") else len(plan.terms) + 1
+    columns = len(plan.terms) + 1
     if call.is_native():
         return _run_piece(kernel, plan, call, call.whole(), columns, threads)
     limit = max(1, PIECE // call.classes_per_piece)
@@ -181,12 +181,14 @@ def run(kernel, plan, call):
             call.put_back(pieces[index], arrays)
 
     _Team(convert_and_run, ((index,) for index in range(len(pieces)))).run(min(threads, len(pieces)) - 1)
-    sums = np.zeros((*call.group_shape, columns))
+    if plan.finish is None:
+        return fold(np.array(results).reshape(-1, columns))
+    parts = {}  # the first axis of a loss of totals counts the images
     for piece, part in zip(pieces, results, strict=True):
-        if plan.finish is None:
-            sums += part
-        else:  # the first axis of a loss of totals counts the images
-            sums[piece[:1]] += part
+        parts.setdefault(piece[0].start, []).append(part)
+    sums = np.zeros((*call.group_shape, columns))
+    for first, found in parts.items():
+        sums[first or 0 : (first or 0) + len(found[0])] = fold(np.array(found))
     return sums
 
 
@@ -212,5 +214,24 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     elif blocks:
         kernel.loops(*inputs, 0, blocks)
     if plan.finish is None:
-        return sums[0] if blocks == 1 else sums.sum(axis=0)
-    return sums.reshape(outer, classes, -(-inner // kernel.block), columns).sum(axis=2)
+        return fold(sums)
+    return fold(np.moveaxis(sums.reshape(outer, classes, -(-inner // kernel.block), columns), 2, 0))
+
+
+def halved(parts):
+    """Half as many along the first axis, each the sum of two; the middle of an odd number stays."""
+    half = len(parts) // 2
+    if len(parts) % 2 == 0:
+        return parts[:half] + parts[half:]
+    result = parts[: half + 1].copy()
+    result[:half] += parts[half + 1 :]
+    return result
+
+
+def fold(parts):
+    """The sum along the first axis, by halves: explicit additions, so that neither the layout of the memory nor what
+    stands beside a number changes its bits, and in a tree, so that rounding hardly grows with their number.
+    """
+    while len(parts) > 1:
+        parts = halved(parts)
+    return parts[0] if len(parts) else np.zeros(parts.shape[1:], parts.dtype)

@@ -15,7 +15,7 @@ NATIVE = {
 # The words that JavaScript lacks, written like those of the other backends; a word may use the words above it.
 WORDS = {
     "square": "x => x*x",
-    "weighted": "(w, x) => w === 0 ? 0 : w*x",
+    "weighted": "(w, x) => w === 0 && x === x ? 0 : w*x",
     "xlogy": "(x, y) => x === 0 ? 0 : x*Math.log(y)",
     "softplus": "x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))",
     "sigmoid": "x => x < 0 ? Math.exp(x)/(1 + Math.exp(x)) : 1/(1 + Math.exp(-x))",

@@ -11,6 +11,7 @@ import importlib.util
 import re
 import sys
 import types
+from dataclasses import replace
 from functools import cache
 from string import Template
 
@@ -45,24 +46,121 @@ def element($inputs):
 $lines    return $results
 
 
+# Adds to a count: whole numbers, the only ones that may be added in another order than the one that is written.
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"}, forceinline=True)
+def tally(count, more):
+    return count + more
+
+
+# x, and 0 where the weight w is 0: what weighs nothing is not there, even if it is NaN.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def present(w, x):
+    return type(x)(0) if w == 0 else x
+
+
+# The sums of sixteen numbers each of the first n, in pairs; the values have room for a multiple of sixteen.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+def sixteenth(values, n, sums):
+    count = (n + 15) // 16
+    values[n : 16 * count] = 0
+    v, s = values[: 16 * count].reshape(16, count), sums[:count]
+    for i in range(count):
+        a = (np.float64(v[0, i]) + np.float64(v[1, i])) + (np.float64(v[2, i]) + np.float64(v[3, i]))
+        b = (np.float64(v[4, i]) + np.float64(v[5, i])) + (np.float64(v[6, i]) + np.float64(v[7, i]))
+        c = (np.float64(v[8, i]) + np.float64(v[9, i])) + (np.float64(v[10, i]) + np.float64(v[11, i]))
+        d = (np.float64(v[12, i]) + np.float64(v[13, i])) + (np.float64(v[14, i]) + np.float64(v[15, i]))
+        s[i] = (a + b) + (c + d)
+    return count
+
+
+# The sum of at most BLOCK numbers in float64, whose order depends on their number alone.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+def total_of(values, n, room):
+    count = sixteenth(values, n, room[0])
+    count = sixteenth(room[0], count, room[1])
+    sixteenth(room[1], count, room[0])
+    return room[0, 0]
+
+
 ''')
+
+SUM_OF_ROW = """\
+# Adds x to high + low, which together have twice the digits of a float64.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def plus(high, low, x):
+    total = high + x
+    back = total - high
+    return total, low + ((high - (total - back)) + (x - back))
+
+
+# The sum itself; low is NaN where the sum is infinite.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def settled(high, low):
+    return high + low if low == low else high
+
+
+# Adds lane to lane, by halves, for n rows side by side: the sum stands in the first lane.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+def fold_lanes(lanes, n):
+    half = lanes.shape[0] // 2
+    while half > 0:
+        for lane in range(half):
+            here, there = lanes[lane], lanes[lane + half]
+            for b in range(n):
+                here[b] += there[b]
+        half //= 2
+
+
+# The sums of at most 256 numbers in sixteen lanes, in the order in which rows side by side have them.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def sum_in_lanes(values, lanes):
+    count = values.size
+    for lane in range(16):
+        lanes[lane] = 0
+    for some in range(0, count - 63, 64):
+        here = values[some : some + 64]
+        for lane in range(16):
+            lanes[lane] = (((lanes[lane] + here[lane]) + here[lane + 16]) + here[lane + 32]) + here[lane + 48]
+    for some in range(count - count % 64, count - 15, 16):
+        here = values[some : some + 16]
+        for lane in range(16):
+            lanes[lane] += here[lane]
+    last = values[count - count % 16 :]
+    for lane in range(last.size):
+        lanes[lane] += last[lane]
+
+
+# Adds lane to lane for each of n rows, as `fold_lanes` does: the sum stands in the first lane.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+def fold_rows(lanes, n):
+    for b in range(n):
+        for lane in range(8):
+            lanes[b, lane] += lanes[b, lane + 8]
+    for b in range(n):
+        for lane in range(4):
+            lanes[b, lane] += lanes[b, lane + 4]
+    for b in range(n):
+        lanes[b, 0] = (lanes[b, 0] + lanes[b, 2]) + (lanes[b, 1] + lanes[b, 3])
+
+
+"""
 
 REST = """\
 # The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def rest_of_row(others, ties, odds, largest):
     return real(others + (ties - real(1)) if largest else others + (ties - odds))
 
 
 # What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def pull_of(slope, rest):
-    return real(0) if (rest == real(0)) | (slope == real(0)) else slope / rest
+    return type(slope)(0) if (rest == real(0)) | (slope == type(slope)(0)) else slope / rest
 
 
 """
 
-LOOPS = '@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})\n'
+LOOPS = '@njit(nogil=True, error_model="numpy", fastmath={"nsz"})\n'
 
 # The loop over the elements of a block stands in a function of its own: there LLVM keeps its constants in registers.
 SWEEP = Template("""\
@@ -72,19 +170,22 @@ def one_block(predictions, targets, weight, ignore, classes, channel, $passed gr
         $z = predictions[i]
         w = real(1)
         if weight is not None:
-            w = weight[i]
-            broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
+            w = np.float64(weight[i])
+            broken = tally(broken, real(0) if (w >= 0.0) & (w < np.inf) else real(1))
 $target$checks        $results = element($call)
 $stores        if gradient is not None:
-            gradient[i] = weighted(w, $slope)
+            gradient[i] = present(w, $slope)
     return broken
 
 
 $loops
 def loops(predictions, targets, weight, ignore, parameters, slopes, values, gradient, sums, first, last):
 $unpack    outer, classes, inner = predictions.shape
-    per_group = (inner + BLOCK - 1) // BLOCK
-    terms = np.empty(($columns, BLOCK), real)
+    per_group, room = (inner + BLOCK - 1) // BLOCK, np.empty((2, BLOCK // 16))
+    if weight is None:
+        terms = np.empty(($columns, BLOCK), real)
+    else:  # a product with a weight is rounded once, when it is stored
+        terms = np.empty(($columns, BLOCK))
     for block in range(first, last):
         group, start = block // per_group, block % per_group * BLOCK
         item, channel = group // classes, group % classes
@@ -102,7 +203,9 @@ $slopes_here        sums[block, $columns] = one_block(
             $passed gradient_here, terms,
         )
         if values.size > 0:
-            values[item, channel, start:stop] = terms[0, : stop - start]
+            values_here = values[item, channel, start:stop]
+            for i in range(stop - start):
+                values_here[i] = terms[0, i]
 $sum_terms""")
 
 # What the loops over rows and boxes share: a tile of rows that follow one another, their weights, what leaves a block.
@@ -111,6 +214,14 @@ def loops(
     predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
 ):
 """
+# Where there are weights, they and their products are float64, which are rounded once, when they are stored.
+WEIGHTED = """\
+    room, padded = np.empty((2, BLOCK // 16)), size + -size % 16
+    if weight is None and class_weight is None:
+        w, value, factor = np.empty(size, real), np.empty(padded, real), real(scale)
+    else:
+        w, value, factor = np.empty(size), np.empty(padded), scale
+"""
 TILE = """\
         if inner == 1:
             item, start = block * size, 0
@@ -118,40 +229,35 @@ TILE = """\
         else:
             item, start = block // per_item, block % per_item * size
             n = min(size, inner - start)
-        broken, total, total_weight = real(0), 0.0, 0.0
-"""
-ONES = """\
-        for b in range(n):
-            w[b], value[b] = real(1), real(0)
+        broken = real(0)
 """
 WEIGHTS = """\
         first_row = item * inner + start
+        w[:] = 1
         if weight is not None:
             weight_here = weight.reshape(-1)[first_row : first_row + n]
             for b in range(n):
                 w[b] = weight_here[b]
-                broken += real(0) if (w[b] >= real(0)) & (w[b] < real(np.inf)) else real(1)
+                broken = tally(broken, real(0) if (w[b] >= 0.0) & (w[b] < np.inf) else real(1))
 """
 VALUES = """\
-        for b in range(n):
-            total += value[b]
         if values.size > 0:
-            values.reshape(-1)[first_row : first_row + n] = value[:n]
+            values_here = values.reshape(-1)[first_row : first_row + n]
+            for b in range(n):
+                values_here[b] = value[b]
 """
 SUMS = """\
-        sums[block, 0] = total
-        sums[block, 1] = total_weight
-        sums[block, 2] = broken
+        sums[block, 0] = total_of(value, n, room)
+        sums[block, 1] = broken
 """
 
 # Rows, with the classes of a tile first, so that every inner loop runs along the rows and is vectorized.
 ROWS = Template(f"""\
 {OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
     per_item = (inner + size - 1) // size
-    odds = np.empty((classes, size), real)  # the predictions of a tile$then
-$scratch    w, value = np.empty(size, real), np.empty(size, real)
-    for block in range(first, last):
-{TILE}{ONES}        if inner == 1:
+{WEIGHTED}    odds = np.empty((classes, size), real)  # the predictions of a tile$then
+$scratch    for block in range(first, last):
+{TILE}        if inner == 1:
             for b in range(n):
                 for k in range(classes):
                     odds[k, b] = predictions[item + b, k, 0]
@@ -165,111 +271,130 @@ $scratch    w, value = np.empty(size, real), np.empty(size, real)
 BOXES = Template(f"""\
 {OVER_ROWS}$unpack    outer, corners, inner = predictions.shape
     per_item = (inner + size - 1) // size
-    for block in range(first, last):
-{TILE}        for b in range(n):
+{WEIGHTED}    for block in range(first, last):
+{TILE}{WEIGHTS}        for b in range(n):
             i, j = (item + b, 0) if inner == 1 else (item, start + b)
-            w = real(1)
-            if weight is not None:
-                w = weight[i, j]
-                broken += real(0) if (w >= real(0)) & (w < real(np.inf)) else real(1)
+            w_b = w[b]
 $load$checks            $results = element($call)
-            value = weighted(w, value)
-            total += value
-            total_weight += w
-            if values.size > 0:
-                values[i, j] = value
+            value[b] = present(w_b, w_b * value_b)
             if gradient is not None:
-$store{SUMS}""")
+$store{VALUES}{SUMS}""")
 
 # Rows whose classes do not compete: in the order of the memory, whichever axis that is.
 ENTRIES = Template(f"""\
 {OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
-    per_item = (inner + size - 1) // size
-    w, value = np.empty(size, real), np.empty(size, real)
-$scratch    for block in range(first, last):
-{TILE}{ONES}{WEIGHTS}$label$body{VALUES}{SUMS}""")
+    per_item, in_rows = (inner + size - 1) // size, predictions.reshape(outer * inner, classes)
+{WEIGHTED}$scratch    for block in range(first, last):
+{TILE}{WEIGHTS}$label$body{VALUES}{SUMS}""")
 
 HARD_ENTRIES = Template("""\
-        # the labeled class
+        # the labeled class, and how many entries of a row are NaN
         if inner == 1:
-$check_1            for b in range(n):
-                own[b] = predictions[item + b, label[b], 0]
+            for b in range(n):
+                odd, row, w_b = real(0), in_rows[item + b], w[b]
+                for k in range(classes):
+                    $name = row[k]
+                    odd = tally(odd, real(0) if $usual else real(1))
+                lost[b] = 0
+                if odd > 0:
+                    for k in range(classes):
+                        $name = row[k]
+                        lost[b] += real(0) if $name == $name else real(1)
+$check_1                own[b] = row[label[b]]
         else:
+            lost[:] = 0
             for k in range(classes):
                 entries, this = predictions[item, k, start : start + n], np.uint32(k)
                 for b in range(n):
-                    $name, other = entries[b], own[b]
+                    $name, other, w_b = entries[b], own[b], w[b]
                     own[b] = $name if label[b] == this else other
-$check_k        if class_weight is not None:
-            for b in range(n):
-                w[b] *= class_weight[label[b]]
-        for b in range(n):
-            total_weight += w[b]
-        side_by_side(own[:n], w[:n], ${passed}scale, value[:n])
+                    lost[b] += real(0) if $name == $name else real(1)
+$check_k        side_by_side(own[:n], lost[:n], w[:n], ${passed}factor, value[:n])
         if gradient is not None:
             if inner == 1:
+                slopes_of = gradient.reshape(outer * inner, classes)
                 for b in range(n):
+                    slopes, row = slopes_of[item + b], in_rows[item + b]
                     for k in range(classes):
-                        gradient[item + b, k, 0] = real(0)
-                    gradient[item + b, label[b], 0] = own[b]
+                        slopes[k] = real(0)
+                    if lost[b] > 0 and w[b] != 0:
+                        for k in range(classes):
+                            slopes[k] = real(0) if row[k] == row[k] else row[k]
+                    slopes[label[b]] = own[b]
             else:
                 for k in range(classes):
                     slopes, this = gradient[item, k, start : start + n], np.uint32(k)
+                    entries = predictions[item, k, start : start + n]
                     for b in range(n):
-                        left = own[b]
-                        slopes[b] = left if label[b] == this else real(0)
-""")
-CHECK_ENTRIES = Template("""\
-            for b in range(n):
-                for k in range(classes):
-                    $name = predictions[item + b, k, 0]
-                    $check
+                        left, entry = own[b], entries[b]
+                        zero = real(0) if (entry == entry) | (w[b] == 0) else entry
+                        slopes[b] = left if label[b] == this else zero
 """)
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope.
 ENTRIES_SIDE_BY_SIDE = Template("""\
-def side_by_side(own, w, ${passed}scale, value):
+def side_by_side(own, lost, w, ${passed}factor, value):
     for b in range(own.size):
         value_b, slope_b = element($call)
-        value[b] = weighted(w[b], value_b)
-        own[b] = weighted(w[b], slope_b * scale)
+        value_b = value_b if lost[b] == real(0) else real(np.nan)
+        value[b] = present(w[b], w[b] * value_b)
+        own[b] = present(w[b], (w[b] * factor) * slope_b)
 
 
 $loops
 """)
 
 SOFT_ENTRIES = Template("""\
-        # every class, and its share $y of the target; values are added by sixteens, which rounds less
-        for b in range(n):
-            row_weight[b], part[b] = real(0), real(0)
+        # every class, and its share $y of the target
+        sums_of[:] = 0
         if inner == 1:
+            if gradient is not None:
+                slopes_of = gradient.reshape(outer * inner, classes)
             for b in range(n):
-                sum_b, weight_b = real(0), real(0)
-                for k in range(classes):
-                    of_class = real(1) if class_weight is None else class_weight[k]
-                    u, $y = predictions[item + b, k, 0], $target_0
-$checks_0                    value_k, slope_k = element($call)
-                    sum_b += weighted(of_class, value_k)
-                    weight_b += of_class * $y
+                w_b = w[b]
+                for some in range(0, classes, group):
+                    stop = min(some + group, classes)
+                    row, $target_row = in_rows[item + b, some:stop], $targets_there
                     if gradient is not None:
-                        gradient[item + b, k, 0] = weighted(w[b], of_class * slope_k * scale)
-                value[b], row_weight[b] = sum_b, weight_b
+                        slopes = slopes_of[item + b, some:stop]
+                    for j in range(stop - some):
+                        of_class = real(1)
+                        if class_weight is not None:
+                            of_class = class_weight[some + j]
+                        u, $y = row[j], $target_0
+$checks_0                        value_k, slope_k = element($call)
+                        terms[j] = present(of_class, of_class * value_k)
+                        if gradient is not None:
+                            w_k = w_b * of_class
+                            slopes[j] = present(w_k, (w_k * factor) * slope_k)
+                    if lanes > 1:
+                        sum_in_lanes(terms[: stop - some], of_row)
+                    else:
+                        of_row[0] = terms[0]
+                        for j in range(1, stop - some):
+                            of_row[0] += terms[j]
+                    for lane in range(lanes):
+                        sums_of[b, lane] += of_row[lane]
         else:
-            for k in range(classes):
-                of_class = real(1) if class_weight is None else class_weight[k]
-                for b in range(n):
-                    u, $y = predictions[item, k, start + b], $target_1
-$checks_1                    value_k, slope_k = element($call)
-                    part[b] += weighted(of_class, value_k)
-                    row_weight[b] += of_class * $y
-                    if gradient is not None:
-                        gradient[item, k, start + b] = weighted(w[b], of_class * slope_k * scale)
-                if k % 16 == 15 or k == classes - 1:
+            for some in range(0, classes, group):
+                part[:] = 0
+                for k in range(some, min(some + group, classes)):
+                    of_class, part_here = real(1), part[k % lanes]
+                    if class_weight is not None:
+                        of_class = class_weight[k]
                     for b in range(n):
-                        value[b] += part[b]
-                        part[b] = real(0)
+                        u, $y, w_b = predictions[item, k, start + b], $target_1, w[b]
+$checks_1                        value_k, slope_k = element($call)
+                        part_here[b] += present(of_class, of_class * value_k)
+                        if gradient is not None:
+                            w_k = w_b * of_class
+                            gradient[item, k, start + b] = present(w_k, (w_k * factor) * slope_k)
+                for lane in range(lanes):
+                    for b in range(n):
+                        sums_of[b, lane] += part[lane, b]
+        if lanes > 1:
+            fold_rows(sums_of, n)
         for b in range(n):
-            value[b] = weighted(w[b], value[b])
-            total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
+            value[b] = present(w[b], w[b] * sums_of[b, 0])
 """)
 
 LABELS = "label = np.empty(size, np.uint32)  # unsigned, so that none could count from the end"
@@ -279,34 +404,44 @@ LABEL = """\
         for b in range(n):
             k = labels_here[b]
             if ignore is not None:
-                w[b] = real(0) if k == ignore else w[b]
+                w[b] = present(k != ignore, w[b])
             valid = (k >= 0) & (k < classes)
-            broken += real(0) if valid | (w[b] == real(0)) else real(1)
-            w[b] = w[b] if valid else real(0)
+            broken = tally(broken, real(0) if valid | (w[b] == 0) else real(1))
+            w[b] = present(valid, w[b])
             label[b] = k if valid else 0
+"""
+# Where only the labeled class enters, its weight is one of the row.
+WEIGHT_OF_LABEL = """\
+        if class_weight is not None:
+            for b in range(n):
+                w[b] *= class_weight[label[b]]
 """
 
 # The classes that one class competes with, by the kind of row: their odds, their number, their sum.
 RIVALS = {
     "margin": """\
         for b in range(n):
-            top[b], ties[b], others[b] = -real(np.inf), real(0), 0.0
+            top[b], ties[b] = -real(np.inf), real(0)
         for k in range(classes):
             for b in range(n):
                 top[b] = odds[k, b] if odds[k, b] > top[b] else top[b]
-        for some in range(0, classes, 16):  # sixteen odds at a time, then in float64
-            for b in range(n):
-                part[b] = real(0)
-            for k in range(some, min(some + 16, classes)):
+        others_of[:] = 0
+        for some in range(0, classes, group):  # sixteen odds at a time in each lane, then in float64
+            part[:] = 0
+            for k in range(some, min(some + group, classes)):
+                part_here = part[k % lanes]
                 for b in range(n):
                     largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
                     e = exp(-magnitude(real(0) if largest else odds[k, b] - top[b]))
                     one = real(1) if largest else real(0)
                     odds[k, b] = e
                     ties[b] += one
-                    part[b] += real(0) if largest else e  # not e - one: sums may be made in another order
-            for b in range(n):
-                others[b] += part[b]
+                    part_here[b] += real(0) if largest else e
+            for lane in range(lanes):
+                others_here, part_here = others_of[lane], part[lane]
+                for b in range(n):
+                    others_here[b] += part_here[b]
+        fold_lanes(others_of, n)
 """,
     "lead": """\
         for b in range(n):
@@ -322,10 +457,13 @@ RIVALS = {
 """,
 }
 THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
+LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # long rows are summed in lanes, as in `wide`"
 SCRATCH = {
     "margin": [
-        "top, ties, part = np.empty(size, real), np.empty(size, real), np.empty(size, real)",
-        "others = np.empty(size)  # the sum of the odds without the largest",
+        "top, ties = np.empty(size, real), np.empty(size, real)",
+        LANES,
+        "part, others_of = np.empty((lanes, size), real), np.empty((lanes, size))",
+        "others = others_of[0]  # the sum of the odds without the largest",
     ],
     "lead": ["top, ties = np.empty(size, real), np.empty(size, real)"],
 }
@@ -344,10 +482,10 @@ U = {"margin": "own - log(rest)", "lead": "own"}
 PULLS = {
     "margin": [
         "pull = pull_of(slope[k, b], rest)",
-        "of_top[b] += pull if largest else real(0)",
-        "of_rest[b] += real(0) if largest else pull",
+        "part_of_top[b] += present(largest, pull)",
+        "part_of_rest[b] += present(not largest, pull)",
     ],
-    "lead": ["of_top[b] += pull_of(slope[k, b], rest)"],
+    "lead": ["part_of_top[b] += pull_of(slope[k, b], rest)"],
 }
 LEFT = {
     "margin": [
@@ -372,38 +510,33 @@ HARD_BODY = Template("""\
                 for b in range(n):
                     z, other = logits[b], own[b]
                     own[b] = z if label[b] == this else other
-        if class_weight is not None:
-            for b in range(n):
-                w[b] *= class_weight[label[b]]
-        for b in range(n):
-            total_weight += w[b]
         for b in range(n):
             largest = own[b] == top[b]
             own[b] = real(0) if largest else own[b] - top[b]
             rest[b] = $rest
-        side_by_side(own[:n], rest[:n], w[:n], ${passed}scale, value[:n])
+        side_by_side(own[:n], rest[:n], w[:n], ${passed}factor, value[:n])
         if gradient is not None:
             if inner == 1:
                 for b in range(n):
                     for k in range(classes):
-                        gradient[item + b, k, 0] = weighted(rest[b], odds[k, b])
+                        gradient[item + b, k, 0] = present(rest[b], rest[b] * odds[k, b])
                     gradient[item + b, label[b], 0] $set own[b]
             else:
                 for k in range(classes):
                     slopes, this = gradient[item, k, start : start + n], np.uint32(k)
                     for b in range(n):
-                        pulled, left = weighted(rest[b], odds[k, b]), own[b]
+                        pulled, left = present(rest[b], rest[b] * odds[k, b]), own[b]
                         slopes[b] = $slope
 """)
 
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope of the class's logit,
 # and rest what its rivals take from it for each unit of their odds.
 SIDE_BY_SIDE = Template("""\
-def side_by_side(own, rest, w, ${passed}scale, value):
+def side_by_side(own, rest, w, ${passed}factor, value):
     for b in range(own.size):
         value_b, slope_b = element($call)
-        value[b] = weighted(w[b], value_b)
-        own[b] = weighted(w[b], slope_b * scale)
+        value[b] = present(w[b], w[b] * value_b)
+        own[b] = present(w[b], (w[b] * factor) * slope_b)
         rest[b] = -pull_of(own[b], rest[b])
 
 
@@ -411,28 +544,31 @@ $loops
 """)
 
 SOFT_BODY = Template("""\
-        # every class, and its share $y of the target; values are added by sixteens, which rounds less
-        for b in range(n):
-            of_top[b], of_rest[b], row_weight[b], part[b] = real(0), real(0), real(0), real(0)
-        for k in range(classes):
-            of_class = real(1) if class_weight is None else class_weight[k]
-            for b in range(n):
-                $y = $target
-$check$own                value_b, slope_b = element($call)
-                part[b] += weighted(of_class, value_b)
-                row_weight[b] += of_class * $y
-                slope[k, b] = of_class * slope_b
-$pulls            if k % 16 == 15 or k == classes - 1:
+        # every class, and its share $y of the target; by sixteens, then compensated in float64
+        sums_of[:] = 0
+        for some in range(0, classes, 16):
+            part_of[:] = 0
+            for k in range(some, min(some + 16, classes)):
+                of_class = real(1)
+                if class_weight is not None:
+                    of_class = class_weight[k]
                 for b in range(n):
-                    value[b] += part[b]
-                    part[b] = real(0)
+                    $y, w_b = $target, w[b]
+$check$own                    value_b, slope_b = element($call)
+                    part_of_value[b] += present(of_class, of_class * value_b)
+                    slope[k, b] = present(of_class, of_class * slope_b)
+$pulls            for j in range(3):
+                high, low, part_here = sums_of[j, 0], sums_of[j, 1], part_of[j]
+                for b in range(n):
+                    high[b], low[b] = plus(high[b], low[b], part_here[b])
         for b in range(n):
-            value[b] = weighted(w[b], value[b])
-            total_weight += w[b] if class_weight is None else w[b] * row_weight[b]
+            value[b] = present(w[b], w[b] * settled(sums_of[0, 0, b], sums_of[0, 1, b]))
+            of_top[b] = settled(sums_of[1, 0, b], sums_of[1, 1, b])
+            of_rest[b] = settled(sums_of[2, 0, b], sums_of[2, 1, b])
         if gradient is not None:
             for k in range(classes):
                 for b in range(n):
-$left                    left = weighted(w[b], left * scale)
+$left                    left = present(w[b], (w[b] * factor) * left)
                     if inner == 1:
                         gradient[item + b, k, 0] = left
                     else:
@@ -440,23 +576,22 @@ $left                    left = weighted(w[b], left * scale)
 """)
 
 # Long rows, vectorized along their classes.
-WIDE_ROWS = Template("""\
+WIDE_ROWS = Template(f"""\
 
 
 # The same for contiguous rows of many classes, vectorized along the classes.
-@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
-def wide(
+{LOOPS}def wide(
     predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
 ):
 $unpack    outer, classes, _ = predictions.shape
     logits, tops = predictions.reshape(outer, classes), np.empty(32, real)
-    odds = np.empty((size, classes), real)  # exp(logit - largest logit)
-    w, value, own, rest = np.empty(size, real), np.empty(size, real), np.empty(size, real), np.empty(size, real)
-    label = np.empty(size, np.uint32)
+    odds, part, lanes = np.empty((size, classes), real), np.empty(256, real), np.empty(16, real)
+    others_of, ties, top_of = np.empty((size, 16)), np.empty(size, real), np.empty(size, real)
+{WEIGHTED}    own, rest, label = np.empty(size, real), np.empty(size, real), np.empty(size, np.uint32)
     for block in range(first, last):
         first_row = block * size
         n = min(size, outer - first_row)
-        broken, total, total_weight = real(0), 0.0, 0.0
+        broken = real(0)
         for b in range(n):
             row, odds_here = logits[first_row + b], odds[b]
             for lane in range(32):
@@ -474,51 +609,50 @@ $unpack    outer, classes, _ = predictions.shape
             top = tops[0]
             for lane in range(8):
                 top = tops[lane] if tops[lane] > top else top
-            ties, others = 0.0, 0.0
+            counted, others = 0.0, others_of[b]
+            for lane in range(16):
+                others[lane] = 0
             for some in range(0, classes, 256):  # some odds at a time, then in float64
-                part, tied, stop = real(0), real(0), min(some + 256, classes)
+                tied, stop = real(0), min(some + 256, classes)
                 logits_here, odds_there = row[some:stop], odds_here[some:stop]
                 for k in range(stop - some):
                     largest = logits_here[k] == top  # so that infinite logits give their limit, and NaN stays NaN
                     e = exp(-magnitude(real(np.inf) if largest else logits_here[k] - top))
                     odds_there[k] = real(1) if largest else e
-                    tied += real(largest)
-                    part += e
-                others += part
-                ties += tied
-            w_b = real(1)
+                    tied = tally(tied, real(1) if largest else real(0))
+                    part[k] = e
+                sum_in_lanes(part[: stop - some], lanes)
+                for lane in range(16):
+                    others[lane] += lanes[lane]
+                counted += tied
+            ties[b], top_of[b] = counted, top
+            w[b] = 1
             if weight is not None:
-                w_b = weight[first_row + b, 0]
-                broken += real(0) if (w_b >= real(0)) & (w_b < real(np.inf)) else real(1)
+                w[b] = weight[first_row + b, 0]
+                broken += real(0) if (w[b] >= 0.0) & (w[b] < np.inf) else real(1)
             k = targets[first_row + b, 0]
             if ignore is not None:
-                w_b = real(0) if k == ignore else w_b
+                w[b] = present(k != ignore, w[b])
             if k < 0 or k >= classes:
-                broken += real(0) if w_b == real(0) else real(1)
-                w_b, k = real(0), 0
+                broken += real(0) if w[b] == 0 else real(1)
+                w[b], k = 0, 0
             if class_weight is not None:
-                w_b *= class_weight[k]
-            largest = row[k] == top
-            own[b] = real(0) if largest else row[k] - top
-            rest[b] = rest_of_row(others, real(ties), odds_here[k], largest)
-            w[b], label[b] = w_b, k
-            total_weight += w_b
-        side_by_side(own[:n], rest[:n], w[:n], ${passed}scale, value[:n])
+                w[b] *= class_weight[k]
+            own[b], rest[b], label[b] = row[k], odds_here[k], k
+        fold_rows(others_of, n)
         for b in range(n):
-            total += value[b]
-        if values.size > 0:
-            values.reshape(-1)[first_row : first_row + n] = value[:n]
-        if gradient is not None:
+            largest = own[b] == top_of[b]
+            own[b] = real(0) if largest else own[b] - top_of[b]
+            rest[b] = rest_of_row(others_of[b, 0], ties[b], rest[b], largest)
+        side_by_side(own[:n], rest[:n], w[:n], ${{passed}}factor, value[:n])
+{VALUES}        if gradient is not None:
             slopes_here = gradient.reshape(outer, classes)[first_row : first_row + n]
             for b in range(n):
                 slopes, odds_here, pull = slopes_here[b], odds[b], rest[b]
                 for k in range(classes):
-                    slopes[k] = weighted(pull, odds_here[k])
+                    slopes[k] = present(pull, pull * odds_here[k])
                 slopes[label[b]] = own[b]
-        sums[block, 0] = total
-        sums[block, 1] = total_weight
-        sums[block, 2] = broken
-""")
+{SUMS}""")
 
 
 def owns(array):
@@ -550,7 +684,7 @@ def source(plan, real=np.float32, integer=False):
         call = ", ".join("real(classes)" if name == "C" else name for name in inputs)
         text = _rows(plan, unpack, call, y, integer)
     elif plan.shape == "boxes":
-        text = _boxes(plan, unpack, ", ".join(inputs), results)
+        text = _boxes(plan, unpack, ", ".join(inputs), ", ".join(["value_b", *plan.gradients]))
     else:
         text = _sweep(plan, unpack, ", ".join(inputs), y, integer, terms, results)
     head = HEAD.substitute(
@@ -559,12 +693,17 @@ def source(plan, real=np.float32, integer=False):
         f"{'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
         inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
     )  # fmt: skip
+    head += SUM_OF_ROW if plan.row in ("margin", "lead", "entry") else ""
     return head + (REST if plan.row in ("margin", "lead") else "") + LOOPS + text
 
 
+def _wrapped(value):
+    return f"real({value!r})"
+
+
 def _check(name, domain, weight="w"):
-    rule = domain.condition(name, lambda value: f"real({value!r})")
-    return f"broken += real(0) if {rule} | ({weight} == real(0)) else real(1)"
+    rule = domain.condition(name, _wrapped)
+    return f"broken = tally(broken, real(0) if {rule} | ({weight} == 0) else real(1))"
 
 
 def _sweep(plan, unpack, call, y, integer, terms, results):
@@ -577,31 +716,32 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         targets_here = ["targets_here = None"]
     if integer:
         target = ["index = targets[i]"]
-        target += ["if ignore is not None:", "    w = real(0) if index == ignore else w"]
-        target += ["broken += real(0) if (index >= 0) & (index < classes) | (w == real(0)) else real(1)"]
+        target += ["if ignore is not None:", "    w = present(index != ignore, w)"]
+        target += ["valid = (index >= 0) & (index < classes) | (w == 0)"]
+        target += ["broken = tally(broken, real(0) if valid else real(1))"]
         target += [f"{y} = real(1) if index == channel else real(0)"]
     elif y is not None:
         target = [f"{y} = targets[i]"]
     checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
-    stores = [f"terms[{j}, i] = weighted(w, {term})" for j, term in enumerate(terms)]
+    stores = [f"terms[{j}, i] = present(w, w * {term})" for j, term in enumerate(terms)]
     if plan.slopes:  # a loss of totals first sums and checks, then differentiates
         checks, stores = (
             ["if gradient is None:", *(f"    {line}" for line in lines)] if lines else [] for lines in (checks, stores)
         )
     sum_terms = [
         f"for j in range({len(terms)}):  # in float64, and apart, so that the loop above keeps its full vector width",
-        "    total = 0.0",
-        "    for i in range(stop - start):",
-        "        total += terms[j, i]",
-        "    sums[block, j] = total",
+        "    sums[block, j] = total_of(terms[j], stop - start, room)",
     ]
     if plan.slopes:
         sum_terms = ["if gradient is None:", *(f"    {line}" for line in sum_terms)]
-    slopes = [title for title, _ in plan.slopes] or ["scale"]
+    slopes = [title for title, _ in plan.slopes] or ["factor"]
+    slopes_here = [f"{s} = slopes[item, channel, {j}]" for j, s in enumerate(slopes)]
+    if not plan.slopes:
+        slopes_here = ["if weight is None:", "    factor = real(slopes[item, channel, 0])", "else:", *(f"    {line}" for line in slopes_here)]
     return SWEEP.substitute(
         unpack=unpack,
         targets_here=_indent(targets_here, 8),
-        slopes_here=_indent([f"{s} = slopes[item, channel, {j}]" for j, s in enumerate(slopes)], 8),
+        slopes_here=_indent(slopes_here, 8),
         z=plan.prediction,
         target=_indent(target, 8),
         checks=_indent(checks, 8),
@@ -611,7 +751,7 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         passed="".join(f"{name}, " for name in (*plan.parameters, *slopes)).rstrip(),
         stores=_indent(stores, 8),
         sum_terms=_indent(sum_terms, 8),
-        slope=plan.gradient if plan.slopes else f"{plan.gradient} * scale",
+        slope=f"w * {plan.gradient}" if plan.slopes else f"(w * factor) * {plan.gradient}",
         columns=len(terms),
     )
 
@@ -622,9 +762,9 @@ def _boxes(plan, unpack, call, results):
     load = []
     for array, names in (("predictions", plan.inputs[:corners]), ("targets", plan.inputs[corners:])):
         load += [f"{name} = {array}[i, {k}, j]" for k, name in enumerate(names)]
-    store = [f"gradient[i, {k}, j] = weighted(w, {name} * scale)" for k, name in enumerate(plan.gradients)]
+    store = [f"gradient[i, {k}, j] = present(w_b, (w_b * factor) * {name})" for k, name in enumerate(plan.gradients)]
     return BOXES.substitute(
-        unpack=unpack, load=_indent(load, 12), checks=_indent([_check(*check) for check in plan.checks], 12),
+        unpack=unpack, load=_indent(load, 12), checks=_indent([_check(*check, "w_b") for check in plan.checks], 12),
         results=results, call=call, store=_indent(store, 16),
     )  # fmt: skip
 
@@ -648,20 +788,26 @@ def _rows(plan, unpack, call, y, integer):
         body = HARD_BODY.substitute(rest=rest, passed=passed, **to_set)
         text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "margin" else ""
     else:
-        scratch = ["slope = np.empty((classes, size), real)"]
-        scratch += ["of_top, of_rest, row_weight = np.empty(size, real), np.empty(size, real), np.empty(size, real)"]
-        scratch += ["part = np.empty(size, real)"] if kind == "lead" else []
+        scratch = ["slope = np.empty((classes, size), value.dtype)"]
+        scratch += ["of_top, of_rest = np.empty(size, value.dtype), np.empty(size, value.dtype)"]
+        scratch += ["part_of, sums_of = np.empty((3, size), value.dtype), np.empty((3, 2, size))"]
+        scratch += ["part_of_value, part_of_top, part_of_rest = part_of[0], part_of[1], part_of[2]"]
         target = "targets[item + b, k, 0] if inner == 1 else targets[item, k, start + b]"
-        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w[b]")]
+        rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w_b * of_class")]
         body = SOFT_BODY.substitute(
-            y=y, target="real(1) if label[b] == k else real(0)" if integer else target, check=_indent(rule, 16),
-            own=_indent([*OWN[kind], f"u = {U[kind]}"], 16), call=call, pulls=_indent(PULLS[kind], 16),
+            y=y, target="real(1) if label[b] == k else real(0)" if integer else target, check=_indent(rule, 20),
+            own=_indent([*OWN[kind], f"u = {U[kind]}"], 20), call=call, pulls=_indent(PULLS[kind], 20),
             left=_indent(LEFT[kind], 20),
         )  # fmt: skip
     return before + ROWS.substitute(
         unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch, *label], 4),
-        label=LABEL if integer else "", rivals=RIVALS[kind], body=body,
+        label=_label(plan, integer), rivals=RIVALS[kind], body=body,
     ) + text  # fmt: skip
+
+
+def _label(plan, integer):
+    """The lines that fetch the labels, if the target holds class indices."""
+    return (LABEL + (WEIGHT_OF_LABEL if plan.hard else "")) if integer else ""
 
 
 def _with_u(call, u):
@@ -675,26 +821,31 @@ def _entries(plan, unpack, call, y, integer):
     checks = dict(plan.checks)
     if plan.hard:
         name = plan.prediction
-        rule = [_check(name, checks[name], "w[b]")] if name in checks else []
+        rule = [_check(name, checks[name], "w_b")] if name in checks else []
+        usual = f"{name} == {name}"
+        if rule:  # the rule as for a target, which NaN breaks
+            usual = replace(checks[name], role="target").condition(name, _wrapped)
         passed = "".join(f"{name}, " for name in plan.parameters)
         before = ENTRIES_SIDE_BY_SIDE.substitute(call=_with_u(call, "own[b]"), passed=passed, loops=LOOPS.rstrip())
         body = HARD_ENTRIES.substitute(
-            name=name, passed=passed, check_k=_indent(rule, 20),
-            check_1=CHECK_ENTRIES.substitute(name=name, check=rule[0]) if rule else "",
-        )  # fmt: skip
-        scratch = ["own = np.empty(size, real)", *label]
+            name=name, passed=passed, usual=usual, check_1=_indent(rule, 24), check_k=_indent(rule, 20)
+        )
+        scratch = ["own, lost = np.empty(size, real), np.empty(size, real)", *label]
     else:
         named = [(y if name == y else "u", d) for name, d in checks.items() if name != y or not integer]
-        rules = [_check(name, domain, "w[b]") for name, domain in named]
-        of_label = "real(1) if label[b] == k else real(0)"
+        rules = [_check(name, domain, "w_b * of_class") for name, domain in named]
         body = SOFT_ENTRIES.substitute(
-            y=y, call=call, checks_0=_indent(rules, 20), checks_1=_indent(rules, 20),
-            target_0=of_label if integer else "targets[item + b, k, 0]",
-            target_1=of_label if integer else "targets[item, k, start + b]",
+            y=y, call=call, checks_0=_indent(rules, 24), checks_1=_indent(rules, 24),
+            target_row="this" if integer else "shares",
+            targets_there="np.uint32(label[b] - some)" if integer else "shares_of[item + b, some:stop]",
+            target_0="real(1) if np.uint32(j) == this else real(0)" if integer else "shares[j]",
+            target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        scratch = ["row_weight, part = np.empty(size, real), np.empty(size, real)", *label]
+        scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((size, lanes))"]
+        scratch += ["terms, of_row = np.empty(group, value.dtype), np.empty(16, value.dtype)", *label]
+        scratch += [] if integer else ["shares_of = targets.reshape(outer * inner, classes)"]
     return before + ENTRIES.substitute(
-        unpack=unpack, scratch=_indent(scratch, 4), label=LABEL if integer else "", body=body
+        unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body
     )  # fmt: skip
 
 

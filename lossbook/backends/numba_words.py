@@ -635,8 +635,8 @@ def square(x):
 
 @_word
 def weighted(w, x):
-    """w * x; 0 for w = 0, whatever x."""
-    return type(w)(0) if w == 0 else w * x
+    """w * x; 0 for w = 0 and an infinite x. NaN stays NaN."""
+    return type(w)(0) if (w == 0) & (x == x) else w * x
 
 
 @_word

@@ -150,7 +150,7 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             part = slice(start * BLOCK, (start + 1) * BLOCK)
             blocks = {plan.arrays[0]: z[item, channel, part]}
             broken = 0
-            w = None if weight is None else weight[item, channel % weight.shape[1], part]
+            w = None if weight is None else weight[item, channel % weight.shape[1], part].astype(np.float64)
             live = None if w is None else w != 0
             if integer:
                 index = y[item, 0, part]
@@ -170,7 +170,7 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             if not _is_finite(*terms, gradient):  # rarely: then products are made with care for 0*infinity
                 careful, gradient = module.element(*inputs)
                 terms = careful[: len(terms)]
-            if w is not None:
+            if w is not None:  # a product with a weight is rounded once, when it is stored
                 terms = [chosen(live, term * w) for term in terms]
                 broken += np.count_nonzero(~((w >= 0) & (w < np.inf)))
             for column, term in enumerate(terms):
@@ -178,11 +178,11 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
             if values is not None:
                 values[item, channel, part] = terms[0]
             if d_z is not None:
-                scale = slopes[item, channel, 0] if plan.finish is None else z.dtype.type(1)
+                scale = slopes[item, channel, 0] if plan.finish is None else 1
                 if w is None:
-                    np.multiply(gradient, scale, out=d_z[item, channel, part])
+                    np.multiply(gradient, z.dtype.type(scale), out=d_z[item, channel, part])
                 else:
-                    d_z[item, channel, part] = chosen(live, gradient * scale * w)
+                    d_z[item, channel, part] = chosen(live, gradient * (w * scale))
             sums[block, -1] = broken + _broken(plan, blocks, live)
 
 
@@ -197,16 +197,15 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 rows, target = z[item, :, 0].T, y[item, ..., 0].T
                 if classes <= NARROW:
                     rows, target = np.ascontiguousarray(rows), np.ascontiguousarray(target)
-                w = None if weight is None else weight[item, 0]
+                w = None if weight is None else weight[item, 0].astype(np.float64)
             else:
                 item, start = divmod(block, per_item)
                 part = slice(start * size, (start + 1) * size)
                 rows, target = z[item, :, part], y[item, ..., part]
-                w = None if weight is None else weight[item, part]
+                w = None if weight is None else weight[item, part].astype(np.float64)
             integer = target.dtype.kind in "iu"
             live = np.ones(rows.shape[1], bool) if w is None else w != 0
             broken = 0 if w is None else np.count_nonzero(~((w >= 0) & (w < np.inf)))
-            w = np.ones(rows.shape[1], z.dtype) if w is None else w
             if integer:
                 if ignore is not None:
                     live = live & (target != ignore)
@@ -214,21 +213,28 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 broken += np.count_nonzero(wrong & live)
                 live = live & ~wrong
                 target = np.where(live, target, 0)
-            broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, live)
+                if plan.hard and class_weight is not None:
+                    of_label = class_weight[target]
+                    w, live = of_label if w is None else w * of_label, live & (of_label != 0)
+            of_class = None if plan.hard or class_weight is None else class_weight[:, None]
+            there = live if of_class is None else live & (of_class != 0)
+            broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, there)
             if plan.shape == "boxes":
-                d, value, row_weight = _box_block(module, rows, target, parameters, d_z is not None)
+                d, value = _box_block(module, rows, target, parameters, d_z is not None)
             else:
-                d, value, row_weight = _row_block(plan, module, rows, target, class_weight, parameters, d_z is not None)
-            row_weight = chosen(live, row_weight * w)
-            value = chosen(live, value * w)
-            sums[block] = np.sum(value, dtype=np.float64), np.sum(row_weight, dtype=np.float64), broken
+                d, value = _row_block(plan, module, rows, target, of_class, parameters, d_z is not None)
+            value = chosen(live, value if w is None else value * w)
+            sums[block] = np.sum(value, dtype=np.float64), broken
             if values is not None:
                 if inner == 1:
                     values[item, 0] = value
                 else:
                     values[item, part] = value
             if d is not None:
-                d *= w * z.dtype.type(scale)
+                if w is None:
+                    d *= d.dtype.type(scale)
+                else:
+                    d = d * (w * scale)
                 if not np.all(live):
                     d = chosen(live, d)
                 if inner == 1:
@@ -238,63 +244,65 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
 
 
 def _box_block(module, z, y, parameters, backward):
-    """(gradient, value, weight) of boxes whose corners stand along the first axis."""
+    """(gradient, value) of boxes whose corners stand along the first axis."""
     inputs = (*z, *y, *parameters, backward)
     (value,), slopes = module.element(*inputs, weighted=np.multiply)
     if not _is_finite(value, *(slopes or ())):
         (value,), slopes = module.element(*inputs)
-    d = None if slopes is None else np.stack(np.broadcast_arrays(*slopes))
-    return d, value, np.ones(value.shape, z.dtype)
+    return None if slopes is None else np.stack(np.broadcast_arrays(*slopes)), value
 
 
-def _row_block(plan, module, z, y, class_weight, parameters, backward):
-    """(gradient, value, weight) of the columns of z, shape (classes, rows)."""
+def _row_block(plan, module, z, y, of_class, parameters, backward):
+    """(gradient, value) of the columns of z, shape (classes, rows); `of_class` are the weights of classes that act
+    before the sum over them.
+    """
     classes, count = z.shape
     rivals = None if plan.row == "entry" else RIVALS[plan.row](z)
     if plan.hard:
         row = np.arange(count)
         u, rest = (z[y, row], None) if rivals is None else rivals.of(z, (y, row))
         (value,), slope = module.element(u, None, classes, *parameters, backward)
-        row_weight = np.ones(count, z.dtype) if class_weight is None else class_weight[y]
-        d = None
-        if backward:
-            if rivals is None:
-                d = np.zeros_like(z)
-            else:
-                d = rivals.odds * chosen(rest != 0, -slope / rest)
-                if not rivals.own_counts:
-                    d[y, row] = 0
-            d[y, row] += slope
-            if class_weight is not None:
-                d *= row_weight
-        return d, value * row_weight, row_weight
+        lost = None
+        if rivals is None and np.isnan(np.minimum.reduce(z, axis=None, initial=np.inf)):
+            lost = np.isnan(z)  # entries that the loss does not read, and which it must not hide
+            value = np.where(np.any(lost, axis=0), np.nan, value)
+        if not backward:
+            return None, value
+        if rivals is None:
+            d = np.zeros_like(z) if lost is None else np.where(lost, z, 0)
+        else:
+            d = rivals.odds * chosen(rest != 0, -slope / rest)
+            if not rivals.own_counts:
+                d[y, row] = 0
+        d[y, row] += slope
+        return d, value
     spread = (np.arange(classes)[:, None] == y).astype(z.dtype) if y.dtype.kind in "iu" else y
     u, rest = (z, None) if rivals is None else rivals.of(z, ...)
     (value,), slope = module.element(u, spread, classes, *parameters, backward)
-    row_weight = np.ones(count, z.dtype)
-    if class_weight is not None:
-        each = class_weight[:, None]
-        row_weight = np.sum(spread * each, axis=0)
-        value = chosen(each != 0, value * each)
-        slope = slope * each if backward else None
-    if not backward or rivals is None:
-        return slope, _across(value), row_weight
+    if of_class is not None:
+        value = chosen(of_class != 0, value * of_class)
+        slope = chosen(of_class != 0, slope * of_class) if backward else None
+    value = _across(np.broadcast_to(value, z.shape))
+    if not backward:
+        return None, value
     slope = np.broadcast_to(slope, z.shape)
-    pull = chosen(rest != 0, slope / rest)
-    is_top = rivals.is_top
-    of_rest, of_top = chosen(~is_top, pull).sum(axis=0), chosen(is_top, pull).sum(axis=0)
+    if rivals is None:
+        return slope.copy(), value
+    pull = chosen((rest != 0) & (slope != 0), slope / rest)
+    of_rest = _across(chosen(~rivals.is_top, pull)).astype(pull.dtype)
+    of_top = _across(chosen(rivals.is_top, pull)).astype(pull.dtype)
     if rivals.own_counts:
         taken = of_rest + of_top
     else:
-        taken = chosen(is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
-    return slope - rivals.odds * taken, _across(value), row_weight
+        taken = chosen(rivals.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+    return slope - rivals.odds * taken, value
 
 
 def _across(value):
-    """The sum over the classes, by sixteens, which rounds less."""
-    if len(value) <= 16:
-        return value.sum(axis=0)
-    return np.add.reduceat(value, np.arange(0, len(value), 16)).sum(axis=0)
+    """The sum over the classes: four times by halves as they are, then in float64, so that many classes round little."""
+    for _ in range(4):
+        value = host.halved(value) if len(value) > 1 else value
+    return host.fold(value.astype(np.float64))
 
 
 class _Margin:
@@ -307,7 +315,7 @@ class _Margin:
         self.is_top = z == self.top
         self.ties = self.is_top.sum(axis=0)
         self.odds = np.exp(chosen(~self.is_top, z - self.top))  # with the limit for infinite logits
-        self.others = np.sum(chosen(~self.is_top, self.odds), axis=0, dtype=np.float64)  # without the largest
+        self.others = _across(chosen(~self.is_top, self.odds))  # without the largest
 
     def of(self, z, at):
         """(u, sum of the rivals' odds) of the classes at an index."""

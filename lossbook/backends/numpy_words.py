@@ -228,8 +228,8 @@ def power1p_slope(x, k):
 
 
 def weighted(w, x):
-    """w*x, and 0 where w is 0."""
-    return np.where(np.equal(w, 0), 0, w * x)
+    """w*x, and 0 where w is 0 and x infinite; NaN stays NaN."""
+    return np.where(np.equal(w, 0) & ~np.isnan(x), 0, w * x)
 
 
 def xlogy(x, y):
