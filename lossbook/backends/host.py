@@ -154,7 +154,8 @@ class Kernel:
 
     loops: Callable
     block: int
-    typed: bool = False  # absent values are an empty array, so that there is one kernel to compile, not two
+    typed: bool = False  # absent values are an empty array, so that there is one kernel to compile, not two; and the
+    # type of weights and of their products is that of an empty array beside the target
     threads: int = MOST_THREADS  # of more, the temporaries would take too much memory
 
     def rows_in_block(self, classes):
@@ -206,7 +207,8 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     sums, values = np.zeros((blocks, columns)), arrays.values
     if values is None and kernel.typed:
         values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
-    inputs = (z, y, *options, values, arrays.gradient, sums)
+    kind = call.real if weight is None and (call.class_weight is None or call.overlap) else np.float64
+    inputs = (z, y, *([np.empty(0, kind)] if kernel.typed else []), *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1
     if share > 1:
         cuts = [blocks * part // share for part in range(share + 1)]

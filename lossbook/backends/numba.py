@@ -46,7 +46,7 @@ def element($inputs):
 $lines    return $results
 
 
-# Adds to a count: whole numbers, the only ones that may be added in another order than the one that is written.
+# Adds to a count, or to a part of the sum of one row: all that may be added in another order than that which is written.
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"}, forceinline=True)
 def tally(count, more):
     return count + more
@@ -111,38 +111,6 @@ def fold_lanes(lanes, n):
         half //= 2
 
 
-# The sums of at most 256 numbers in sixteen lanes, in the order in which rows side by side have them.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
-def sum_in_lanes(values, lanes):
-    count = values.size
-    for lane in range(16):
-        lanes[lane] = 0
-    for some in range(0, count - 63, 64):
-        here = values[some : some + 64]
-        for lane in range(16):
-            lanes[lane] = (((lanes[lane] + here[lane]) + here[lane + 16]) + here[lane + 32]) + here[lane + 48]
-    for some in range(count - count % 64, count - 15, 16):
-        here = values[some : some + 16]
-        for lane in range(16):
-            lanes[lane] += here[lane]
-    last = values[count - count % 16 :]
-    for lane in range(last.size):
-        lanes[lane] += last[lane]
-
-
-# Adds lane to lane for each of n rows, as `fold_lanes` does: the sum stands in the first lane.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
-def fold_rows(lanes, n):
-    for b in range(n):
-        for lane in range(8):
-            lanes[b, lane] += lanes[b, lane + 8]
-    for b in range(n):
-        for lane in range(4):
-            lanes[b, lane] += lanes[b, lane + 4]
-    for b in range(n):
-        lanes[b, 0] = (lanes[b, 0] + lanes[b, 2]) + (lanes[b, 1] + lanes[b, 3])
-
-
 """
 
 REST = """\
@@ -179,13 +147,10 @@ $stores        if gradient is not None:
 
 
 $loops
-def loops(predictions, targets, weight, ignore, parameters, slopes, values, gradient, sums, first, last):
+def loops(predictions, targets, kind, weight, ignore, parameters, slopes, values, gradient, sums, first, last):
 $unpack    outer, classes, inner = predictions.shape
     per_group, room = (inner + BLOCK - 1) // BLOCK, np.empty((2, BLOCK // 16))
-    if weight is None:
-        terms = np.empty(($columns, BLOCK), real)
-    else:  # a product with a weight is rounded once, when it is stored
-        terms = np.empty(($columns, BLOCK))
+    terms = np.empty(($columns, BLOCK), kind.dtype)  # float64 where there are weights, so that products round once
     for block in range(first, last):
         group, start = block // per_group, block % per_group * BLOCK
         item, channel = group // classes, group % classes
@@ -211,16 +176,14 @@ $sum_terms""")
 # What the loops over rows and boxes share: a tile of rows that follow one another, their weights, what leaves a block.
 OVER_ROWS = """\
 def loops(
-    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+    predictions, targets, kind, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first,
+    last,
 ):
 """
-# Where there are weights, they and their products are float64, which are rounded once, when they are stored.
+# Where there are weights, `kind` is an array of float64: products with them are rounded once, when they are stored.
 WEIGHTED = """\
     room, padded = np.empty((2, BLOCK // 16)), size + -size % 16
-    if weight is None and class_weight is None:
-        w, value, factor = np.empty(size, real), np.empty(padded, real), real(scale)
-    else:
-        w, value, factor = np.empty(size), np.empty(padded), scale
+    w, value, factor = np.empty(size, kind.dtype), np.empty(padded, kind.dtype), kind.dtype.type(scale)
 """
 TILE = """\
         if inner == 1:
@@ -345,14 +308,14 @@ $loops
 
 SOFT_ENTRIES = Template("""\
         # every class, and its share $y of the target
-        sums_of[:] = 0
         if inner == 1:
             if gradient is not None:
                 slopes_of = gradient.reshape(outer * inner, classes)
             for b in range(n):
                 w_b = w[b]
-                for some in range(0, classes, group):
-                    stop = min(some + group, classes)
+                high, low = 0.0, 0.0
+                for some in range(0, classes, 256):
+                    part_b, stop = value.dtype.type(0), min(some + 256, classes)
                     row, $target_row = in_rows[item + b, some:stop], $targets_there
                     if gradient is not None:
                         slopes = slopes_of[item + b, some:stop]
@@ -362,19 +325,14 @@ SOFT_ENTRIES = Template("""\
                             of_class = class_weight[some + j]
                         u, $y = row[j], $target_0
 $checks_0                        value_k, slope_k = element($call)
-                        terms[j] = present(of_class, of_class * value_k)
+                        part_b = tally(part_b, present(of_class, of_class * value_k))
                         if gradient is not None:
                             w_k = w_b * of_class
                             slopes[j] = present(w_k, (w_k * factor) * slope_k)
-                    if lanes > 1:
-                        sum_in_lanes(terms[: stop - some], of_row)
-                    else:
-                        of_row[0] = terms[0]
-                        for j in range(1, stop - some):
-                            of_row[0] += terms[j]
-                    for lane in range(lanes):
-                        sums_of[b, lane] += of_row[lane]
+                    high, low = plus(high, low, part_b)
+                value[b] = present(w_b, w_b * settled(high, low))
         else:
+            sums_of[:] = 0
             for some in range(0, classes, group):
                 part[:] = 0
                 for k in range(some, min(some + group, classes)):
@@ -390,11 +348,10 @@ $checks_1                        value_k, slope_k = element($call)
                             gradient[item, k, start + b] = present(w_k, (w_k * factor) * slope_k)
                 for lane in range(lanes):
                     for b in range(n):
-                        sums_of[b, lane] += part[lane, b]
-        if lanes > 1:
-            fold_rows(sums_of, n)
-        for b in range(n):
-            value[b] = present(w[b], w[b] * sums_of[b, 0])
+                        sums_of[lane, b] += part[lane, b]
+            fold_lanes(sums_of, n)
+            for b in range(n):
+                value[b] = present(w[b], w[b] * sums_of[0, b])
 """)
 
 LABELS = "label = np.empty(size, np.uint32)  # unsigned, so that none could count from the end"
@@ -457,7 +414,7 @@ RIVALS = {
 """,
 }
 THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
-LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # long rows are summed in lanes, as in `wide`"
+LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # long rows are summed in lanes, which rounds less"
 SCRATCH = {
     "margin": [
         "top, ties = np.empty(size, real), np.empty(size, real)",
@@ -581,12 +538,12 @@ WIDE_ROWS = Template(f"""\
 
 # The same for contiguous rows of many classes, vectorized along the classes.
 {LOOPS}def wide(
-    predictions, targets, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first, last
+    predictions, targets, kind, weight, class_weight, ignore, parameters, scale, size, values, gradient, sums, first,
+    last,
 ):
 $unpack    outer, classes, _ = predictions.shape
     logits, tops = predictions.reshape(outer, classes), np.empty(32, real)
-    odds, part, lanes = np.empty((size, classes), real), np.empty(256, real), np.empty(16, real)
-    others_of, ties, top_of = np.empty((size, 16)), np.empty(size, real), np.empty(size, real)
+    odds = np.empty((size, classes), real)  # exp(logit - largest logit)
 {WEIGHTED}    own, rest, label = np.empty(size, real), np.empty(size, real), np.empty(size, np.uint32)
     for block in range(first, last):
         first_row = block * size
@@ -609,23 +566,18 @@ $unpack    outer, classes, _ = predictions.shape
             top = tops[0]
             for lane in range(8):
                 top = tops[lane] if tops[lane] > top else top
-            counted, others = 0.0, others_of[b]
-            for lane in range(16):
-                others[lane] = 0
+            ties, others, low = 0.0, 0.0, 0.0
             for some in range(0, classes, 256):  # some odds at a time, then in float64
-                tied, stop = real(0), min(some + 256, classes)
+                part, tied, stop = real(0), real(0), min(some + 256, classes)
                 logits_here, odds_there = row[some:stop], odds_here[some:stop]
                 for k in range(stop - some):
                     largest = logits_here[k] == top  # so that infinite logits give their limit, and NaN stays NaN
                     e = exp(-magnitude(real(np.inf) if largest else logits_here[k] - top))
                     odds_there[k] = real(1) if largest else e
                     tied = tally(tied, real(1) if largest else real(0))
-                    part[k] = e
-                sum_in_lanes(part[: stop - some], lanes)
-                for lane in range(16):
-                    others[lane] += lanes[lane]
-                counted += tied
-            ties[b], top_of[b] = counted, top
+                    part = tally(part, e)
+                others, low = plus(others, low, part)
+                ties += tied
             w[b] = 1
             if weight is not None:
                 w[b] = weight[first_row + b, 0]
@@ -638,12 +590,10 @@ $unpack    outer, classes, _ = predictions.shape
                 w[b], k = 0, 0
             if class_weight is not None:
                 w[b] *= class_weight[k]
-            own[b], rest[b], label[b] = row[k], odds_here[k], k
-        fold_rows(others_of, n)
-        for b in range(n):
-            largest = own[b] == top_of[b]
-            own[b] = real(0) if largest else own[b] - top_of[b]
-            rest[b] = rest_of_row(others_of[b, 0], ties[b], rest[b], largest)
+            largest = row[k] == top
+            own[b] = real(0) if largest else row[k] - top
+            rest[b] = rest_of_row(settled(others, low), real(ties), odds_here[k], largest)
+            label[b] = k
         side_by_side(own[:n], rest[:n], w[:n], ${{passed}}factor, value[:n])
 {VALUES}        if gradient is not None:
             slopes_here = gradient.reshape(outer, classes)[first_row : first_row + n]
@@ -737,7 +687,7 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
     slopes = [title for title, _ in plan.slopes] or ["factor"]
     slopes_here = [f"{s} = slopes[item, channel, {j}]" for j, s in enumerate(slopes)]
     if not plan.slopes:
-        slopes_here = ["if weight is None:", "    factor = real(slopes[item, channel, 0])", "else:", *(f"    {line}" for line in slopes_here)]
+        slopes_here = ["factor = kind.dtype.type(slopes[item, channel, 0])"]
     return SWEEP.substitute(
         unpack=unpack,
         targets_here=_indent(targets_here, 8),
@@ -841,8 +791,7 @@ def _entries(plan, unpack, call, y, integer):
             target_0="real(1) if np.uint32(j) == this else real(0)" if integer else "shares[j]",
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((size, lanes))"]
-        scratch += ["terms, of_row = np.empty(group, value.dtype), np.empty(16, value.dtype)", *label]
+        scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
         scratch += [] if integer else ["shares_of = targets.reshape(outer * inner, classes)"]
     return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body
