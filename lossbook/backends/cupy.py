@@ -54,7 +54,8 @@ SWEEP = Template("""\
 extern "C" __global__ void loops(
     const real* predictions, const $target_type* targets, const real* weight, long long weight_classes,
     long long ignore, int ignoring, $parameters
-    const $slopes_type* slopes, real* values, real* gradient, double* sums, long long classes, long long inner, long long blocks
+    const $slopes_type* slopes, real* values, real* gradient, double* sums, long long classes, long long inner,
+    long long blocks
 ) {
     const long long block_size = $block, per_group = (inner + block_size - 1) / block_size;
     for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
@@ -365,7 +366,8 @@ $label        const real z = predictions[first + label];
         if (gradient) {
             const double pull = pull_of(-slope, rest);
             for (long long k = threadIdx.x; k < classes; k += blockDim.x)
-                gradient[first + k] = k == label ? slope : real(present(pull, pull * odds_of(predictions[first + k], row)));
+                gradient[first + k] =
+                    k == label ? slope : real(present(pull, pull * odds_of(predictions[first + k], row)));
         }
         __syncthreads();
     }
@@ -458,7 +460,9 @@ def _sweep(plan, target_type, parameters, call, y, integer, terms):
         parameters=parameters,
         block=BLOCK,
         slopes_type=slopes_type,
-        slopes=_indent([f"const {slopes_type} {s} = slopes[group * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 8),
+        slopes=_indent(
+            [f"const {slopes_type} {s} = slopes[group * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 8
+        ),
         zeros=", ".join(f"sum_{j} = 0" for j in range(len(terms))),
         z=plan.prediction,
         target=_indent(target, 12),
@@ -513,7 +517,8 @@ def _rows(plan, arguments, call, y, integer):
         body = HARD_BODY.substitute(
             standing=STANDING[kind], call=call, set="+=" if kind == "lead" else "=",
             pull=_indent(["const double pull = pull_of(-slope, rest);"] if rivals else [], 16),
-            rival="present(pull, pull * odds_of(other, row))" if rivals else "other != other && w != 0 ? other : real(0)",
+            rival="present(pull, pull * odds_of(other, row))" if rivals
+            else "other != other && w != 0 ? other : real(0)",
             lost=_indent([] if rivals else lost, 12),
         )  # fmt: skip
         if kind == "margin":

@@ -46,7 +46,7 @@ def element($inputs):
 $lines    return $results
 
 
-# Adds to a count, or to a part of the sum of one row: all that may be added in another order than that which is written.
+# Adds to a count, or to a part of the sum of a row: all that may be added in another order than the one written.
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"}, forceinline=True)
 def tally(count, more):
     return count + more
@@ -414,7 +414,7 @@ RIVALS = {
 """,
 }
 THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
-LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # long rows are summed in lanes, which rounds less"
+LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # many classes are added in lanes"
 SCRATCH = {
     "margin": [
         "top, ties = np.empty(size, real), np.empty(size, real)",

@@ -299,7 +299,7 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
 
 
 def _across(value):
-    """The sum over the classes: four times by halves as they are, then in float64, so that many classes round little."""
+    """The sum over the classes: four times by halves as they are, then in float64, so that many round little."""
     for _ in range(4):
         value = host.halved(value) if len(value) > 1 else value
     return host.fold(value.astype(np.float64))
