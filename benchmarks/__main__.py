@@ -1,9 +1,10 @@
 """Times value and gradient of every task on every backend and peer, and prints ratios.
 
     python -m benchmarks [--rounds 15] [--threads 2] [--out benchmarks/results.json]
+    python -m benchmarks --against ../other        the ratios of this tree to another checkout, on NumPy and Numba
 
 All competitors of a task take turns in one process, so that a busy machine slows them alike; figures are medians.
-Peers that are not installed are left out and named.
+Peers that are not installed are left out and named. Two trees need a process each; those, too, take turns.
 """
 
 import argparse
@@ -142,6 +143,60 @@ def start_up(rounds):
     return tuple(statistics.median(run(text) for _ in range(max(3, rounds // 3))) for text in (load, call))
 
 
+# Runs in a tree of its own: reads the title of a task and a backend, calls it once, writes the seconds.
+TURN = """
+import json, sys, time
+import numpy as np
+import lossbook
+from benchmarks.tasks import TASKS
+lossbook.set_threads(int(sys.argv[1]))
+tasks, last = {task.title: task for task in TASKS}, None
+print(json.dumps(list(tasks)), flush=True)
+for line in sys.stdin:
+    title, backend = asked = json.loads(line)
+    if asked != last:
+        last, task = asked, tasks[title]
+        arrays = task.arrays(task.shape, np.random.default_rng(0))
+        options = {"out": np.empty_like(arrays[0]), "backend": backend}
+        for _ in range(2):
+            task.loss.value_and_grad(*arrays, **options)
+    start = time.perf_counter()
+    task.loss.value_and_grad(*arrays, **options)
+    print(time.perf_counter() - start, flush=True)
+"""
+
+
+class Tree:
+    """A process that runs the tasks of a checkout."""
+
+    def __init__(self, path, threads):
+        environment = os.environ | {"PYTHONPATH": os.path.abspath(path)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TURN, str(threads)], cwd=path, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self.titles = json.loads(self.process.stdout.readline())
+
+    def seconds(self, title, backend):
+        """How long one call of a task takes."""
+        self.process.stdin.write(json.dumps([title, backend]) + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+def compare(path, only, rounds, threads):
+    """Print the ratios of this tree's times to those of another, by their medians and by their fastest rounds."""
+    here, there = Tree(".", threads), Tree(path, threads)
+    print(f"milliseconds here and there, {threads} threads, medians of {rounds}; the ratio of medians, of the fastest")
+    for title in [title for title in here.titles if only in title and title in there.titles]:
+        for backend in ("numpy", "numba"):
+            times = [[tree.seconds(title, backend) for tree in (here, there)] for _ in range(rounds)]
+            ours, theirs = zip(*times, strict=True)
+            middle, least = [statistics.median(each) * 1e3 for each in (ours, theirs)], min(ours) / min(theirs)
+            text = f"{middle[0]:9.3f} {middle[1]:9.3f}   {middle[0] / middle[1]:.3f} {least:.3f}"
+            print(f"{title:58} {backend}  {text}", flush=True)
+
+
 def version(package):
     try:
         return importlib.metadata.version(package)
@@ -163,7 +218,11 @@ def main():
     parser.add_argument("--only", default="", help="tasks whose name contains this")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", default="benchmarks/results.json")
+    parser.add_argument("--against", metavar="PATH", help="another checkout: print this one's ratios to it")
     options = parser.parse_args()
+    if options.against:
+        compare(options.against, options.only, options.rounds, options.threads)
+        return
     lossbook.set_threads(options.threads)
     versions = {name: version(name) for name in ("numpy", "numba", "sympy", "torch")}
     if missing := [name for name, found in versions.items() if found is None]:
