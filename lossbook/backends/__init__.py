@@ -52,7 +52,7 @@ class use:
     def __init__(self, name):
         self.name = check(name, "lossbook.use")
         with _chosen.lock:
-            _chosen.statements = [*_chosen.statements, self]
+            _chosen.statements = [*_chosen.statements[-63:], self]  # far more than are about to become blocks at once
 
     def __enter__(self):
         with _chosen.lock:  # it was no statement, after all
