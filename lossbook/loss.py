@@ -464,7 +464,7 @@ class Loss(Arguments, Documented):
         sums = backend.run(call.plan, call)
         if sums[-1]:
             call.explain()
-            return self._summed(backend, call, reduction, value, partial, parameters)
+            return self._summed(backend, call, reduction, value, partial, flags, parameters)
         if call.gradient is not None and reduction == "mean" and count == 0:
             call.gradient[...] = 0  # nothing to average: even a NaN has no say
         if partial:

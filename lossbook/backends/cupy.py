@@ -564,9 +564,9 @@ def run(plan, call):
 
     real, (outer, classes, inner) = call.real, call.layout.three
 
-    def ready(array):
+    def ready(array, dtype=real):
         """A contiguous array of the working type, or a null pointer."""
-        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=real)
+        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=dtype)
 
     def room(array):
         """The output itself if a kernel can write it as it is, else a buffer for it."""
