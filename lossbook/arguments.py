@@ -273,7 +273,10 @@ class Arguments:
     def _class_weight(self, weight, call, xp):
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
-        classes = call.layout.three[1]
+        return xp.ascontiguousarray(self._one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
+
+    def _one_per_class(self, weight, classes, xp):
+        """Class weights, checked; `classes` is how many there must be, or "C"."""
         if isinstance(weight, (dict, str)):
             said = "a dict" if isinstance(weight, dict) else ""
             hint = f"labels.class_weights({self._target}, {classes}) balances the classes"
@@ -281,12 +284,13 @@ class Arguments:
             raise DomainError(self.name, "class_weight", IN_ORDER, weight, said=said, hint=hint)
         _check_index(self.name, weight)
         weight = self._array(weight, "class_weight", xp)
-        if weight.shape != (classes,):
+        if weight.ndim != 1 or classes not in ("C", len(weight)):
             rule = f"must have shape ({classes},), one per class"
             raise ShapeError(self.name, "class_weight", rule, weight.shape)
         bad = ~((weight >= 0) & (weight < np.inf))
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
-        return xp.ascontiguousarray(weight, dtype=np.float64)
+        if xp is not np and type(weight) is tuple:  # numbers go to the device
+            weight = xp.asarray(weight)
 
     def _ignore(self, ignore, call):
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):

@@ -188,7 +188,7 @@ class Sum(Composed):
             wide = (z.astype(np.float32), *arrays[1:])
             result, total = self._added(wide, keywords, value, gradient, None, partial)
             if gradient:
-                slope[...] = rounded(total, z.dtype)
+                slope[...] = rounded(total, slope.dtype)
         if not value or partial:
             return result, slope
         return (number(result, z.dtype) if isinstance(result, float) else rounded(result, z.dtype)), slope
@@ -502,7 +502,7 @@ class Joined(Composed):
         if gradient:
             for array, z, w, total in zip(outs, given, wide, gradients, strict=True):
                 if z is not w:
-                    array[...] = rounded(total, z.dtype)
+                    array[...] = rounded(total, array.dtype)
         if not value:
             return None, outs
         if reduction == "none":

@@ -25,7 +25,7 @@ import sympy
 
 from lossbook import backends, words
 from lossbook.arguments import REDUCTIONS_ELSEWHERE, WORKING, Arguments, parameter, take_option
-from lossbook.call import quiet, refuse
+from lossbook.call import quiet
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
@@ -236,7 +236,7 @@ class Loss(Arguments, Documented):
         other = object.__new__(type(self))  # not copy.copy, which gives the loss itself
         vars(other).update(vars(self))
         other._defaults = {name: {**flags, **values}[name] for name in self._defaults}
-        other._baked = {**self._baked, **{name: kept_option(self.name, name, v) for name, v in options.items()}}
+        other._baked = {**self._baked, **{name: kept_option(self, name, v) for name, v in options.items()}}
         if other._baked:
             other._plain_name = self._plain_name or self.name
             other.name = f"{other._plain_name}({', '.join(f'{n}={_brief(v)}' for n, v in other._baked.items())})"
@@ -695,23 +695,20 @@ def check_reduction(name, reduction):
 def kept_option(loss, name, value):
     """An option that a loss is to have of its own, checked as far as it can be without arrays, and unchangeable."""
     if name == "reduction":
-        return check_reduction(loss, value)
+        return check_reduction(loss.name, value)
     if value is None and name in ("backend", "class_weight", "ignore_index"):
         return None
     if name == "backend":
-        return backends.check(value, loss)
+        return backends.check(value, loss.name)
     if name == "batch":
         if not isinstance(value, (bool, np.bool_)):
-            raise DomainError(loss, "batch", "must be True or False", value)
+            raise DomainError(loss.name, "batch", "must be True or False", value)
         return bool(value)
     if name == "class_weight":
-        weight = np.asarray(value)
-        if weight.ndim != 1 or weight.dtype.kind not in "fiub":
-            raise DomainError(loss, "class_weight", "must be a list of numbers, one per class, in order", value)
-        refuse(loss, "class_weight", "must be >= 0 and finite", weight, ~((weight >= 0) & (weight < np.inf)))
-        return tuple(map(float, weight))
+        on_host = value.get() if backends.is_cupy(value) else value
+        return tuple(map(float, loss._one_per_class(on_host, "C", np)))
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise DomainError(loss, name, "must be an integer", value)
+        raise DomainError(loss.name, name, "must be an integer", value)
     return int(value)
 
 

@@ -254,6 +254,9 @@ def test_float16_is_rounded_once():
         out = np.empty_like(z)
         assert loss.grad(z, y, reduction=reduction, out=out) is out
         np.testing.assert_array_equal(out, half[1])
+        out = np.empty_like(z, dtype=np.float32)
+        assert loss.grad(z, y, reduction=reduction, out=out) is out
+        np.testing.assert_array_equal(out, wide[1])
 
 
 def test_float16_sums_of_several_predictions_do_not_overflow():
@@ -396,13 +399,15 @@ def test_options_that_a_loss_cannot_be_given_for_good():
         {"class_weight": [1, -1]},
         {"class_weight": [1, np.nan]},
         {"class_weight": "balanced"},
+        {"class_weight": 2.0},
+        {"class_weight": [[1, 2]]},
         {"batch": 1},
         {"reduction": "average"},
         {"axis": 1.5},
         {"ignore_index": 2.5},
         {"ignore_index": True},
     ):
-        with pytest.raises(DomainError, match=f"segmentation.dice: {next(iter(wrong))} must be"):
+        with pytest.raises((DomainError, ShapeError), match=f"segmentation.dice: {next(iter(wrong))} must "):
             loss.with_parameters(**wrong)
     with pytest.raises(BackendError):
         loss.with_parameters(backend="torch")
