@@ -289,8 +289,7 @@ class Arguments:
             raise ShapeError(self.name, "class_weight", rule, weight.shape)
         bad = ~((weight >= 0) & (weight < np.inf))
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
-        if xp is not np and type(weight) is tuple:  # numbers go to the device
-            weight = xp.asarray(weight)
+        return weight
 
     def _ignore(self, ignore, call):
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
