@@ -76,17 +76,18 @@ def real_numbers(where, name, array, kinds="fiub"):
 
 def parameter(where, name, value, domain):
     """A number of a domain, as a float. Arrays without axes, of whatever package, are numbers."""
+    given = value
     if type(value) is not float:
         if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
             value = value.item()
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-            raise DomainError(where, name, f"must be a number {domain.rule}", value)
+            raise DomainError(where, name, f"must be a number {domain.rule}", given)
         try:
             value = float(value)
         except OverflowError as error:
-            raise DomainError(where, name, "must fit a float64", value) from error
+            raise DomainError(where, name, "must fit a float64", given) from error
     if not domain.holds(value):
-        raise DomainError(where, name, f"must be {domain.rule}", value)
+        raise DomainError(where, name, f"must be {domain.rule}", given)
     return value
 
 
@@ -309,7 +310,7 @@ class Arguments:
             raise DomainError(self.name, "out", "must be a plain array", said=type(out).__name__)
         if out.shape != z.shape:
             raise ShapeError(self.name, "out", f"must have shape {z.shape}, as the prediction has", out.shape)
-        if out.dtype not in (z.dtype, WORKING[z.dtype.newbyteorder("=")]):
+        if out.dtype != z.dtype and out.dtype != WORKING[z.dtype.newbyteorder("=")]:
             rule = f"must have dtype {z.dtype}, as the prediction has"
             raise DomainError(self.name, "out", rule, out.dtype)
         if xp is np and not out.flags.writeable:
@@ -317,7 +318,7 @@ class Arguments:
         if not out.flags.c_contiguous and _overlaps_itself(out):
             raise DomainError(self.name, "out", "must have a place for each element", said=f"strides {out.strides}")
         for name, array in zip((*self._arrays, "weight", "class_weight"), inputs, strict=False):
-            if shares_memory(out, array, xp):
+            if array is not None and shares_memory(out, array, xp):
                 rule = f"must not share memory with {name}, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)
         return out
@@ -338,9 +339,9 @@ def _check_index(loss, weight):
 
 def shares_memory(out, array, xp):
     """Whether an element of `out` is an element of the array, of whatever package, too; where in doubt, it is."""
-    if array is None or isinstance(array, (list, tuple, numbers.Number)):
-        return False
-    if xp is np and not isinstance(array, np.ndarray):
+    if xp is np and type(array) is not np.ndarray:
+        if array is None or isinstance(array, (list, tuple, numbers.Number)):
+            return False
         try:
             array = np.asarray(array)  # what lends its memory, as tensors and buffers do
         except Exception:  # of a foreign class, which has been refused as an argument, or will be

@@ -338,7 +338,7 @@ class Loss(Arguments, Documented):
 
     def __call__(self, *arrays, **keywords):
         """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
-        with quiet():
+        with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
 
     def grad(self, *arrays, out=None, **keywords):
@@ -346,12 +346,12 @@ class Loss(Arguments, Documented):
 
         With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
         """
-        with quiet():
+        with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
 
     def value_and_grad(self, *arrays, out=None, **keywords):
         """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
-        with quiet():
+        with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
 
     def partial(self, *arrays, **keywords):
@@ -359,7 +359,7 @@ class Loss(Arguments, Documented):
         if "reduction" in keywords:
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
         keywords["reduction"] = "sum"
-        with quiet():
+        with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=False, partial=True)[0]
 
     def _options(self):

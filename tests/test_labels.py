@@ -30,10 +30,10 @@ def cupy():
 
 
 def refused(error, text, function, *arguments, **options):
-    """Assert that a call is refused with this very text."""
+    """Assert that a call is refused with this very text, and perhaps a hint."""
     with pytest.raises(error) as caught:
         function(*arguments, **options)
-    assert str(caught.value) == text
+    assert str(caught.value.changed(hint="")) == text
 
 
 # --- one_hot -------------------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_smooth_refuses():
     refused(DomainError, where + "epsilon must be a number in [0, 1]; got '0'", smooth, target, "0")
     refused(ShapeError, where + "axis must be in -2..1 for targets of shape (2, 3); got 2", smooth, target, axis=2)
     refused(ShapeError, where + "targets must have a class axis; got shape ()", smooth, np.float32(1))
-    rule = "epsilon must be a float64; got a number beyond its range"
+    rule = "epsilon must fit a float64; got an integer of 1329 bits"
     refused(DomainError, where + rule, smooth, target, 10**400)
     ragged = [[0.5], [0.5, 0.5]]
     refused(ShapeError, f"{where}targets must be an array; got {ragged}", smooth, ragged)
@@ -194,8 +194,9 @@ def test_smooth_refuses():
 @pytest.mark.parametrize("number", [10**400, -(10**400), Fraction(10**400), 10**5000], ids=range(4))
 def test_a_number_beyond_float64_is_refused_by_name(number):
     """Where a rule has no upper bound of its own, it still has to be a float64."""
-    rule = "limit must be a float64; got a number beyond its range"
-    refused(DomainError, f"here: {rule}", labels.parameter, "here", "limit", number, Real)
+    with pytest.raises(DomainError, match=r"^here: limit must fit a float64; got ") as caught:
+        labels.parameter("here", "limit", number, Real)
+    assert len(str(caught.value)) < 150
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -32,10 +32,10 @@ def cupy():
 
 
 def refused(error, text, *arguments, **options):
-    """Assert that a call is refused with this very text."""
+    """Assert that a call is refused with this very text, and perhaps a hint."""
     with pytest.raises(error) as caught:
         edge_weights(*arguments, **options)
-    assert str(caught.value) == f"segmentation.edge_weights: {text}"
+    assert str(caught.value.changed(hint="")) == f"segmentation.edge_weights: {text}"
 
 
 def expected(image, w0, sigma, weights, spacing):
@@ -238,7 +238,7 @@ def test_what_is_no_number_is_refused():
     refused(ShapeError, f"class_weight must be an array; got {ragged}", y, class_weight=ragged)
     for bad, named in (("12", "'12'"), (["1", "2"], "'1'"), (1j, "1j"), (ragged, "[1]"), ([[1, 1], [1, 1]], "[1, 1]")):
         refused(DomainError, f"spacing must be a number > 0 and finite; got {named}", y, spacing=bad)
-    refused(DomainError, "spacing must be a float64; got a number beyond its range", y, spacing=10**400)
+    refused(DomainError, "spacing must fit a float64; got an integer of 1329 bits", y, spacing=10**400)
     refused(ShapeError, f"y must be an array; got {ragged}", ragged)
     how = "compute() it first, or call segmentation.edge_weights on its blocks"
     refused(BackendError, f"takes NumPy and CuPy arrays; got a Dask array ({how})", da.from_array(y))
