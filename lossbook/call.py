@@ -467,6 +467,21 @@ def clipped(domain, array, xp):
     return inside if bool(((inside != array) & (array == array)).any()) else array
 
 
+def widened(domain, array):
+    """A prediction of float16 in float32, and others as they are.
+
+    Whether a number lies beyond a bound by rounding alone is a question to its own type: such a number is on the bound.
+    """
+    if array.dtype.itemsize > 2:
+        return array
+    wide = array.astype(np.float32)
+    if domain.checked:
+        near = nearly(domain, array) & ~domain.holds(array)
+        if bool(near.any()):
+            wide[near] = wide[near].clip(domain.low, domain.high)
+    return wide
+
+
 def holds_exactly(real, array):
     """Whether a type has every number of an array; the first piece that says no ends the search."""
     with quiet():

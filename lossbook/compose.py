@@ -21,7 +21,7 @@ import sympy
 
 from lossbook import backends, words
 from lossbook.arguments import ONE_CHANNEL, TWO_CLASSES, shares_memory
-from lossbook.call import number, rounded, times
+from lossbook.call import number, rounded, times, widened
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, check_reduction, slopes
@@ -185,7 +185,7 @@ class Sum(Composed):
             result, slope = self._added((z, *arrays[1:]), keywords, value, gradient, out, partial)
         else:  # in float32 up to the end, which rounds once
             slope = self._out(out, z, (*arrays, *options), xp) if gradient else None
-            wide = (z.astype(np.float32), *arrays[1:])
+            wide = (widened(self._arguments[self._arrays[0]], z), *arrays[1:])
             result, total = self._added(wide, keywords, value, gradient, None, partial)
             if gradient:
                 slope[...] = rounded(total, slope.dtype)
@@ -480,11 +480,11 @@ class Joined(Composed):
             weight = None if weight is None else self._array(weight, "weight", xp)
             self.fit([array.shape for array in checked], None if weight is None else weight.shape)
         given = checked[: len(self._predictions)]
-        outs = self._outs(out, checked, _several(weight), xp) if gradient else None
         # In float32 up to the end, which rounds once.
-        wide = [z.astype(np.float32) if z.dtype.itemsize == 2 else z for z in given]
-        gradients = outs and [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=True)]
+        wide = [widened(self._arguments[n], z) for n, z in zip(self._predictions, given, strict=True)]
         terms = self.terms([*wide, *checked[len(given) :]], weight, parameters, xp)
+        outs = self._outs(out, checked, _several(weight), xp) if gradient else None
+        gradients = outs and [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=True)]
         results = []
         for k, term in enumerate(terms):
             options = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": name}

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from cases import BACKENDS, EVERY_LOSS, LOSSES, example
 
-from lossbook import DomainError, ShapeError, binary, labels, multiclass, multilabel, regression, segmentation
+from lossbook import (
+    DomainError,
+    ShapeError,
+    adversarial,
+    binary,
+    detection,
+    labels,
+    multiclass,
+    multilabel,
+    regression,
+    segmentation,
+)
 
 OVERLAP = [loss for loss in LOSSES if loss.shape == "overlap"]
 INTERVALS = ("Probability", "LogProbability", "Label", "Classes")
@@ -59,6 +70,16 @@ def test_a_few_ulp_beyond_a_bound_are_the_bound(loss):
     assert f"{loss.name}: {name} must be {loss._arguments[name].rule}; got" in message(loss, *beyond)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_few_ulp_beyond_a_bound_in_composed_losses(dtype):
+    """In sums and losses with several predictions, for which float16 is computed in float32, the dtype is its own."""
+    beyond, inside = np.array([1 + 2 * np.finfo(dtype).eps, 0.5], dtype), np.array([1, 0.5], dtype)
+    mixed = 0.5 * binary.cross_entropy + binary.focal
+    assert mixed(beyond, [1, 1]) == mixed(inside, [1, 1])
+    assert adversarial.minimax(beyond, inside) == adversarial.minimax(inside, inside)
+    assert segmentation.hausdorff_distance(beyond[None, None], inside[None, None]) == 0
+
+
 # --- NumPy's warnings ------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +116,35 @@ def test_no_warning_of_numpy_leaves_a_helper_thread():
             multiclass.focal_with_logits.value_and_grad(wide.reshape(-1, 2), z[::2, 0] > 1, backend=backend)
         labels.smooth(np.float16([[0, 1]]))
         labels.class_weights([0, 1, 1], 3, method="effective", beta=0.0)
+
+
+def test_no_warning_of_numpy_leaves_a_composed_loss():
+    """Boxes, distances, several predictions, sums, partial sums and what is made of labels, at their extremes."""
+    spacious = pytest.importorskip("scipy.ndimage") is not None
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for dtype in (np.float16, np.float32, np.float64):
+            big = float(np.finfo(dtype).max)
+            boxes = np.array([[0, 0, big, big], [-big, -big, big, big], [1, 1, 1, 1], [0, 0, 1e-7, 1e-7]], dtype)
+            for loss in (detection.iou, detection.giou, detection.diou, detection.ciou):
+                loss.value_and_grad(boxes, 0 * boxes)
+                loss.value_and_grad(boxes * np.nan, boxes)
+            scores, corners = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype), np.full((3, 4), big, dtype)
+            weight, masks = [1e30, 1e-30, 1], np.ones((3, 2, 2, 2), dtype)
+            detection.detection.value_and_grad(scores, corners, [1, 0, 1], -corners, weight=weight)
+            detection.faster_rcnn.value_and_grad(scores[:, 0], corners, [1, 0, -1], -corners, weight=weight)
+            detection.mask_rcnn.value_and_grad(scores, corners, masks, [1, 0, 1], -corners, masks[:, 0] * 0)
+            adversarial.minimax_with_logits.value_and_grad(corners, -corners)
+            (1e30 * binary.cross_entropy_with_logits).value_and_grad(corners, 0 * corners)
+            steep, labels_of = np.full((1, 2, 3, 3), big, dtype), np.zeros((1, 3, 3), int)
+            segmentation.dice.on_logits("softmax").value_and_grad(steep, labels_of)
+            segmentation.dice.partial(steep / steep / 3, labels_of).finish()
+            binary.focal.partial(scores * 0, scores * 0).finish()
+            detection.encode_boxes(boxes[:1], np.array([[0, 0, 1e-4, 1e-4]], dtype))
+            detection.decode_boxes(boxes[:1], np.array([[0, 0, 1e-4, 1e-4]], dtype))
+            if spacious:
+                segmentation.boundary.value_and_grad(steep / steep / 3, labels_of)
+                segmentation.edge_weights(np.eye(5, dtype=int)[None], sigma=1e-300, w0=1e300, dtype=dtype)
 
 
 # --- shapes that mean the same ---------------------------------------------------------------------------------------

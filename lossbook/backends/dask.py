@@ -24,7 +24,7 @@ from dask.core import flatten
 
 from lossbook import backends
 from lossbook.arguments import WORKING
-from lossbook.call import clipped, nearly, number, quiet, rounded, times
+from lossbook.call import number, quiet, rounded, times, widened
 from lossbook.compose import _activate, _chain, _several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.reduce import Partial
@@ -72,7 +72,7 @@ def weighted_sum(loss, arrays, keywords, value, gradient, out=None, partial=Fals
     """What `Sum._evaluate` gives: numbers in float64, arrays in float32 at least, and one rounding at the end."""
     check(loss, arrays, keywords, out)
     z, results, slopes = arrays[0], [], []
-    wide = (z.astype(np.float32) if z.dtype.itemsize == 2 else z, *arrays[1:])
+    wide = (_wide(loss._arguments[loss._arrays[0]], z), *arrays[1:])
     for coefficient, part in loss.terms:
         mine = loss._for(part, keywords) | ({"reduction": "sum"} if partial else {})
         result, slope = part._evaluate(wide, mine, value, gradient, None, partial)
@@ -164,7 +164,7 @@ def _apart(loss, arrays, weight, reduction, options, value, gradient, partial):
     """The same, where each prediction has a loss of its own and no target."""
     results, slopes = [], []
     for k, (part, array, w) in enumerate(zip(loss.parts, arrays, loss.pair(weight), strict=True)):
-        wide = array.astype(np.float32) if array.dtype.itemsize == 2 else array
+        wide = _wide(loss._arguments[loss._predictions[k]], array)
         mine = {"weight": w, "reduction": "sum" if partial else reduction, "backend": options["backend"]}
         with loss._named(part, loss._predictions[k]):
             named = loss, loss._predictions[k]
@@ -394,7 +394,7 @@ def _task(*blocks, do, given, axis, loss, named, **constants):
 
 def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     """(Partial or values, gradient)"""
-    arrays = _widened(loss, z), y
+    arrays = widened(loss._arguments[loss._arrays[0]], z), y
     partial = value and options["reduction"] != "none"
     more = {} if totals is None else {"totals": totals}
     keywords = {**options, "weight": weight}
@@ -407,13 +407,13 @@ def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     return result, rounded(slope, z.dtype) if gradient else None
 
 
-def _widened(loss, z):
-    """A prediction in the working type; whether it lies a few ulp out of bounds is a question to its own type."""
-    domain = loss._arguments[loss._arrays[0]]
-    if z.dtype.itemsize == 2 and domain.checked:
-        good = domain.holds(z)
-        z = z if bool(good.all()) or not bool((good | nearly(domain, z)).all()) else clipped(domain, z, np)
-    return z.astype(WORKING[z.dtype.newbyteorder("=")], copy=False)
+def _widened(block, domain):
+    return widened(domain, block)
+
+
+def _wide(domain, z):
+    """A Dask array of float16 in float32."""
+    return z if z.dtype.itemsize > 2 else z.map_blocks(_widened, domain=domain, dtype=np.float32)
 
 
 def _count(z, y, weight, *, loss, options):
