@@ -601,6 +601,10 @@ class skew_log(_Skew):
 class skew_pull(_Skew):
     """a*d/m, and 0 where both are 0."""
 
+    @classmethod
+    def eval(cls, p, q, a, d):
+        return -cls(p, q, a, -d) if d.could_extract_minus_sign() else None
+
     def slopes(self):
         p, q, a, _ = self.args
         return (a * q / self.mixed**2, -a * p / self.mixed**2, sympy.S.Zero, sympy.S.Zero)

@@ -50,6 +50,26 @@ def settings(loss):
                 yield {name: value}
 
 
+def ends(loss):
+    """Every parameter at the ends of its domain, one at a time; 1e-30 and 1e30 stand for those that have no end."""
+    for name in loss._parameters:
+        domain = loss._arguments[name]
+        yield {name: 1e-30 if domain.open_low else domain.low}
+        yield {name: min(domain.high, 1e30)}
+
+
+def few(domain, dtype):
+    """A handful of values of a domain: ordinary ones, and some at its ends or far out."""
+    info = np.finfo(dtype)
+    if domain.values:
+        return domain.values
+    if domain.high == 1.0:
+        small = max(float(info.smallest_subnormal) * 3, 1e-300), float(info.tiny), 1e-9
+        return (0.0, 0.4, 1.0, small[0]) if domain.role == "target" else (*small, 0.1, 0.7, 1 - float(info.epsneg))
+    far = (-3e-3, 2.0, 1e15) if domain.role == "target" else (1e-30, -3e-3 * (1 + 1e-6), 2.5, -60.0, 1e15)
+    return [value for value in far if domain.holds(value)]
+
+
 @dataclass
 class Backend:
     """A way to call losses with NumPy arrays on any backend, and to get NumPy arrays back."""

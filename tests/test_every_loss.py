@@ -11,7 +11,7 @@ import pickle
 import numpy as np
 import pytest
 import sympy
-from cases import BACKENDS, DTYPES, LOSSES, Backend, column, example, points, row_kind, rows, settings
+from cases import BACKENDS, DTYPES, LOSSES, Backend, column, ends, example, few, points, row_kind, rows, settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -221,6 +221,32 @@ def test_overlap_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
                         assert got == 0, what
                     elif not mp.isnan(edge):  # infinity less infinity: the value is infinite because of another pixel
                         check(got, edge, dtype, largest, what=what)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in POINTWISE if loss._parameters], ids=lambda loss: loss.name)
+@every_dtype
+def test_the_promise_holds_at_the_ends_of_every_parameter(loss, dtype):
+    """A parameter at an end of its domain costs no digits: values and slopes of a few elements, far out as well."""
+    columns = [few(loss._arguments[name], dtype) for name in loss._arrays]
+    arrays = [np.array(column, dtype) for column in zip(*itertools.product(*columns), strict=True)]
+    for setting in ends(loss):
+        setting = {name: float(dtype(value)) for name, value in setting.items()}
+        results = {}
+        for name in BACKENDS:
+            with Backend(name).ready() as backend:
+                results[name] = backend.call(loss.value_and_grad, *arrays, reduction="none", **setting)
+        for i in range(arrays[0].size):
+            form, symbols = symbols_of(loss, setting, arrays, i)
+            where = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__})"
+            true, domain = value(form.formula, symbols), form.domains[form.prediction]
+            kink, steep = subgradient_points(form, symbols), None
+            if not kink:
+                steep = slope(form.formula, symbols, form.prediction, low=domain.low, high=domain.high)
+            largest = largest_term(sympy.diff(form.formula, form.prediction), symbols)
+            for name, (values, slopes) in results.items():
+                check(values[i], true, dtype, what=f"value of {where} on {name}")
+                if not kink and mp.isfinite(steep):
+                    check(slopes[i], steep, dtype, largest, what=f"slope of {where} on {name}")
 
 
 @every_loss

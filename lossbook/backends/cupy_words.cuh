@@ -343,7 +343,7 @@ __device__ __forceinline__ real relative_entropy(real p, real q, real d) {
 #if REAL_IS_FLOAT
 constexpr real tiny = 2.32830644e-10f, lift_of_tiny = 7.92281625e28f, drop_of_tiny = 1.26217745e-29f;
 #else
-constexpr real tiny = 8.6361685550944446e-78, lift_of_tiny = 1.5525180923007089e231, drop_of_tiny = 6.4411487699738309e-232;
+constexpr real tiny = 8.636168555094445e-78, lift_of_tiny = 1.552518092300709e+231, drop_of_tiny = 6.441148769597133e-232;
 #endif
 
 // Tiny p and q are lifted, lest they vanish in the mixture; `back` brings results back.
