@@ -135,7 +135,9 @@ __device__ __forceinline__ real odds_of(real z, const Row& row) {
     return row.top == row.top ? real(z == row.top) : row.top;
 }
 
-__device__ __forceinline__ real rest_of_row(real z, const Row& row) { return real(row.ties); }
+__device__ __forceinline__ real rest_of_row(real z, const Row& row) {
+    return row.top == row.top ? real(row.ties) : row.top;
+}
 
 // The lead of a class over the largest.
 __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {

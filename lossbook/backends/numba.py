@@ -410,7 +410,7 @@ RIVALS = {
             for b in range(n):
                 one = real(1) if odds[k, b] == top[b] else real(0)
                 odds[k, b] = one if top[b] == top[b] else top[b]
-                ties[b] += one
+                ties[b] += odds[k, b]
 """,
 }
 THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
