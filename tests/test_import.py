@@ -58,8 +58,9 @@ for name in lossbook.__all__:
         if loss.shape in ("joined", "distance"):  # the distances of masks need SciPy
             loss.source(), loss._repr_markdown_()
             continue
-        x = np.full((2, 3), -0.5 if loss._arguments[loss._arrays[0]].high == 0 else 0.5)
-        arrays = [x] + [np.full((2, 3), 1.0)] * (len(loss._arrays) - 1)
+        shape = (2, 3, 4) if loss.shape == "overlap" else (2, 3)
+        x = np.full(shape, -0.5 if loss._arguments[loss._arrays[0]].high == 0 else 0.5)
+        arrays = [x] + [np.full(shape, 1.0)] * (len(loss._arrays) - 1)
         if loss.shape == "boxes":
             arrays = [np.tile([0.0, 0.0, 1.0, 2.0], (2, 1))] * 2
         for reduction in ("none", "sum", "mean"):
