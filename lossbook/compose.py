@@ -10,7 +10,6 @@ gradient of a part beside the result, a loss on logits one for the probabilities
 
 import hashlib
 import inspect
-import numbers
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +19,11 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.arguments import ONE_CHANNEL, TWO_CLASSES, shares_memory
+from lossbook.arguments import shares_memory
 from lossbook.call import number, rounded, times, widened
-from lossbook.domains import Domain, Logit
-from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.loss import WORKING, Loss, _changed, _exactly, _find, check_reduction, slopes
+from lossbook.domains import Domain
+from lossbook.errors import DomainError, ShapeError
+from lossbook.loss import Loss, _changed, _exactly, _find, check_reduction, slopes
 from lossbook.reduce import Partial, reduced, weighted_sum
 
 # A mask is a distribution over classes to one loss and an array of labels to another; shapes are checked in each call.
@@ -231,141 +230,16 @@ class Sum(Composed):
 # --- losses of probabilities, on logits ------------------------------------------------------------------------------
 
 
-class OnLogits(Composed):
-    """A loss of probabilities with the sigmoid, or the softmax over the class axis, in front.
-
-    The gradient follows by the chain rule in one more pass. Probabilities round: where a loss of the same name ends in
-    `_with_logits`, that one keeps the digits which are lost here.
-    """
+class SumOnLogits(Sum):
+    """A sum of losses of probabilities on logits: the sum of its parts on logits."""
 
     def __init__(self, part, activation):
-        if activation not in ("sigmoid", "softmax"):
-            rule = "must be 'sigmoid' or 'softmax'"
-            raise DomainError(f"{part.name}.on_logits", "activation", rule, activation)
         self.part, self.activation = part, activation
-        (prediction, *others) = part._arrays
-        if part._arguments[prediction].name != "Probability":
-            raise TypeError(f"{part.name}.on_logits: needs a loss of probabilities; {prediction} is not one")
-        if isinstance(part, Joined):
-            raise TypeError(
-                f"{part.name}.on_logits: needs a loss of one prediction; use {part.name}_with_logits instead"
-            )
-        if activation == "softmax" and part.shape == "pointwise":
-            raise TypeError(f"{part.name}.on_logits: softmax needs a loss with a class axis, which this is not")
-        arguments = {"z": Logit} | {name: part._arguments[name] for name in (*others, *part._defaults)}
-        text = f"{part.summary}\n\nTakes logits z and is {part.name} of {activation}(z)."
-        options = part._options()
-        name = f"({part.name})" if isinstance(part, Sum) else part.name
-        super().__init__(
-            f"{name}.on_logits({activation!r})", arguments, dict(part._defaults), options, text, part.reference
-        )
-
-    @cached_property
-    def shape(self):
-        return self.part.shape
-
-    @cached_property
-    def _axis(self):
-        return self.part._axis
-
-    @cached_property
-    def _symbols(self):
-        return (sympy.Symbol("z", real=True),), self.part._symbols[1]
-
-    @cached_property
-    def _activated(self):
-        (z,) = self._symbols[0]
-        return z, words.sigmoid(z) if self.activation == "sigmoid" else words.softmax(z)
-
-    @cached_property
-    def formula(self):
-        return self._of_activated(self.part.formula)
-
-    def _of_activated(self, expression):
-        return expression.subs(*self.part._symbols[0], self._activated[1])
-
-    @property
-    def gradient(self):
-        z, p = self._activated
-        slope = self._of_activated(self.part.gradient)
-        if self.activation == "sigmoid":
-            return slope * p.diff(z)
-        return p * (slope - words.across(p * slope))
-
-    def source(self, backend="numpy", dtype="float32", **parameters):
-        """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
-        return self.part.source(backend, dtype, **parameters)
-
-    def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False):
-        options = [keywords.get(name) for name in ("weight", "class_weight")]
-        if len(arrays) != len(self._arrays):
-            self._check_names(arrays, keywords)
-        if backends.is_dask(*arrays, *options, out):
-            from lossbook.backends import dask
-
-            return dask.on_logits(self, arrays, keywords, value, gradient, out, partial)
-        xp = backends.choose(self.name, keywords.get("backend"), (*arrays, *options, out)).xp
-        axis = keywords.get("axis", self._axis)
-        z = self._check_logits(arrays[0], axis, xp)
-        p, rest = _activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
-        if gradient:
-            slope = self._out(out, z, (*arrays, *options), xp)
-        result, g = self._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
-        with np.errstate(over="ignore"):  # what is too large for float16 is infinite
-            if value and not partial and result.dtype != z.dtype:
-                result = result.astype(z.dtype)
-            if not gradient:
-                return result, None
-            slope[...] = _chain(xp, self.activation, p, rest, g, axis)
-        return result, slope
-
-    def _check_logits(self, array, axis, xp):
-        """The logits as an array, if they are right in dtype and have the class axis."""
-        z = self._prediction(array, xp)
-        if self.activation == "softmax":
-            is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
-            if not is_number or not -z.ndim <= axis < z.ndim:
-                raise ShapeError(self.name, "z", f"must have a class axis {shown(axis)}", said=f"shape {z.shape}")
-            if z.shape[axis] == 0:
-                raise ShapeError(self.name, "z", "must have at least one class", said=f"shape {z.shape}")
-            if z.shape[axis] == 1:
-                raise ShapeError(self.name, "z", TWO_CLASSES, said=f"shape {z.shape}", hint=ONE_CHANNEL)
-        return z
-
-    def _of_part(self, arrays, keywords, value, gradient, partial):
-        """(value, gradient) of the loss of probabilities, whose errors speak of this loss and its logits."""
-        try:
-            return self.part._evaluate(arrays, dict(keywords), value, gradient, None, partial)
-        except (DomainError, ShapeError) as error:
-            if error.argument == self.part._arrays[0]:
-                error = error.renamed(self.name, "z")
-            raise error from None
+        super().__init__((coefficient, loss.on_logits(activation)) for coefficient, loss in part.terms)
+        self.name = self.__name__ = self.__qualname__ = f"({part.name}).on_logits({activation!r})"
 
     def __reduce__(self):
-        return OnLogits, (self.part, self.activation)
-
-
-def _activate(xp, activation, z, axis):
-    """(probabilities, their complements), the complements only for the sigmoid; infinite logits give the limit."""
-    with np.errstate(all="ignore"):
-        if activation == "sigmoid":
-            decay = xp.exp(-abs(z))
-            small, large = decay / (1 + decay), 1 / (1 + decay)
-            return xp.where(z < 0, small, large), xp.where(z < 0, large, small)
-        top = z.max(axis=axis, keepdims=True)
-        odds = xp.exp(xp.where(z == top, 0, z - top))
-        odds /= odds.sum(axis=axis, keepdims=True)
-        return odds, None
-
-
-def _chain(xp, activation, p, rest, g, axis):
-    """The slope along the logits, from g, that along their probabilities: 0 where g is, even of a NaN (of weight 0)."""
-    with np.errstate(all="ignore"):
-        g = xp.where((p == 0) | (g == 0), 0, p * g)
-        if activation == "sigmoid":
-            return xp.where((rest == 0) | (g == 0), 0, g * rest)
-        total = g.sum(axis=axis, keepdims=True)
-        return g - xp.where(total == 0, 0, p * total)
+        return SumOnLogits, (self.part, self.activation)
 
 
 # --- several predictions ---------------------------------------------------------------------------------------------

@@ -413,6 +413,8 @@ class Loss(Arguments, Documented):
         call = self._lay_out(z, arrays[-1], xp, WORKING[z.dtype.newbyteorder("=")], axis)
         real = call.real
         call.plan = self._plan(flags, parameters, call.integer)
+        if call.plan.wide:
+            call.real = real = np.float64
         call.parameters = tuple(self._rounded(name, parameters[name], real) for name in self._parameters)
         if weight is not None:
             call.weight = self._weight(weight, call, xp)
@@ -510,6 +512,8 @@ class Loss(Arguments, Documented):
             call.slopes = call.xp.asarray(np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:])))
             backend.run(call.plan, call)
             removed = np.broadcast_to(each == 0, call.layout.three[:2])
+            if call.plan.row:  # under a softmax the logits of a class count in all classes of the image
+                removed = np.broadcast_to(removed.all(axis=1, keepdims=True), removed.shape)
             if np.any(removed):  # 0 times a NaN is NaN
                 gradient[call.xp.asarray(removed)] = 0
         if not value:
@@ -591,9 +595,9 @@ class Loss(Arguments, Documented):
 
     def on_logits(self, activation):
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
-        from lossbook.compose import OnLogits
+        from lossbook.activations import put_on_logits
 
-        return OnLogits(self, activation)
+        return put_on_logits(self, activation)
 
     def __repr__(self):
         return f"<loss {self._plain_name or self.name}{self.signature}>"

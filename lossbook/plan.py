@@ -7,7 +7,8 @@ A plan is what every backend prints in its own language. Four shapes cover the b
   in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
   lead over the largest, or simply the prediction for that class (`row` = "margin", "lead" or "entry").
 - boxes: one value per box; a function of its four corners and of those of the true box.
-- overlap: a function (`finish`) of totals over the pixels of each image and class.
+- overlap: a function (`finish`) of totals over the pixels of each image and class. Under a softmax (`row` = "margin")
+  a pixel enters the totals of a class by the class's margin, its probability and that of all others together.
 
 Gradients are reverse accumulation over the named steps: one line per step, last step first.
 Expressions are never simplified here, since rewriting turns stable forms into unstable ones.
@@ -103,9 +104,9 @@ class Plan:
 
     name: str
     shape: str
-    row: str  # rows: what the function of one class is a function of
+    row: str  # rows, and totals under a softmax: what the function of one class is a function of
     arrays: tuple[str, ...]  # of the call, prediction first
-    inputs: tuple[str, ...]  # what stands for them in the formula of one element: themselves, or the corners of a box
+    inputs: tuple[str, ...]  # of the formula of one element: the arrays, the corners of a box, or what a softmax gives
     parameters: tuple[str, ...]
     checks: tuple[tuple[str, Domain], ...]  # arrays whose values must obey a rule
     forward: tuple[Line, ...]
@@ -115,6 +116,7 @@ class Plan:
     finish: sympy.Expr | None = None
     slopes: tuple[Line, ...] = ()
     hard: bool = False  # rows: only the labeled class enters
+    wide: bool = False  # float32 is computed in float64, since differences of nearly equal numbers count
     said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
 
     @property
@@ -207,8 +209,8 @@ def make_plan(name, form, hard=False):
     """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters."""
     form, said = renamed(form)
     steps, expression, totals = form.steps, form.expression, {}
+    u = sympy.Symbol("u", real=True)
     if form.shape == "rows":
-        u = sympy.Symbol("u", real=True)
         if expression.func is not words.across:
             raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
         row, of_class = row_of(name, form)
@@ -222,6 +224,12 @@ def make_plan(name, form, hard=False):
             raise TypeError(f"{name}: inside across(...) the prediction may appear only as {of_class}")
     else:
         row, wrt = "", form.predictions
+    if form.shape == "overlap" and form.formula.has(words.margin):
+        row, of_class = row_of(name, form)
+        steps = tuple((symbol, value.subs(of_class, u)) for symbol, value in steps)
+        expression, wrt = expression.subs(of_class, u), (u,)
+        if any(part.has(form.prediction) for part in (expression, *(value for _, value in steps))):
+            raise TypeError(f"{name}: beside {of_class} the prediction must not appear")
     if form.shape == "overlap":
         for symbol, value in steps:
             if value.func is words.total:
@@ -231,7 +239,7 @@ def make_plan(name, form, hard=False):
             symbol = sympy.Symbol(f"total_{index}", nonnegative=True)
             totals[symbol] = found.args[0]
             expression = expression.subs(found, symbol)
-        if expression.has(form.prediction):
+        if expression.has(*wrt):
             raise TypeError(
                 f"{name}: a set loss is a function of totals; {form.prediction} must stand inside total(...)"
             )
@@ -259,23 +267,58 @@ def make_plan(name, form, hard=False):
     else:
         terms, slopes, finish = [("value", expression)], (), None
         seeds = [(expression, sympy.S.One)]
+    terms = tuple((title, guard(value)) for title, value in terms)
+    inputs = tuple(symbol.name for symbol in form.arrays)
+    if form.shape == "overlap" and row:
+        forward, terms = in_shares(forward, u), in_shares(terms, u)
+        backward = guard.lines(slopes_under_softmax(steps, seeds, u))
+        used = set().union(*(value.free_symbols for _, value in (*forward, *terms, *backward)))
+        inputs = (*(symbol.name for symbol in (u, PROBABILITY, COMPLEMENT) if symbol in used), *inputs[1:])
+        wrt = (LOGIT,)
+    else:
+        backward = guard.lines(accumulate(steps, seeds, wrt))
     return Plan(
         name=name,
         shape=form.shape,
         row=row,
         arrays=names,
-        inputs=tuple(symbol.name for symbol in form.arrays),
+        inputs=inputs,
         parameters=tuple(symbol.name for symbol in form.parameters),
         checks=tuple((n, d) for n, d in domains.items() if d.checked),
         forward=forward,
-        terms=tuple((title, guard(value)) for title, value in terms),
-        backward=guard.lines(accumulate(steps, seeds, wrt)),
+        terms=terms,
+        backward=backward,
         wrt=tuple(symbol.name for symbol in wrt),
         finish=finish,
         slopes=slopes,
         hard=hard,
+        wide=form.formula.has(words.residual_of_logit, words.relative_entropy_of_logit),
         said=said,
     )
+
+
+# What totals under a softmax know of a class beside its margin: its probability, and that of all other classes.
+PROBABILITY, COMPLEMENT, LOGIT = sympy.symbols("probability complement logit", real=True)
+
+
+def in_shares(lines, u):
+    """The lines with what a softmax gives, a probability and its complement, in the place of sigmoids of the margin."""
+    known = {words.sigmoid(u): PROBABILITY, words.sigmoid(-u): COMPLEMENT}
+    return tuple((title, value.xreplace(known)) for title, value in lines)
+
+
+def slopes_under_softmax(steps, seeds, u):
+    """`accumulate` for totals under a softmax: h = p*dL/dp of each class, from which the slope along a logit is
+    h - p*(the sum of h over all classes).
+    """
+    steps, named = in_shares(steps, u), in_shares([(symbol, value) for value, symbol in seeds], u)
+    of_u = any(value.has(u) for _, value in (*steps, *named))
+    if not of_u:
+        seeds = [(value, symbol) for symbol, value in named]
+        *lines, (_, slope), (_, other) = accumulate(steps, seeds, (PROBABILITY, COMPLEMENT))
+        return [*lines, (f"d_{LOGIT}", PROBABILITY * (slope - other))]
+    *lines, (_, slope) = in_shares(accumulate(steps, seeds, (u,)), u)
+    return [*lines, (f"d_{LOGIT}", quotient(slope, COMPLEMENT))]
 
 
 def row_of(name, form):

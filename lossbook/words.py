@@ -28,18 +28,20 @@ from lossbook.names import check_name
 __all__ = [
     "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "determinant", "difference",
     "excess", "exp", "gap", "gap_slope", "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
-    "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy", "share",
-    "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant",
-    "smaller", "softmax", "softplus", "step", "tanh", "total", "xlogy",
+    "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy",
+    "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
+    "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softmax", "softplus", "step", "tanh", "total",
+    "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
     "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
     "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
-    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
-    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
-    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
+    "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
+    "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "weighted_quotient", "xlogy",
 )  # fmt: skip
 
 
@@ -136,6 +138,26 @@ class sigmoid_power(Word):
         x, k = (printer._print(argument) for argument in self.args)
         k = k if exp is None else f"{exp} {k}"
         return rf"\sigma^{{{k}}}\left({x}\right)"
+
+
+class residual_of_logit(Word):
+    """y - sigmoid(x): what the label y has beyond the probability whose logit is x, exact where it is small."""
+
+    nargs = 2
+    bounded = True
+
+    def slopes(self):
+        _, x = self.args
+        return (sympy.S.One, -sigmoid(x) * sigmoid(-x))
+
+    def plain(self):
+        y, x = self.args
+        return y - sigmoid(x).plain()
+
+    def _latex(self, printer, exp=None):
+        y, x = self.args
+        text = rf"\left({printer._print(y)} - {printer._print(sigmoid(x))}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
 
 
 class log1p(Word):
@@ -617,6 +639,25 @@ class skew_pull(_Skew):
         _, _, a, d = self.args
         text = rf"\frac{{{printer._print(a * d)}}}{{{printer._print(self.mixed)}}}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+class relative_entropy_of_logit(Word):
+    """p*log(p/q) - d for the probability q = sigmoid(x) of a logit x, given d = p - q: `relative_entropy` that stays
+    finite where q is too small for a float.
+    """
+
+    nargs = 3
+    bounded = False
+
+    def slopes(self):
+        p, x, d = self.args
+        return (log(p) + softplus(-x), -d * sigmoid(-x), sympy.S.Zero)
+
+    def plain(self):
+        p, x, d = self.args
+        return p * (log(p) + softplus(-x).plain()) - d
+
+    def _latex(self, printer, exp=None):
+        p, x, d = self.args
+        return relative_entropy(p, sigmoid(x), d)._latex(printer, exp)
 
 
 # --- pieces with a kink --------------------------------------------------------------------------------------------

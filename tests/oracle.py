@@ -76,6 +76,8 @@ MEANINGS = {
     "charbonnier": lambda x, d: d * (mp.sqrt(x * x + d * d) - d),
     "damped": lambda x, d: x / mp.sqrt(1 + (x / d) ** 2) if mp.isfinite(x) else mp.sign(x) * d,
     "xlogy": _xlogy,
+    "residual_of_logit": lambda y, x: y - 1 / (1 + mp.exp(-x)),
+    "relative_entropy_of_logit": lambda p, x, d: _xlogy(p, p) + p * mp.log(1 + mp.exp(-x)) - d,
     "excess": lambda x, d: mp.sqrt(x * x + d * d) - d,
     "slant": lambda x, d: x / mp.sqrt(x * x + d * d) if mp.isfinite(x) else mp.sign(x),
     "arctan": mp.atan,

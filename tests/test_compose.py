@@ -624,7 +624,7 @@ def test_on_logits_is_a_loss():
     assert loss.name == "segmentation.dice.on_logits('softmax')"
     assert "softmax" in loss.latex
     assert "softmax" in str(loss.gradient)
-    assert "segmentation.dice on NumPy" in loss.source()
+    assert "segmentation.dice_of_softmax on NumPy" in loss.source()
     assert list(loss.signature.parameters)[:3] == ["z", "y", "smooth"]
     assert pickle.loads(pickle.dumps(loss)).name == loss.name
     p = binary.focal.on_logits("sigmoid")

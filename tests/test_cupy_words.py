@@ -27,6 +27,7 @@ ARITY = {
     "log_ratio": 3, "relative_entropy": 3, "step": 2, "arctan2": 2, "difference": 3, "determinant": 4,
     "shared": 4, "gap": 4, "shared_slope": 4, "gap_slope": 4,
     "power1p": 2, "power1p_slope": 2, "charbonnier": 2, "damped": 2, "xlogy": 2,
+    "residual_of_logit": 2, "relative_entropy_of_logit": 3,
     "weighted_quotient": 3, "skew_entropy": 4, "skew_log": 4, "skew_pull": 4,
 }  # fmt: skip
 
@@ -221,6 +222,8 @@ SPECIAL = {
     "charbonnier": [(0, 2, 0), (-inf, 2, inf), (3, 4, 4)],
     "damped": [(0, 2, 0), (-inf, 2, -2), (3, 4, 2.4), (-1e-30, 1e30, -1e-30), (1e30, 1e-30, 1e-30)],
     "xlogy": [(0, 0, 0), (0, inf, 0), (-0.0, 0, 0), (2, 0, -inf), (2, 1, 0)],
+    "residual_of_logit": [(0.5, 0, 0), (1, 0, 0.5), (1, inf, 0), (0, -inf, 0), (0, inf, -1), (1, -inf, 1)],
+    "relative_entropy_of_logit": [(0, -1000, 0, 0), (0.5, 0, 0, 0), (1, -1000, 1, 999), (1, -inf, 1, inf)],
     "weighted_quotient": [(0, 1, 0, 0), (1, 0, 0, 0), (2, 3, 4, 1.5), (1, 1, 0, inf), (2, 0, 5, 0)],
     "skew_entropy": [(0, 0, 0.5, 0, 0), (1, 0, 1, 1, inf), (0, 1, 0.5, -1, 0.5), (0.5, 0.5, 0.3, 0, 0)],
     "skew_log": [(0, 0, 0.5, 0, 0), (0, 1, 0.5, -1, -inf), (0.5, 0.5, 0.3, 0, 0), (1, 0, 0, 1, 0)],
@@ -293,6 +296,10 @@ REFERENCE = {name: MEANINGS[name] for name in ("determinant", "shared", "gap", "
     "damped": lambda x, d: x / mpmath.sqrt(1 + (x / d) ** 2),
     "xlogy": lambda x, y: x * mpmath.log(y),
     "weighted_quotient": lambda w, a, b: w * a / b,
+    "residual_of_logit": lambda y, x: (
+        -mpmath.tanh(x / 2) / 2 if y == 0.5 else (y - (1 - y) * mpmath.exp(x)) / (1 + mpmath.exp(x))
+    ),
+    "relative_entropy_of_logit": lambda p, x, d: p * (mpmath.log(p) + mpmath.log1p(mpmath.exp(-x))) - d,
     "skew_entropy": lambda p, q, a, d: p * mpmath.log(p / ((1 - a) * p + a * q)) - a * (p - q),
     "skew_log": lambda p, q, a, d: mpmath.log(p / ((1 - a) * p + a * q)),
     "skew_pull": lambda p, q, a, d: a * (p - q) / ((1 - a) * p + a * q),
@@ -330,6 +337,11 @@ def points(word, real):
     elif word.startswith("power1p"):
         found = [np.concatenate([generator.uniform(-1, 0, 300), np.resize(-size[size < 1], 300), np.resize(size, 300)])]
         found += [np.resize([*exponents, 100, 1000], 900)]
+    elif word == "residual_of_logit":
+        found = [generator.choice([0, 0.5, 1], 600), np.resize(signed, 600)]
+    elif word == "relative_entropy_of_logit":  # far down, where d is p
+        p = generator.uniform(0.01, 1, 600).astype(TYPES[real]).astype(np.float64)
+        found = [p, generator.uniform(-1000, -40, 600), p]
     elif word == "xlogy":
         found = [np.resize(signed, 600), generator.permutation(np.resize(size[size < 1e30], 600))]
     elif word == "weighted_quotient":

@@ -175,6 +175,8 @@ TAKEN_FOR = {
     "slant": "excess", "arctan": "tanh",
     "power1p": "power", "power1p_slope": "power1p", "charbonnier": "excess", "damped": "slant",
     "skew_entropy": "skew_log", "skew_log": "skew_pull", "skew_pull": "skew_log", "xlogy": "power",
+    "residual_of_logit": "xlogy",
+    "relative_entropy_of_logit": "relative_entropy",
     "weighted_quotient": "mixture",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}

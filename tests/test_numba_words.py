@@ -59,6 +59,9 @@ EXACT = {
         "charbonnier": lambda x, d: d * x * x / (mp.sqrt(x * x + d * d) + d),
         "damped": lambda x, d: x / mp.sqrt(1 + (x / d) ** 2),
         "xlogy": lambda x, y: x * mp.log(y),
+        "residual_of_logit": lambda y, x: (
+            -mp.tanh(x / 2) / 2 if y == 0.5 else (y - (1 - y) * mp.exp(x)) / (1 + mp.exp(x))  # in which nothing cancels
+        ),
     },
     3: {
         "mixture": lambda p, q, a: (1 - a) * p + a * q,
@@ -66,6 +69,7 @@ EXACT = {
         "log_ratio": lambda p, q, d: mp.log(_p(p, q, d) / q),
         "relative_entropy": lambda p, q, d: _p(p, q, d) * mp.log(_p(p, q, d) / q) - d,
         "weighted_quotient": lambda w, a, b: w * a / b,
+        "relative_entropy_of_logit": MEANINGS["relative_entropy_of_logit"],
     },
     4: {
         **{name: MEANINGS[name] for name in ("determinant", "shared", "gap", "shared_slope", "gap_slope")},
@@ -86,6 +90,7 @@ BOUNDS = {
     "log_cosh": 2.75, "excess": 3, "slant": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
     "mixture": 2, "power": (2, 0.4), "power_slope": (3, 0.4), "sigmoid_power": (3, 1),
     "power1p": (3, 1), "power1p_slope": (4, 1), "charbonnier": 3.5, "damped": 2.5, "xlogy": 1.75,
+    "residual_of_logit": 4, "relative_entropy_of_logit": 3,
     "weighted_quotient": 1.5, "skew_entropy": 9, "skew_log": 5, "skew_pull": 4,
 }  # fmt: skip
 
@@ -145,6 +150,8 @@ SPECIAL = {
     "charbonnier": [((0, 2), 0), ((-INF, 2), INF), ((3, 4), 4), ((-2, 1.5), 1.5)],
     "damped": [((0, 2), 0), ((-INF, 2), -2), ((3, 4), 2.4), ((-1e-30, 1e30), -1e-30), ((1e30, 1e-30), 1e-30)],
     "xlogy": [((0, 0), 0), ((0, INF), 0), ((-0.0, 0), 0), ((2, 0), -INF), ((2, 1), 0), ((0, NAN), NAN)],
+    "residual_of_logit": [((0.5, 0), 0), ((1, 0), 0.5), ((1, INF), 0), ((0, -INF), 0), ((0, INF), -1), ((1, -INF), 1)],
+    "relative_entropy_of_logit": [((0, -1000, 0), 0), ((0.5, 0, 0), 0), ((1, -1000, 1), 999), ((1, -INF, 1), INF)],
     "weighted_quotient": [((0, 1, 0), 0), ((1, 0, 0), 0), ((2, 3, 4), 1.5), ((1, 1, 0), INF), ((2, 0, 5), 0)],
     "skew_entropy": [
         ((0, 0, 0.5, 0), 0), ((1, 0, 1, 1), INF), ((0, 1, 0.5, -1), 0.5), ((0.5, 0.5, 0.3, 0), 0), ((1, 0, 0, 1), 0),
@@ -328,6 +335,11 @@ def points(word, real):
         q = generator.choice(up[up < 1], size)
         p = (q * generator.choice([0.5, 1, 1.5, 2], size)).astype(real)
         return p, q, generator.choice([0.25, 0.5, 0.75], size).astype(real), p - q
+    if word == "residual_of_logit":
+        return generator.choice([0, 0.5, 1], size).astype(real), generator.choice(all_signs, size)
+    if word == "relative_entropy_of_logit":  # far down, where d is p
+        p = generator.uniform(0.01, 1, size).astype(real)
+        return p, generator.uniform(-1000, -40, size).astype(real), p
     if word == "mixture":
         return (*generator.choice(up[up < 1], (2, size)), generator.uniform(0, 1, size).astype(real))
     if word == "determinant":  # also of products that nearly agree

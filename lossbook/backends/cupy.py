@@ -177,6 +177,72 @@ STANDING = {
 }
 STANDING["lead"] = STANDING["margin"]
 
+# Totals under a softmax: one thread per pixel, and the sums of its block for each class in turn.
+SOFTMAX_SWEEP = Template("""\
+extern "C" __global__ void loops(
+    const real* predictions, const $target_type* targets, const real* weight, long long weight_classes,
+    long long ignore, int ignoring, $parameters
+    const real* slopes, real* values, real* gradient, double* sums, long long classes, long long inner, long long blocks
+) {
+    const long long per_item = (inner + blockDim.x - 1) / blockDim.x;
+    for (long long block = blockIdx.x; block < blocks; block += gridDim.x) {
+        const long long item = block / per_item, tile = block % per_item;
+        const long long pixel = tile * blockDim.x + threadIdx.x;
+        const bool inside = pixel < inner;
+        const long long first = item * classes * inner + (inside ? pixel : 0);
+$rivals        double total = 0;
+        for (long long k = 0; k < classes; ++k) {
+            double $zeros, h = 0, broken = 0;
+            if (inside) {
+                one_class(
+                    predictions, targets, weight, weight_classes, ignore, ignoring, $passed slopes, row,
+                    classes, inner, item, k, pixel, broken, $sums, h);
+                total += h;
+            }
+$stores            broken = sum_of_block(broken);
+            if (threadIdx.x == 0) sums[((item * classes + k) * per_item + tile) * $width + $columns] = broken;
+        }
+        if (gradient && inside) {  // the slope along a logit is h - p*(the sum of h)
+            double others = 0;
+            for (long long k = 0; k < classes; ++k) {
+                double $sums, h, broken = 0;
+                one_class(
+                    predictions, targets, weight, weight_classes, ignore, ignoring, $passed slopes, row,
+                    classes, inner, item, k, pixel, broken, $sums, h);
+                const real z = predictions[first + k * inner], odds = odds_of(z, row);
+                const double left = h - present(total, total * (odds / (odds + rest_of_row(z, row))));
+                gradient[first + k * inner] = real(left);
+                if (z != row.top) others += left;
+            }
+            if (row.ties == 1)  // of a class in front, alone, that would cancel: it is what all others lack to 0
+                for (long long k = 0; k < classes; ++k)
+                    if (predictions[first + k * inner] == row.top) gradient[first + k * inner] = real(0 - others);
+        }
+    }
+}
+""")
+# What a class of a pixel adds to the totals, and its h = p*dL/dp, all weighted.
+ONE_CLASS = Template("""\
+__device__ __forceinline__ void one_class(
+    const real* predictions, const $target_type* targets, const real* weight, long long weight_classes,
+    long long ignore, int ignoring, $parameters
+    const real* slopes, const Row& row, long long classes, long long inner, long long item, long long k,
+    long long pixel, double& broken, $references, double& h
+) {
+    const long long here = (item * classes + k) * inner + pixel;
+    double w = 1;
+    if (weight) {
+        w = weight[(item * weight_classes + k % weight_classes) * inner + pixel];
+        if (!(w >= 0 && w < INFINITY)) broken += 1;
+    }
+$target$checks    const real z = predictions[here], rest = rest_of_row(z, row), odds = odds_of(z, row);
+    const real probability = odds / (odds + rest), complement = rest / (odds + rest);
+$standing$slopes    real $results;
+    element($call);
+$weighted}
+
+""")
+
 ROWS_ARGUMENTS = Template("""\
     const real* predictions, const $target_type* targets, const real* weight, const double* class_weight,
     long long ignore, int ignoring, $parameters
@@ -437,20 +503,14 @@ def source(plan, real=np.float32, integer=False):
     if plan.shape == "boxes":
         arguments = ROWS_ARGUMENTS.substitute(target_type=target_type, parameters=parameters)
         return head + _boxes(plan, arguments, ", ".join([*inputs, *outputs]), ", ".join(outputs))
-    return head + _sweep(plan, target_type, parameters, ", ".join([*inputs, *outputs]), y, integer, terms)
+    sweep = _softmax_sweep if plan.row else _sweep
+    return head + sweep(plan, target_type, parameters, ", ".join([*inputs, *outputs]), y, integer, terms)
 
 
 def _sweep(plan, target_type, parameters, call, y, integer, terms):
     target, width = [], len(terms) + 1
-    if integer:
-        target = [
-            "const long long index = targets[item * inner + i];",
-            "if (ignoring && index == ignore) w = 0;",
-            "if ((index < 0 || index >= classes) && w != 0) broken += 1;",
-            f"const real {y} = index == channel;",
-        ]
-    elif y is not None:
-        target = [f"const real {y} = targets[here];"]
+    if y is not None:
+        target = _target(y, integer, "i", "channel")
     checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
     slopes = [title for title, _ in plan.slopes] or ["factor"]
     slopes_type = "real" if plan.slopes else "double"
@@ -478,6 +538,43 @@ def _sweep(plan, target_type, parameters, call, y, integer, terms):
         width=width,
         columns=len(terms),
     )
+
+
+def _softmax_sweep(plan, target_type, parameters, call, y, integer, terms):
+    checks = [_check(name, domain) for name, domain in plan.checks if not integer]
+    slopes, sums = [title for title, _ in plan.slopes], [f"sum_{j}" for j in range(len(terms))]
+    width, stores = len(terms) + 1, []
+    for j, name in enumerate(sums):
+        stores += [f"{name} = sum_of_block({name});"]
+        stores += [f"if (threadIdx.x == 0) sums[((item * classes + k) * per_item + tile) * {width} + {j}] = {name};"]
+    weighted = [f"{name} = present(w, w * {term});" for name, term in zip(sums, terms, strict=True)]
+    one_class = ONE_CLASS.substitute(
+        target_type=target_type, parameters=parameters, references=", ".join(f"double& {name}" for name in sums),
+        target=_indent(_target(y, integer, "pixel", "k"), 4), checks=_indent(checks, 4), call=call,
+        standing=_indent(["const real u = standing_of(z, rest, row);"] if "u" in plan.inputs else [], 4),
+        slopes=_indent(
+            [f"const real {s} = slopes[(item * classes + k) * {len(slopes)} + {j}];" for j, s in enumerate(slopes)], 4
+        ),
+        results=", ".join([*terms, plan.gradient]),
+        weighted=_indent([*weighted, f"h = present(w, w * {plan.gradient});"], 4),
+    )  # fmt: skip
+    return ROWS_HEAD["margin"] + one_class + SOFTMAX_SWEEP.substitute(
+        target_type=target_type, parameters=parameters, rivals=RIVALS["margin"].replace("            ", "        "),
+        zeros=", ".join(f"{name} = 0" for name in sums), sums=", ".join(sums), stores=_indent(stores, 12),
+        passed="".join(f"{name}, " for name in plan.parameters).rstrip(), width=width, columns=len(terms),
+    )  # fmt: skip
+
+
+def _target(y, integer, pixel, channel):
+    """The lines that fetch the target of a pixel."""
+    if not integer:
+        return [f"const real {y} = targets[here];"]
+    return [
+        f"const long long index = targets[item * inner + {pixel}];",
+        "if (ignoring && index == ignore) w = 0;",
+        "if ((index < 0 || index >= classes) && w != 0) broken += 1;",
+        f"const real {y} = index == {channel};",
+    ]
 
 
 def _boxes(plan, arguments, call, results):
@@ -591,7 +688,8 @@ def run(plan, call):
         of_class = ready(call.class_weight, np.float64)
         middle = (of_class, *ignore, *call.parameters, np.float64(call.scale), values, gradient)
     else:
-        blocks = outer * classes * -(-inner // BLOCK)
+        tiles = -(-inner // (THREADS if plan.row else BLOCK))
+        blocks = outer * tiles if plan.row else outer * classes * tiles
         kernel = load(plan, real, call.integer, "loops", device)
         columns, count = len(plan.terms) + 1, np.int64(blocks)
         weight_classes = np.int64(classes if call.weight is not None and call.weight.size == call.z.size else 1)
@@ -599,7 +697,7 @@ def run(plan, call):
         middle = (weight_classes, *ignore, *call.parameters, slopes, values, gradient)
     if not blocks:
         return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
-    sums = cupy.empty((blocks, columns), dtype=np.float64)
+    sums = cupy.empty((outer * classes * tiles if call.overlap else blocks, columns), dtype=np.float64)
     kernel((min(blocks, 65535),), (THREADS,), (*inputs, *middle, sums, *sizes, count))
     for array, buffer in ((call.values, values), (call.gradient, gradient)):
         if array is not None and buffer is not array:
@@ -607,4 +705,4 @@ def run(plan, call):
     sums = cupy.asnumpy(sums)
     if plan.finish is None:
         return host.fold(sums)
-    return host.fold(np.moveaxis(sums.reshape(outer, classes, -(-inner // BLOCK), columns), 2, 0))
+    return host.fold(np.moveaxis(sums.reshape(outer, classes, tiles, columns), 2, 0))

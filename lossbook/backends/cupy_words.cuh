@@ -375,4 +375,19 @@ __device__ __forceinline__ real skew_pull(real p, real q, real a, real d) {
     return quotient(x.d, x.m);
 }
 
+// y - sigmoid(x). With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near
+// x = 0, where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
+__device__ __forceinline__ real residual_of_logit(real y, real x) {
+    const real size = magnitude(x), less = expm1(-size), decay = exp(-size);
+    const real near = fused(x >= 0 ? y : y - 1, less, 2 * y - 1);
+    const real far = x >= 0 ? fused(y, decay, y - 1) : fused(y - 1, decay, y);
+    return (less > real(-0.5) ? near : far) / (1 + decay);
+}
+
+// p*log(p/sigmoid(x)) - d, given d = p - sigmoid(x); far down sigmoid(x) is exp(x), and has too few digits.
+__device__ __forceinline__ real relative_entropy_of_logit(real p, real x, real d) {
+    const bool is_far = exp(x) < smallest_normal;
+    return is_far ? (p > 0 ? fused(p, log(p) - x, -d) : -d) : relative_entropy(p, sigmoid(x), d);
+}
+
 }  // namespace words

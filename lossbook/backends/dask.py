@@ -23,9 +23,10 @@ import numpy as np
 from dask.core import flatten
 
 from lossbook import backends
+from lossbook.activations import _activate, _chain
 from lossbook.arguments import WORKING
 from lossbook.call import number, quiet, rounded, times, widened
-from lossbook.compose import _activate, _chain, _several
+from lossbook.compose import _several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.reduce import Partial
 from lossbook.reduce import weighted_sum as sum_of_partials
@@ -54,7 +55,7 @@ def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False, n
 
 
 def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `OnLogits._evaluate` gives; the chain rule makes the probabilities of a block again: none are kept."""
+    """What `DistanceOnLogits._evaluate` gives; the chain rule makes a block's probabilities again: none are kept."""
     check(loss, arrays, keywords, out)
     z, axis = arrays[0], keywords.get("axis", loss._axis)
     loss._check_logits(_stand_in(z), axis, np)

@@ -197,14 +197,21 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
     outer, classes, inner = arrays.z.shape
     z, y, weight = map(writeable, (arrays.z, arrays.y, arrays.weight))
+    tiles = -(-inner // kernel.block)
+    blocks = outer * classes * tiles
     if plan.shape in ("rows", "boxes"):
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
     else:
-        blocks = outer * classes * -(-inner // kernel.block)
         options = (weight, call.ignore, call.parameters, arrays.slopes)
-    sums, values = np.zeros((blocks, columns)), arrays.values
+    shape = (blocks, columns)
+    if plan.shape == "overlap" and plan.row:  # a softmax takes the pixels of a tile with all their classes
+        size = kernel.rows_in_block(classes)
+        tiles = -(-inner // size)
+        blocks, options = outer * tiles, (*options, size)
+        shape = (outer, classes, tiles, columns)
+    sums, values = np.zeros(shape), arrays.values
     if values is None and kernel.typed:
         values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
     kind = call.real if weight is None and (call.class_weight is None or call.overlap) else np.float64
@@ -217,7 +224,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         kernel.loops(*inputs, 0, blocks)
     if plan.finish is None:
         return fold(sums)
-    return fold(np.moveaxis(sums.reshape(outer, classes, -(-inner // kernel.block), columns), 2, 0))
+    return fold(np.moveaxis(sums.reshape(outer, classes, tiles, columns), 2, 0))
 
 
 def halved(parts):

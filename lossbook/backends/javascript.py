@@ -20,6 +20,11 @@ WORDS = {
     "softplus": "x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))",
     "sigmoid": "x => x < 0 ? Math.exp(x)/(1 + Math.exp(x)) : 1/(1 + Math.exp(-x))",
     "sigmoid_power": "(x, k) => k === 0 ? 1 : Math.exp(-k*softplus(-x))",
+    "residual_of_logit": """(y, x) => {
+  const less = Math.expm1(-Math.abs(x)), e = Math.exp(-Math.abs(x));
+  if (less > -0.5) return (2*y - 1 + (x < 0 ? y - 1 : y)*less)/(1 + e);
+  return (x < 0 ? y - (1 - y)*e : y*e - (1 - y))/(1 + e);
+}""",
     "log_cosh": "x => Math.abs(x) <= 1 ? Math.log1p(2*Math.sinh(x/2)**2)\n"
     "  : Math.abs(x) - Math.LN2 + Math.log1p(Math.exp(-2*Math.abs(x)))",
     "power": "(b, k) => b**k",
@@ -64,6 +69,8 @@ WORDS = {
     "skew_entropy": "(p, q, a, d) => relative_entropy(p, mixture(p, q, a), a*d)",
     "skew_log": "(p, q, a, d) => log_ratio(p, mixture(p, q, a), a*d)",
     "skew_pull": "(p, q, a, d) => quotient(a*d, mixture(p, q, a))",
+    "relative_entropy_of_logit": "(p, x, d) => x < -708 ? weighted(p, Math.log(p) - x) - d\n"
+    "  : relative_entropy(p, sigmoid(x), d)",
 }
 # Words of JavaScript that a formula's author may well use as a name.
 RESERVED = {

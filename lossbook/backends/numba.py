@@ -173,6 +173,110 @@ $slopes_here        sums[block, $columns] = one_block(
                 values_here[i] = terms[0, i]
 $sum_terms""")
 
+# The loop over pixels under a softmax: tiles of pixels with all their classes. Each step is a short loop over few
+# arrays, since LLVM gives up on a loop with many that might overlap.
+SOFTMAX_SWEEP = Template("""\
+def one_class(odds, rest, inverse, $of_margin targets, weight, ignore, classes, channel, $passed h, terms):
+    broken = real(0)
+    for i in range(odds.size):
+        w = real(1)
+        if weight is not None:
+            w = np.float64(weight[i])
+            broken = tally(broken, real(0) if (w >= 0.0) & (w < np.inf) else real(1))
+$target        probability, complement = odds[i] * inverse[i], rest[i] * inverse[i]
+$standing        $results = element($call)
+        if h is None:
+$stores        else:
+            h[i] = present(w, w * $slope)
+    return broken
+
+
+# The slope along a logit: h - p*(the sum of h). Of a class in front, alone, where this would cancel, it is what the
+# slopes of all others lack to 0.
+$loops
+def slope_of_class(h, odds, inverse, total, logits, top, slope, others):
+    for i in range(logits.size):
+        slope[i] = h[i] - present(total[i], total[i] * (odds[i] * inverse[i]))
+    for i in range(logits.size):
+        others[i] += real(0) if logits[i] == top[i] else slope[i]
+
+
+$loops
+def slope_in_front(logits, top, ties, others, slope):
+    for i in range(logits.size):
+        slope[i] = -others[i] if (logits[i] == top[i]) & (ties[i] == real(1)) else slope[i]
+
+
+$loops
+def loops(predictions, targets, kind, weight, ignore, parameters, slopes, size, values, gradient, sums, first, last):
+$unpack    outer, classes, inner = predictions.shape
+    per_item, room = (inner + size - 1) // size, np.empty((2, BLOCK // 16))
+    odds = np.empty((classes, size), real)  # the predictions of a tile, then exp(logit - largest logit)
+    top, ties, others = np.empty(size, real), np.empty(size, real), np.empty(size)
+    below, inverse, rest = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    h, total, of_others = np.empty((classes, size), kind.dtype), np.empty(size, kind.dtype), np.empty(size, kind.dtype)
+    terms = np.empty(($columns, size), kind.dtype)  # float64 where there are weights, so that products round once
+    for block in range(first, last):
+        item, tile = block // per_item, block % per_item
+        start = tile * size
+        n = min(size, inner - start)
+        for b in range(n):
+            top[b], ties[b], below[b], others[b] = -real(np.inf), real(0), real(0), 0.0
+        for k in range(classes):
+            logits = predictions[item, k, start : start + n]
+            for b in range(n):
+                odds[k, b] = logits[b]
+                top[b] = logits[b] if logits[b] > top[b] else top[b]
+        for k in range(classes):
+            for b in range(n):
+                largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
+                e = exp(-magnitude(real(0) if largest else odds[k, b] - top[b]))
+                odds[k, b] = e
+                ties[b] += real(1) if largest else real(0)
+                below[b] += real(0) if largest else e
+            if classes > 16 and (k % 16 == 15 or k == classes - 1):  # sixteen odds at a time, then in float64
+                for b in range(n):
+                    others[b] += below[b]
+                for b in range(n):
+                    below[b] = real(others[b]) if k == classes - 1 else real(0)
+        for b in range(n):
+            inverse[b] = real(1) / (below[b] + ties[b])
+        for b in range(n):
+            total[b], of_others[b] = 0, 0
+        for k in range(classes):
+            for b in range(n):  # the odds of those in front are 1, so that in this order nothing cancels
+                rest[b] = below[b] + (ties[b] - odds[k, b])
+            if weight is None:
+                weight_here = None
+            else:
+                weight_here = weight[item, k % weight.shape[1], start : start + n]
+            if gradient is None:
+                h_here = None
+            else:
+                h_here = h[k, :n]
+            logits = predictions[item, k, start : start + n]
+$slopes_here            sums[item, k, tile, $columns] = one_class(
+                odds[k, :n], rest, inverse, $of_margin targets[item, $row, start : start + n], weight_here,
+                ignore, classes, k, $passed h_here, terms,
+            )
+            if gradient is None:
+                for j in range($columns):
+                    sums[item, k, tile, j] = total_of(terms[j], n, room)
+            else:
+                for b in range(n):
+                    total[b] += h[k, b]
+        if gradient is not None:
+            for k in range(classes):
+                slope_of_class(
+                    h[k], odds[k], inverse, total, predictions[item, k, start : start + n], top,
+                    gradient[item, k, start : start + n], of_others,
+                )
+            for k in range(classes):
+                slope_in_front(
+                    predictions[item, k, start : start + n], top, ties, of_others, gradient[item, k, start : start + n]
+                )
+""")
+
 # What the loops over rows and boxes share: a tile of rows that follow one another, their weights, what leaves a block.
 OVER_ROWS = """\
 def loops(
@@ -629,22 +733,23 @@ def source(plan, real=np.float32, integer=False):
     spell.used |= {"magnitude"} if lines else set()
     lines += [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
+    spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
     if rows:
-        spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
         call = ", ".join("real(classes)" if name == "C" else name for name in inputs)
         text = _rows(plan, unpack, call, y, integer)
     elif plan.shape == "boxes":
         text = _boxes(plan, unpack, ", ".join(inputs), ", ".join(["value_b", *plan.gradients]))
     else:
-        text = _sweep(plan, unpack, ", ".join(inputs), y, integer, terms, results)
+        text = (_softmax_sweep if plan.row else _sweep)(plan, unpack, ", ".join(inputs), y, integer, terms, results)
     head = HEAD.substitute(
         name=plan.name, real=np.dtype(real).name, words=", ".join(sorted(spell.used)), block=BLOCK,
         comment=f"The loss of one {'class' if rows else 'box' if plan.shape == 'boxes' else 'element'} and its "
         f"{'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
         inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
     )  # fmt: skip
-    head += SUM_OF_ROW if plan.row in ("margin", "lead", "entry") else ""
-    return head + (REST if plan.row in ("margin", "lead") else "") + LOOPS + text
+    if plan.shape == "rows":
+        head += SUM_OF_ROW + (REST if plan.row in RIVALS else "")
+    return head + LOOPS + text
 
 
 def _wrapped(value):
@@ -664,14 +769,8 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         targets_here = [f"targets_here = targets[item, {row}, start:stop]"]
     else:
         targets_here = ["targets_here = None"]
-    if integer:
-        target = ["index = targets[i]"]
-        target += ["if ignore is not None:", "    w = present(index != ignore, w)"]
-        target += ["valid = (index >= 0) & (index < classes) | (w == 0)"]
-        target += ["broken = tally(broken, real(0) if valid else real(1))"]
-        target += [f"{y} = real(1) if index == channel else real(0)"]
-    elif y is not None:
-        target = [f"{y} = targets[i]"]
+    if y is not None:
+        target = _target(y, integer)
     checks = [_check(name, domain) for name, domain in plan.checks if not (integer and name == y)]
     stores = [f"terms[{j}, i] = present(w, w * {term})" for j, term in enumerate(terms)]
     if plan.slopes:  # a loss of totals first sums and checks, then differentiates
@@ -704,6 +803,39 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         slope=f"w * {plan.gradient}" if plan.slopes else f"(w * factor) * {plan.gradient}",
         columns=len(terms),
     )
+
+
+def _softmax_sweep(plan, unpack, call, y, integer, terms, results):
+    """The loop over pixels under a softmax."""
+    standing, of_margin = [], ""
+    if "u" in plan.inputs:
+        standing = ["u = (real(0) if logits[i] == top[i] else logits[i] - top[i]) - log(rest[i])"]
+        of_margin = "logits, top,"
+    slopes = [title for title, _ in plan.slopes]
+    checks = [_check(name, domain) for name, domain in plan.checks if not integer]
+    stores = [f"terms[{j}, i] = present(w, w * {term})" for j, term in enumerate(terms)]
+    return SOFTMAX_SWEEP.substitute(
+        unpack=unpack, loops=LOOPS.rstrip(), columns=len(terms), results=results, call=call, slope=plan.gradient,
+        passed="".join(f"{name}, " for name in (*plan.parameters, *slopes)).rstrip(),
+        target=_indent(_target(y, integer), 8), standing=_indent(standing, 8), stores=_indent([*checks, *stores], 12),
+        of_margin=of_margin,
+        row="0" if integer else "k",
+        slopes_here=_indent([f"{s} = slopes[item, k, {j}]" for j, s in enumerate(slopes)], 12),
+    )  # fmt: skip
+
+
+def _target(y, integer):
+    """The lines that fetch the target of a pixel."""
+    if not integer:
+        return [f"{y} = targets[i]"]
+    return [
+        "index = targets[i]",
+        "if ignore is not None:",
+        "    w = present(index != ignore, w)",
+        "valid = (index >= 0) & (index < classes) | (w == 0)",
+        "broken = tally(broken, real(0) if valid else real(1))",
+        f"{y} = real(1) if index == channel else real(0)",
+    ]
 
 
 def _boxes(plan, unpack, call, results):
@@ -870,4 +1002,6 @@ def run(plan, call):
     _, classes, inner = call.layout.three
     if plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE:
         return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
-    return host.run(host.Kernel(module.loops, BLOCK, typed=True), plan, call)
+    # A softmax in totals has so many arrays in a tile that only half of one fits into the first cache.
+    block = BLOCK // 2 if plan.shape == "overlap" and plan.row else BLOCK
+    return host.run(host.Kernel(module.loops, block, typed=True), plan, call)

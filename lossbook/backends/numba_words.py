@@ -23,9 +23,10 @@ from numba.extending import intrinsic
 __all__ = [
     "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
     "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
-    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared", "shared_slope",
-    "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt",
-    "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
+    "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
+    "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -602,6 +603,28 @@ def skew_pull(p, q, a, d):
     """a*d/m for the mixture m = (1 - a)*p + a*q, given d = p - q; 0 for a*d = m = 0."""
     _, m, d, _ = _mixed(p, q, a, d)
     return quotient(d, m)
+
+
+@_word
+def residual_of_logit(y, x):
+    """y - sigmoid(x)."""
+    real = type(x)
+    size = abs(x)
+    # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
+    # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
+    less, decay = expm1(-size), _decay(size, real(0))
+    near = _fused(y if x >= 0 else y - real(1), less, y + y - real(1))
+    far = _fused(y, decay, y - real(1)) if x >= 0 else _fused(y - real(1), decay, y)
+    return (near if less > -0.5 else far) / (real(1) + decay)
+
+
+@_word
+def relative_entropy_of_logit(p, x, d):
+    """p * log(p/sigmoid(x)) - d, given d = p - sigmoid(x)."""
+    real = type(p)
+    inside = relative_entropy(p, sigmoid(x), d)
+    below_it = _fused(p, log(p) - x, -d) if p > 0 else -d
+    return below_it if x < -_number(x, "limit") + real(2) else inside
 
 
 # --- products, quotients and comparisons -----------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def functions(plan):
 def load(plan):
     """The kernel of a plan: its generated functions in the loops that go with its shape."""
     module = functions(plan)
-    loops = _rows if plan.shape in ("rows", "boxes") else _sweep
+    loops = _rows if plan.shape in ("rows", "boxes") else _softmax_sweep if plan.row else _sweep
     return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK, threads=2)
 
 
@@ -184,6 +184,66 @@ def _sweep(plan, module, z, y, weight, ignore, parameters, slopes, values, d_z, 
                 else:
                     d_z[item, channel, part] = chosen(live, gradient * (w * scale))
             sums[block, -1] = broken + _broken(plan, blocks, live)
+
+
+def _softmax_sweep(plan, module, z, y, weight, ignore, parameters, slopes, size, values, d_z, sums, first, last):
+    """Blocks first to last of a loss of totals under a softmax: some pixels of an image, with all their classes."""
+    classes, inner = z.shape[1:]
+    per_item = -(-inner // size)
+    with np.errstate(all="ignore"):
+        for block in range(first, last):
+            item, tile = divmod(block, per_item)
+            part = slice(tile * size, (tile + 1) * size)
+            target = y[item, :, part]
+            w = None if weight is None else weight[item, :, part].astype(np.float64)
+            live = None if w is None else w != 0
+            broken = 0 if w is None else np.count_nonzero(~((w >= 0) & (w < np.inf)), axis=-1)
+            if target.dtype.kind in "iu":
+                if ignore is not None:
+                    w = np.ones(target.shape, z.dtype) if w is None else w
+                    live = (w != 0) & (target != ignore)
+                wrong = (target < 0) | (target >= classes)
+                broken = broken + np.count_nonzero(wrong if live is None else wrong & live, axis=-1)
+                target = (np.arange(classes)[:, None] == target).astype(z.dtype)
+            else:
+                broken = broken + _broken_by_class(plan, target, live)
+            rivals = _Margin(z[item, :, part])
+            rest = rivals.rest_of(...)
+            p = rivals.odds / (rivals.odds + rest)
+            known = {"probability": p, "complement": rest / (rivals.odds + rest)}
+            if "u" in plan.inputs:
+                known["u"] = rivals.of(z[item, :, part], ...)[0]
+            outside = np.moveaxis(slopes[item], -1, 0)[..., None]
+            inputs = [known.get(name, target) for name in plan.inputs] + [*parameters, *outside, d_z is not None]
+            terms, h = module.element(*inputs, weighted=np.multiply)
+            if not _is_finite(*terms, h):
+                terms, h = module.element(*inputs)
+            if d_z is None:
+                for column, term in enumerate(terms):
+                    term = np.broadcast_to(term, p.shape)
+                    term = term if w is None else chosen(live, term * w)
+                    sums[item, :, tile, column] = np.add.reduce(term.astype(np.float64), axis=-1)
+            else:
+                h = np.broadcast_to(h, p.shape)
+                d_z[item, :, part] = _under_softmax(rivals, p, h if w is None else chosen(live, h * w))
+            sums[item, :, tile, -1] = broken
+
+
+def _under_softmax(rivals, p, h):
+    """The slopes along the logits: h - p*(the sum of h), with h = p*dL/dp of each class."""
+    total = _across(h)
+    left = h - chosen(total != 0, p * total)
+    alone = rivals.is_top & (rivals.ties == 1)  # where this would cancel: there it is what all others lack to 0
+    return chosen(~alone, left, 0 - _across(chosen(~rivals.is_top, left)))
+
+
+def _broken_by_class(plan, target, live):
+    """How many targets of each class break their rule; `live` is False where the weight is zero."""
+    rule = dict(plan.checks).get(plan.arrays[1])
+    if rule is None:
+        return 0
+    broken = ~rule.holds(target)
+    return np.count_nonzero(broken if live is None else broken & live, axis=-1)
 
 
 def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, size, values, d_z, sums, first, last):
@@ -319,9 +379,13 @@ class _Margin:
 
     def of(self, z, at):
         """(u, sum of the rivals' odds) of the classes at an index."""
-        mine = self.is_top[at]
-        rest = chosen(mine, self.others + (self.ties - 1), self.others + (self.ties - self.odds[at])).astype(z.dtype)
-        return chosen(~mine, z[at] - self.top) - np.log(rest), rest
+        rest = self.rest_of(at)
+        return chosen(~self.is_top[at], z[at] - self.top) - np.log(rest), rest
+
+    def rest_of(self, at):
+        """The sum of the rivals' odds of the classes at an index."""
+        rest = chosen(self.is_top[at], self.others + (self.ties - 1), self.others + (self.ties - self.odds[at]))
+        return rest.astype(self.odds.dtype)
 
 
 class _Lead:

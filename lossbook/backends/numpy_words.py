@@ -14,9 +14,10 @@ from numpy import minimum as smaller
 __all__ = [
     "Logistic", "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp",
     "expm1", "gap", "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
-    "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "share", "shared",
-    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
-    "softplus", "sqrt", "square", "step", "tanh", "weighted", "weighted_quotient", "xlogy",
+    "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy",
+    "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
+    "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh",
+    "weighted", "weighted_quotient", "xlogy",
 ]  # fmt: skip
 
 
@@ -362,6 +363,22 @@ def skew_log(p, q, a, d):
 def skew_pull(p, q, a, d):
     _, m, d, _ = _mixed(p, q, a, d)
     return quotient(d, m)
+def residual_of_logit(y, x):
+    # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
+    # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
+    less = np.expm1(-np.absolute(x))
+    decay, up = 1 + less, np.greater_equal(x, 0)
+    decay = np.where(less < -0.5, np.exp(-np.absolute(x)), decay)
+    scale = np.where(up, y, y - 1)
+    near = (2 * y - 1) + scale * less
+    far = np.where(up, y * decay - (1 - y), y - decay * (1 - y))
+    return np.where(less > -0.5, near, far) / (1 + decay)
+
+
+def relative_entropy_of_logit(p, x, d):
+    far = x < np.log(np.finfo(x.dtype).tiny)  # then sigmoid(x) is exp(x), and has too few digits
+    result = relative_entropy(p, np.where(far, 1, sigmoid(x)), np.where(far, p - 1, d))
+    return np.where(far, weighted(p, log(p) - x) - d, result) if np.any(far) else result
 
 
 def _is_usual(ratio):
