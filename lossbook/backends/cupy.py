@@ -558,7 +558,7 @@ def _softmax_sweep(plan, target_type, parameters, call, y, integer, terms):
         results=", ".join([*terms, plan.gradient]),
         weighted=_indent([*weighted, f"h = present(w, w * {plan.gradient});"], 4),
     )  # fmt: skip
-    return ROWS_HEAD["margin"] + one_class + SOFTMAX_SWEEP.substitute(
+    return SUM + ROWS_HEAD["margin"] + one_class + SOFTMAX_SWEEP.substitute(
         target_type=target_type, parameters=parameters, rivals=RIVALS["margin"].replace("            ", "        "),
         zeros=", ".join(f"{name} = 0" for name in sums), sums=", ".join(sums), stores=_indent(stores, 12),
         passed="".join(f"{name}, " for name in plan.parameters).rstrip(), width=width, columns=len(terms),
