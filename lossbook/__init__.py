@@ -17,6 +17,7 @@ from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
     Box,
     Classes,
+    Exponent,
     Flag,
     Fraction,
     Label,
@@ -35,8 +36,8 @@ from lossbook.loss import Loss, loss
 
 __version__ = "0.1.0"
 __all__ = [
-    "BackendError", "Box", "Classes", "DomainError", "Flag", "Fraction", "Label", "LogProbability", "Logit", "Loss",
-    "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "TrueBox", "adversarial",
+    "BackendError", "Box", "Classes", "DomainError", "Exponent", "Flag", "Fraction", "Label", "LogProbability", "Logit",
+    "Loss", "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "TrueBox", "adversarial",
     "binary", "detection", "divergence", "get_threads", "labels", "loss", "multiclass", "multilabel", "regression",
     "segmentation", "set_threads", "use", "warm",
 ]  # fmt: skip

@@ -65,7 +65,7 @@ def few(domain, dtype):
         return domain.values
     if domain.high == 1.0:
         small = max(float(info.smallest_subnormal) * 3, 1e-300), float(info.tiny), 1e-9
-        return (0.0, 0.4, 1.0, small[0]) if domain.role == "target" else (*small, 0.1, 0.7, 1 - float(info.epsneg))
+        return (0.0, 0.4, 1.0, 3 * small[0]) if domain.role == "target" else (*small, 0.1, 0.7, 1 - float(info.epsneg))
     far = (-3e-3, 2.0, 1e15) if domain.role == "target" else (1e-30, -3e-3 * (1 + 1e-6), 2.5, -60.0, 1e15)
     return [value for value in far if domain.holds(value)]
 
