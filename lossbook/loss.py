@@ -419,7 +419,8 @@ class Loss(Arguments, Documented):
         if weight is not None:
             call.weight = self._weight(weight, call, xp)
         if class_weight is not None:
-            call.class_weight = self._class_weight(class_weight, call, xp)
+            weights = self._class_weight(class_weight, call, xp)
+            call.class_weight = None if bool((weights == 1).all()) else weights  # weights of one change not a bit
         if ignore is not None:
             call.ignore = self._ignore(ignore, call)
             if call.mask:
@@ -451,7 +452,7 @@ class Loss(Arguments, Documented):
     def _partial(self, flags, parameters, call, sums, finisher=None, **more):
         """The Partial of a call, with all that it must have in common with others."""
         setting = {**flags, **parameters, **more}
-        if call.class_weight is not None and np.any(call.to_host(call.class_weight) != 1):
+        if call.class_weight is not None:
             setting["class_weight"] = tuple(call.to_host(call.class_weight).tolist())
         setting = (("formula", self._fingerprint(flags)), *sorted(setting.items()))
         return Partial(self.name, setting, sums, finisher, self._baked.get("reduction"))
@@ -503,7 +504,7 @@ class Loss(Arguments, Documented):
             return self._partial(flags, parameters, call, *sums, batch=batch)
         losses, slopes = finish.losses(totals)
         weights = finish.weights(totals)
-        count = np.sum(weights)
+        total, count = finish.sums(totals)
         if gradient is not None:
             with np.errstate(all="ignore"):  # what is too large for the working type is infinite
                 scale = weights if reduction != "mean" else weights / count if count else 0 * weights
@@ -521,7 +522,7 @@ class Loss(Arguments, Documented):
         if reduction == "none":
             with np.errstate(over="ignore"):
                 return call.xp.asarray((losses[0] if batch else losses).astype(call.z.dtype))
-        return call.number(reduced(np.sum(losses), count, reduction))
+        return call.number(reduced(total, count, reduction))
 
     # --- composition --------------------------------------------------------------------------------------------------
 
@@ -682,8 +683,10 @@ class Finish:
         return np.where(totals[..., -1] > 0, self.each, 0.0)
 
     def sums(self, totals):
-        """[sum(w*l), sum(w)]"""
-        return np.array([np.sum(self.losses(totals)[0]), np.sum(self.weights(totals))])
+        """[sum(w*l), sum(w)], to the bit as if what has no weight were not there."""
+        weights = self.weights(totals)
+        live = weights != 0
+        return np.array([np.sum(self.losses(totals)[0][live]), np.sum(weights[live])])
 
     def __call__(self, totals, reduction):
         return reduced(*self.sums(totals), reduction)

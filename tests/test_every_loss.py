@@ -465,13 +465,10 @@ def test_an_item_of_weight_zero_may_have_labels_that_are_no_class(loss, backend)
 
 @pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
 def test_class_weights_of_one_change_nothing(loss, backend):
-    """Not a bit of the value and of the gradient, for hard and for soft targets.
-
-    The mean over rows with soft targets alone divides by what these come to, which is 1 in each row but for rounding.
-    """
+    """Not a bit of the value and of the gradient, for hard and for soft targets."""
     for integer in (True, False):
         arrays = example(loss, np.float32, (4, 3, 5), integer=integer)
-        for reduction in ("none", "sum", "mean") if integer or loss.shape == "overlap" else ("none", "sum"):
+        for reduction in ("none", "sum", "mean"):
             wanted = backend.call(loss.value_and_grad, *arrays, reduction=reduction)
             got = backend.call(loss.value_and_grad, *arrays, reduction=reduction, class_weight=np.ones(3))
             for one, other in zip(got, wanted, strict=True):
