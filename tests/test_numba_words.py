@@ -14,7 +14,7 @@ from oracle import MEANINGS
 from lossbook.backends import numba_words
 
 REALS = (np.float32, np.float64)
-KERNEL = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+KERNEL = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}
 
 
 def _p(p, q, d):
@@ -128,7 +128,7 @@ SPECIAL = {
         ((0, 1, 2, 3), -1), ((0, 2, 2, 3), -0.5), ((0, 2, 1, 3), 0), ((0, 3, 3, 3), -0.5), ((2, 2, 2, 3), 0),
         ((1, 1, 2, 3), -1), ((4, 5, 0, 3), 0),
     ],
-    "weighted": [((0, INF), 0), ((0, NAN), 0), ((-0.0, INF), 0), ((2, INF), INF)],
+    "weighted": [((0, INF), 0), ((0, NAN), NAN), ((-0.0, INF), 0), ((2, INF), INF)],
     "excess": [((0, 2), 0), ((-INF, 2), INF), ((INF, 1), INF), ((3, 4), 1), ((-1e30, 1e-30), 1e30)],
     "slant": [((0, 2), 0), ((-INF, 2), -1), ((INF, 1), 1), ((3, 4), 0.6), ((-1e30, 1e-30), -1)],
     "arctan": [((0,), 0)],
