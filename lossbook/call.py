@@ -13,6 +13,7 @@ import numpy as np
 from lossbook.errors import DomainError, ShapeError
 
 INDEX = np.dtype(np.int64)
+PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
 SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
 MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
 ONE_CLASS = "with one channel give a mask as y[:, None] to a loss of elements, or a prediction of two classes"
@@ -222,10 +223,13 @@ class Call:
 
     def is_native(self):
         """Whether every array can be handed to a kernel as it is."""
-        if self.y is not None and not _is_plain(self.y, INDEX if self.integer else self.native):
+        real, y = self.native, self.y
+        if y is not None and (y.flags.num & PLAIN != PLAIN or y.dtype != (INDEX if self.integer else real)):
             return False
-        arrays = (self.z, self.weight, self.values, self.gradient)
-        return all(array is None or _is_plain(array, self.native) for array in arrays)
+        for array in (self.z, self.weight, self.values, self.gradient):
+            if array is not None and (array.flags.num & PLAIN != PLAIN or array.dtype != real):
+                return False
+        return True
 
     def whole(self):
         return self._arrays(self.layout, self.z, self.y, self.weight, self.values, self.gradient, self.slopes)
@@ -385,12 +389,6 @@ class Call:
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
         refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)
-
-
-def _is_plain(array, dtype):
-    """Whether an array lies in memory as C wants it; another alignment would be another type to Numba."""
-    flags = array.flags
-    return flags.c_contiguous and flags.aligned and array.dtype == dtype
 
 
 def times(array, coefficient):

@@ -196,7 +196,7 @@ def run(kernel, plan, call):
 def _run_piece(kernel, plan, call, arrays, columns, threads):
     """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
     outer, classes, inner = arrays.z.shape
-    z, y, weight = map(writeable, (arrays.z, arrays.y, arrays.weight))
+    z, y, weight = writeable(arrays.z), writeable(arrays.y), writeable(arrays.weight)
     tiles = -(-inner // kernel.block)
     blocks = outer * classes * tiles
     if plan.shape in ("rows", "boxes"):
