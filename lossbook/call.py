@@ -345,7 +345,7 @@ class Call:
                 mask = live
                 if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
                     mask = np.expand_dims(live, self.layout.axis)
-                if self.rows and self.class_weight is not None and not self.plan.hard:
+                if self.rows and self.class_weight is not None:
                     of_class = np.ones(value.ndim, int)
                     of_class[self.layout.axis] = -1
                     mask = mask & (host(self.class_weight).reshape(of_class) != 0)

@@ -601,7 +601,7 @@ def _rows(plan, arguments, call, y, integer):
     checks = []
     for name, domain in plan.checks:
         if name != y:
-            of_class = "w" if plan.hard else "w * (class_weight ? class_weight[k] : 1)"
+            of_class = "w * (class_weight ? class_weight[k] : 1)"
             checks += ["for (long long k = 0; k < classes; ++k) {"]
             checks += [f"    const real {name} = predictions[first + k * inner];"]
             checks += [f"    {_check(name, domain, of_class)}", "}"]
@@ -610,14 +610,14 @@ def _rows(plan, arguments, call, y, integer):
         lost = [
             "for (long long k = 0; k < classes; ++k) {  // a NaN that the loss does not read must not be hidden",
             "    const real other = predictions[first + k * inner];",
-            "    if (other != other) value_here = other;",
+            "    if (other != other && (!class_weight || class_weight[k] != 0)) value_here = other;",
             "}",
         ]
         body = HARD_BODY.substitute(
             standing=STANDING[kind], call=call, set="+=" if kind == "lead" else "=",
             pull=_indent(["const double pull = pull_of(-slope, rest);"] if rivals else [], 16),
             rival="present(pull, pull * odds_of(other, row))" if rivals
-            else "other != other && w != 0 ? other : real(0)",
+            else "other != other && w != 0 && (!class_weight || class_weight[k] != 0) ? other : real(0)",
             lost=_indent([] if rivals else lost, 12),
         )  # fmt: skip
         if kind == "margin":

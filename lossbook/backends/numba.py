@@ -365,17 +365,21 @@ HARD_ENTRIES = Template("""\
                 lost[b] = 0
                 if odd > 0:
                     for k in range(classes):
-                        $name = row[k]
-                        lost[b] += real(0) if $name == $name else real(1)
+                        $name, of_class = row[k], real(1)
+                        if class_weight is not None:
+                            of_class = class_weight[k]
+                        lost[b] += real(0) if ($name == $name) | (of_class == 0) else real(1)
 $check_1                own[b] = row[label[b]]
         else:
             lost[:] = 0
             for k in range(classes):
-                entries, this = predictions[item, k, start : start + n], np.uint32(k)
+                entries, this, of_class = predictions[item, k, start : start + n], np.uint32(k), real(1)
+                if class_weight is not None:
+                    of_class = class_weight[k]
                 for b in range(n):
                     $name, other, w_b = entries[b], own[b], w[b]
                     own[b] = $name if label[b] == this else other
-                    lost[b] += real(0) if $name == $name else real(1)
+                    lost[b] += real(0) if ($name == $name) | (of_class == 0) else real(1)
 $check_k        side_by_side(own[:n], lost[:n], w[:n], ${passed}factor, value[:n])
         if gradient is not None:
             if inner == 1:
@@ -386,15 +390,20 @@ $check_k        side_by_side(own[:n], lost[:n], w[:n], ${passed}factor, value[:n
                         slopes[k] = real(0)
                     if lost[b] > 0 and w[b] != 0:
                         for k in range(classes):
-                            slopes[k] = real(0) if row[k] == row[k] else row[k]
+                            of_class = real(1)
+                            if class_weight is not None:
+                                of_class = class_weight[k]
+                            slopes[k] = real(0) if (row[k] == row[k]) | (of_class == 0) else row[k]
                     slopes[label[b]] = own[b]
             else:
                 for k in range(classes):
                     slopes, this = gradient[item, k, start : start + n], np.uint32(k)
-                    entries = predictions[item, k, start : start + n]
+                    entries, of_class = predictions[item, k, start : start + n], real(1)
+                    if class_weight is not None:
+                        of_class = class_weight[k]
                     for b in range(n):
                         left, entry = own[b], entries[b]
-                        zero = real(0) if (entry == entry) | (w[b] == 0) else entry
+                        zero = real(0) if (entry == entry) | (w[b] * of_class == 0) else entry
                         slopes[b] = left if label[b] == this else zero
 """)
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope.
@@ -903,7 +912,7 @@ def _entries(plan, unpack, call, y, integer):
     checks = dict(plan.checks)
     if plan.hard:
         name = plan.prediction
-        rule = [_check(name, checks[name], "w_b")] if name in checks else []
+        rule = [_check(name, checks[name], "w_b * of_class")] if name in checks else []
         usual = f"{name} == {name}"
         if rule:  # the rule as for a target, which NaN breaks
             usual = replace(checks[name], role="target").condition(name, _wrapped)

@@ -276,7 +276,7 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
                 if plan.hard and class_weight is not None:
                     of_label = class_weight[target]
                     w, live = of_label if w is None else w * of_label, live & (of_label != 0)
-            of_class = None if plan.hard or class_weight is None else class_weight[:, None]
+            of_class = None if class_weight is None else class_weight[:, None]
             there = live if of_class is None else live & (of_class != 0)
             broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, there)
             if plan.shape == "boxes":
@@ -313,8 +313,8 @@ def _box_block(module, z, y, parameters, backward):
 
 
 def _row_block(plan, module, z, y, of_class, parameters, backward):
-    """(gradient, value) of the columns of z, shape (classes, rows); `of_class` are the weights of classes that act
-    before the sum over them.
+    """(gradient, value) of the columns of z, shape (classes, rows); `of_class` are the weights of classes, which act
+    here, unless only the labeled class enters: then they are weights of the rows.
     """
     classes, count = z.shape
     rivals = None if plan.row == "entry" else RIVALS[plan.row](z)
@@ -325,6 +325,7 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
         lost = None
         if rivals is None and np.isnan(np.minimum.reduce(z, axis=None, initial=np.inf)):
             lost = np.isnan(z)  # entries that the loss does not read, and which it must not hide
+            lost &= True if of_class is None else of_class != 0
             value = np.where(np.any(lost, axis=0), np.nan, value)
         if not backward:
             return None, value
