@@ -525,7 +525,7 @@ def test_one_chunk_is_asked_for_in_the_words_of_a_loss_on_logits():
     text = r"dice.on_logits\('softmax'\): z must have all classes in one chunk, as after rechunk\({3: -1}\); got"
     with pytest.raises(ShapeError, match=text):
         MIXED(z, y, axis=-1)
-    with pytest.raises(ShapeError, match=r"dice: p must have an axis of images if it is a Dask array; got shape \(3,"):
+    with pytest.raises(ShapeError, match=r"dice: p must have shape \(N, C, \*space\); got shape \(3,\)"):
         segmentation.dice(da.ones(3), da.ones(3), axis=0)
 
 
