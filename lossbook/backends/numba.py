@@ -46,7 +46,7 @@ def element($inputs):
 $lines    return $results
 
 
-# Adds to a count, or to a part of the sum of a row: all that may be added in another order than the one written.
+# Adds to a count, or to a part of a longer sum: all that may be added in another order than the one written.
 @njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"}, forceinline=True)
 def tally(count, more):
     return count + more
@@ -58,27 +58,20 @@ def present(w, x):
     return type(x)(0) if w == 0 else x
 
 
-# The sums of sixteen numbers each of the first n, in pairs; the values have room for a multiple of sixteen.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
-def sixteenth(values, n, sums):
-    count = (n + 15) // 16
-    values[n : 16 * count] = 0
-    v, s = values[: 16 * count].reshape(16, count), sums[:count]
-    for i in range(count):
-        a = (np.float64(v[0, i]) + np.float64(v[1, i])) + (np.float64(v[2, i]) + np.float64(v[3, i]))
-        b = (np.float64(v[4, i]) + np.float64(v[5, i])) + (np.float64(v[6, i]) + np.float64(v[7, i]))
-        c = (np.float64(v[8, i]) + np.float64(v[9, i])) + (np.float64(v[10, i]) + np.float64(v[11, i]))
-        d = (np.float64(v[12, i]) + np.float64(v[13, i])) + (np.float64(v[14, i]) + np.float64(v[15, i]))
-        s[i] = (a + b) + (c + d)
-    return count
-
-
-# The sum of at most BLOCK numbers in float64, whose order depends on their number alone.
+# The sum of the first n of at most BLOCK numbers in float64: by 256, then in pairs, which rounds little.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"})
 def total_of(values, n, room):
-    count = sixteenth(values, n, room[0])
-    count = sixteenth(room[0], count, room[1])
-    sixteenth(room[1], count, room[0])
+    count, sums = (n + 255) // 256, room[0]
+    for some in range(count):
+        here, total = values[256 * some : min(256 * some + 256, n)], 0.0
+        for i in range(here.size):
+            total = tally(total, np.float64(here[i]))
+        sums[some] = total
+    while count > 1:
+        half = (count + 1) // 2
+        for some in range(count - half):
+            sums[some] += sums[some + half]
+        count = half
     return room[0, 0]
 
 
