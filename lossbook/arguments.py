@@ -216,7 +216,7 @@ class Arguments:
         labels, of which there would be one, but a mask.
         """
         name, first, layout = self._target, self._arrays[0], call.layout
-        if not self._by_class:
+        if not self._by_class or layout.axis is None:  # a loss of elements may take a distribution, too
             check_same(self.name, name, y.shape, layout.shape, f"{first} has")
             return y
         axis, whole = layout.axis, y.dtype.kind in "iub"

@@ -9,12 +9,15 @@ import pytest
 from cases import BACKENDS, EVERY_LOSS, LOSSES, example
 
 from lossbook import (
+    Classes,
     DomainError,
+    Logit,
     ShapeError,
     adversarial,
     binary,
     detection,
     labels,
+    loss,
     multiclass,
     multilabel,
     regression,
@@ -330,3 +333,16 @@ def test_arrays_of_other_kinds_are_refused_with_their_cure():
         for arrays, weight in (((bad, good), None), ((good, bad), None), ((good, good), bad)):
             if bad is not None or weight is not bad:
                 assert said in message(loss, *arrays, weight=weight)
+
+
+def test_a_loss_of_elements_may_take_a_distribution():
+    """It has no class axis, and no labels."""
+
+    @loss
+    def elements(z: Logit, y: Classes):
+        """A loss of elements."""
+        return binary.cross_entropy_with_logits.of(z, y)
+
+    z = np.zeros((1, 1, 2, 2))
+    assert elements(z, z) == pytest.approx(np.log(2))
+    assert "y must have shape (1, 1, 2, 2)" in message(elements, z, z[0])
