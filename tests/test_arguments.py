@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cases import BACKENDS, EVERY_LOSS, LOSSES, example
 
+import lossbook
 from lossbook import (
     Classes,
     DomainError,
@@ -17,7 +18,6 @@ from lossbook import (
     binary,
     detection,
     labels,
-    loss,
     multiclass,
     multilabel,
     regression,
@@ -338,7 +338,7 @@ def test_arrays_of_other_kinds_are_refused_with_their_cure():
 def test_a_loss_of_elements_may_take_a_distribution():
     """It has no class axis, and no labels."""
 
-    @loss
+    @lossbook.loss
     def elements(z: Logit, y: Classes):
         """A loss of elements."""
         return binary.cross_entropy_with_logits.of(z, y)
