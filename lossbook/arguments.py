@@ -207,7 +207,7 @@ class Arguments:
     @cached_property
     def _compares_classes(self):
         """Whether the formula knows a class by its distance from the others, as a softmax does."""
-        return self.shape in ("rows", "overlap") and self._form({}).formula.has(words.margin, words.lead)
+        return self.shape in ("rows", "overlap") and self._form({}).formula.has(*words.OF_CLASS)
 
     def _by_label(self, y, call):
         """A target that need not have the shape of the prediction: labels, or a mask of the only class.

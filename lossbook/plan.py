@@ -5,7 +5,8 @@ A plan is what every backend prints in its own language. Four shapes cover the b
 - pointwise: one value per element; its sum is the only total.
 - rows: a sum over the classes of a row, `across(f(y, u))`. A kernel needs only the scalar function f and its slope
   in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
-  lead over the largest, or simply the prediction for that class (`row` = "margin", "lead" or "entry").
+  lead over the largest or over the largest of the others, or simply the prediction for that class (`row` = "margin",
+  "lead", "lead_over_others" or "entry").
 - boxes: one value per box; a function of its four corners and of those of the true box.
 - overlap: a function (`finish`) of totals over the pixels of each image and class. Under a softmax (`row` = "margin")
   a pixel enters the totals of a class by the class's margin, its probability and that of all others together.
@@ -322,11 +323,11 @@ def slopes_under_softmax(steps, seeds, u):
 
 
 def row_of(name, form):
-    """What a row loss is a function of, class by class: ("margin", margin(z)), ("lead", lead(z)) or ("entry", z)."""
+    """What a row loss is a function of, class by class: ("margin", margin(z)), ("entry", z) or another of these."""
     z = form.prediction
-    found = [of_class for of_class in (words.margin(z), words.lead(z)) if form.formula.has(of_class)]
+    found = [word(z) for word in words.OF_CLASS if form.formula.has(word(z))]
     if len(found) > 1:
-        raise TypeError(f"{name}: a row loss is made of margin({z}) or of lead({z}), not of both")
+        raise TypeError(f"{name}: a row loss is made of one of {', '.join(map(str, found))}, not of several")
     return (found[0].func.__name__, found[0]) if found else ("entry", z)
 
 

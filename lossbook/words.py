@@ -12,8 +12,9 @@ products of words; nothing in a formula should cancel.
     >>> softplus(z).rewrite(sympy.exp)
     log(exp(z) + 1)
 
-`total`, `across` and `margin` are the words of shape: a sum over elements, a sum over the classes of
-a row, and the lead of each class over the others. `let` names a step, and the name survives in the
+`total`, `across`, `margin`, `lead` and `lead_over_others` are the words of shape: a sum over elements, a
+sum over the classes of a row, and the lead of each class over the rest, over the largest, or over the largest of
+the others. `let` names a step, and the name survives in the
 generated kernel.
 """
 
@@ -27,11 +28,11 @@ from lossbook.names import check_name
 
 __all__ = [
     "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "determinant", "difference",
-    "excess", "exp", "gap", "gap_slope", "larger", "lead", "let", "log", "log1p", "log_cosh", "log_ratio", "magnitude",
-    "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "relative_entropy",
-    "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
-    "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softmax", "softplus", "step", "tanh", "total",
-    "xlogy",
+    "excess", "exp", "gap", "gap_slope", "larger", "lead", "lead_over_others", "let", "log", "log1p", "log_cosh",
+    "log_ratio", "magnitude", "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal",
+    "relative_entropy", "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid",
+    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softmax", "softplus", "step",
+    "tanh", "total", "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
@@ -902,6 +903,32 @@ class lead_slope(sympy.Function):
         return rf"\Bigl(\delta_{{jk}} - \frac{{[{z}_j=\max_i {z}_i]}}{{\#\{{i: {z}_i=\max_h {z}_h\}}}}\Bigr)"
 
 
+class lead_over_others(sympy.Function):
+    """z_k less the largest of the other z_j: positive for the class in front, 0 for those that share the front."""
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        return lead_over_others_slope(self.args[0])
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        text = rf"\Bigl({z}_k - \max_{{j\ne k}} {z}_j\Bigr)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class lead_over_others_slope(sympy.Function):
+    """The slope of that lead of class k along the logit of class j; others that tie for the largest share its slope."""
+
+    nargs = 1
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        largest = rf"{z}_j=\max_{{i\ne k}} {z}_i"
+        count = rf"\#\{{i\ne k: {z}_i=\max_{{h\ne k}} {z}_h\}}"
+        return rf"\Bigl(\delta_{{jk}} - [j\ne k]\,\frac{{[{largest}]}}{{{count}}}\Bigr)"
+
+
 class softmax(sympy.Function):
     """exp(z_k) over the sum of exp(z_j): the probabilities of the classes of a row."""
 
@@ -921,6 +948,8 @@ class margin_slope(sympy.Function):
         z = printer._print(self.args[0])
         return rf"\Bigl(\delta_{{jk}} - [j\ne k]\,\frac{{e^{{{z}_j}}}}{{\sum_{{i\ne k}} e^{{{z}_i}}}}\Bigr)"
 
+
+OF_CLASS = (margin, lead, lead_over_others)  # what compares a class with the others of its row
 
 # --- named steps ---------------------------------------------------------------------------------------------------
 

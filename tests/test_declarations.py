@@ -32,6 +32,7 @@ from lossbook.words import (
     exp,
     larger,
     lead,
+    lead_over_others,
     let,
     log,
     log1p,
@@ -84,6 +85,7 @@ ROWS = {
     "margin": lambda p, y, a: across(y * softplus(-margin(p)) * a),
     "margin of all": lambda p, y, a: across((y + a / classes) * softplus(-margin(p))),
     "lead": lambda p, y, a: across(-y * lead(p) * a),
+    "lead over others": lambda p, y, a: across(y * larger(a - lead_over_others(p), 0) ** 2),
 }
 EVERY = {**ANY_SHAPE, **TOTALS, **ROWS}
 

@@ -100,17 +100,20 @@ def standing(form, z, k, odds):
     """What the loss of class k is a function of, and that number's slopes along the predictions z of the row.
 
     The margin of class k is z_k - log(sum of exp(z_j), j != k): its slope along z_j is 1 for j = k, else minus a
-    softmax without k. Its lead is z_k - max(z_j), whose slope all share that are at the top. Else it is z_k itself.
+    softmax without k. Its lead is z_k - max(z_j), whose slope all share that are at the top; its lead over the others
+    is the same with j != k. Else it is z_k itself.
     """
     if form.formula.has(words.margin):
         with mp.workdps(max(DIGITS) + 20):
             rest = mp.fsum(odds[:k] + odds[k + 1 :])
             number = z[k] - mp.log(rest) if rest else mp.inf
         return number, {j: mpf(1) if j == k else -odds[j] / rest for j in range(len(z))}
-    if form.formula.has(words.lead):
-        top = [j for j in range(len(z)) if z[j] == max(z)]
+    if form.formula.has(words.lead, words.lead_over_others):
+        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.lead)]
+        front = max(z[j] for j in rivals)
+        top = [j for j in rivals if z[j] == front]
         with mp.workdps(max(DIGITS) + 20):
-            return z[k] - max(z), {j: mpf(j == k) - mpf(j in top) / len(top) for j in {k, *top}}
+            return z[k] - front, {j: mpf(j == k) - mpf(j in top) / len(top) for j in {k, *top}}
     return z[k], {k: mpf(1)}
 
 
@@ -122,7 +125,7 @@ def exact_row(loss, setting, z, y):
     u = sympy.Symbol("u", real=True)
     form, fixed = symbols_of(loss, setting, (), ())
     fixed[words.classes] = mpf(len(z))
-    term = form.formula.args[0].subs({words.margin(form.prediction): u, words.lead(form.prediction): u})
+    term = form.formula.args[0].subs({word(form.prediction): u for word in words.OF_CLASS})
     term = term.subs(form.prediction, u)
     gradient, domain = sympy.diff(term, u), form.domains[form.prediction]
     without = term.subs(form.target, 0).subs({symbol: 0 for symbol in form.parameters if fixed[symbol] == 0})

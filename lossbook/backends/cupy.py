@@ -145,6 +145,29 @@ __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
 }
 
 """ + PULL,
+    "lead_over_others": """\
+struct Row {  // the largest logit of a row and the largest behind it, and how many are as large
+    real top, runner_up;
+    double ties, runners_up;
+};
+
+// The largest logit of the other classes.
+__device__ __forceinline__ real front_of(real z, const Row& row) {
+    return z == row.top && row.ties == 1 ? row.runner_up : row.top;
+}
+
+__device__ __forceinline__ real rest_of_row(real z, const Row& row) {
+    if (row.top != row.top) return row.top;
+    return real(z != row.top ? row.ties : row.ties == 1 ? row.runners_up : row.ties - 1);
+}
+
+// The lead of a class over the largest of the others.
+__device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
+    const real front = front_of(z, row);
+    return z == front ? real(0) : z - front;
+}
+
+""" + PULL,
 }
 RIVALS = {
     "entry": "",
@@ -170,12 +193,25 @@ RIVALS = {
             }
             for (long long k = 0; k < classes; ++k) row.ties += predictions[first + k * inner] == row.top;
 """,
+    "lead_over_others": """\
+            Row row = {-real(INFINITY), -real(INFINITY), 0, 0};
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                if (z > row.top || z != z) row.top = z;  // a NaN stays in front
+            }
+            for (long long k = 0; k < classes; ++k) {
+                const real z = predictions[first + k * inner];
+                row.ties += z == row.top;
+                if (z < row.top && z > row.runner_up) row.runner_up = z;
+            }
+            for (long long k = 0; k < classes; ++k) row.runners_up += predictions[first + k * inner] == row.runner_up;
+""",
 }
 STANDING = {
     "entry": "const real u = z;",
     "margin": "const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);",
 }
-STANDING["lead"] = STANDING["margin"]
+STANDING["lead"] = STANDING["lead_over_others"] = STANDING["margin"]
 
 # Totals under a softmax: one thread per pixel, and the sums of its block for each class in turn.
 SOFTMAX_SWEEP = Template("""\
@@ -335,7 +371,7 @@ $pull                for (long long k = 0; k < classes; ++k) {
                     const real other = predictions[first + k * inner];
                     gradient[first + k * inner] = real($rival);
                 }
-                gradient[first + label * inner] $set slope;
+                gradient[first + label * inner] $set;
             }
 """)
 
@@ -377,6 +413,25 @@ LEFT = {
         "left -= odds_of(z, row) * (z == row.top ? rest_pull + (top_pull - own) : top_pull + (rest_pull - own));",
     ],
     "lead": ["left -= odds_of(z, row) * top_pull;"],
+    "lead_over_others": [
+        "const double in_front = rest_pull + (row.ties == 1 ? 0 : top_pull - pull_of(left, rest));",
+        "const bool follows = row.ties == 1 && z == row.runner_up;",
+        "left = row.top != row.top ? row.top : left - (z == row.top ? in_front : follows ? top_pull : 0);",
+    ],
+}
+PULLS["lead_over_others"] = PULLS["margin"]
+# Of class indices: what the labeled class takes from another, and its own slope.
+RIVAL = {
+    "entry": "other != other && w != 0 && (!class_weight || class_weight[k] != 0) ? other : real(0)",
+    "margin": "present(pull, pull * odds_of(other, row))",
+    "lead": "present(pull, pull * odds_of(other, row))",
+    "lead_over_others": "other < front_of(z, row) ? 0 : pull",
+}
+SET = {
+    "entry": "= slope",
+    "margin": "= slope",
+    "lead": "+= slope",
+    "lead_over_others": "= row.top == row.top ? slope : real(pull)",
 }
 
 # One block of threads per contiguous row of many classes.
@@ -614,10 +669,8 @@ def _rows(plan, arguments, call, y, integer):
             "}",
         ]
         body = HARD_BODY.substitute(
-            standing=STANDING[kind], call=call, set="+=" if kind == "lead" else "=",
+            standing=STANDING[kind], call=call, set=SET[kind], rival=RIVAL[kind],
             pull=_indent(["const double pull = pull_of(-slope, rest);"] if rivals else [], 16),
-            rival="present(pull, pull * odds_of(other, row))" if rivals
-            else "other != other && w != 0 && (!class_weight || class_weight[k] != 0) ? other : real(0)",
             lost=_indent([] if rivals else lost, 12),
         )  # fmt: skip
         if kind == "margin":

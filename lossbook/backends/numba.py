@@ -518,8 +518,29 @@ RIVALS = {
                 odds[k, b] = one if top[b] == top[b] else top[b]
                 ties[b] += odds[k, b]
 """,
+    "lead_over_others": """\
+        for b in range(n):
+            top[b], ties[b], runner_up[b], runners_up[b] = -real(np.inf), real(0), -real(np.inf), real(0)
+        for k in range(classes):
+            for b in range(n):  # a NaN stays in front
+                top[b] = odds[k, b] if (odds[k, b] > top[b]) | (odds[k, b] != odds[k, b]) else top[b]
+        for k in range(classes):
+            for b in range(n):
+                ties[b] += real(1) if odds[k, b] == top[b] else real(0)
+                follows = (odds[k, b] < top[b]) & (odds[k, b] > runner_up[b])
+                runner_up[b] = odds[k, b] if follows else runner_up[b]
+        for k in range(classes):
+            for b in range(n):
+                runners_up[b] += real(1) if odds[k, b] == runner_up[b] else real(0)
+        for b in range(n):
+            ties[b] = ties[b] if top[b] == top[b] else top[b]
+""",
 }
-THEN = {"margin": ", then exp(logit - largest logit)", "lead": ", then 1 for the largest and 0 for others"}
+THEN = {
+    "margin": ", then exp(logit - largest logit)",
+    "lead": ", then 1 for the largest and 0 for others",
+    "lead_over_others": "",
+}
 LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # many classes are added in lanes"
 SCRATCH = {
     "margin": [
@@ -529,6 +550,10 @@ SCRATCH = {
         "others = others_of[0]  # the sum of the odds without the largest",
     ],
     "lead": ["top, ties = np.empty(size, real), np.empty(size, real)"],
+    "lead_over_others": [
+        "top, ties = np.empty(size, real), np.empty(size, real)",
+        "runner_up, runners_up = np.empty(size, real), np.empty(size, real)  # the largest behind the top, how many",
+    ],
 }
 # What the loss of class k of row b is a function of, before the logarithm of the odds of its rivals, `rest`.
 LOGIT = ["z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]", "largest = z == top[b]"]
@@ -539,8 +564,15 @@ OWN = {
         "rest = rest_of_row(others[b], ties[b], odds[k, b], largest)",
     ],
     "lead": [*LOGIT, "own, rest = real(0) if largest else z - top[b], ties[b]"],
+    "lead_over_others": [
+        "z = odds[k, b]",
+        "largest = z == top[b]",
+        "alone = largest & (ties[b] == real(1))",
+        "own = z - runner_up[b] if alone else real(0) if largest else z - top[b]",
+        "rest = runners_up[b] if alone else ties[b] - (real(1) if largest else real(0))",
+    ],
 }
-U = {"margin": "own - log(rest)", "lead": "own"}
+U = {"margin": "own - log(rest)", "lead": "own", "lead_over_others": "own"}
 # With soft targets: what the rivals of all classes take from their slopes, and the slope that is left to a class.
 PULLS = {
     "margin": [
@@ -550,6 +582,7 @@ PULLS = {
     ],
     "lead": ["part_of_top[b] += pull_of(slope[k, b], rest)"],
 }
+PULLS["lead_over_others"] = PULLS["margin"]
 LEFT = {
     "margin": [
         *OWN["margin"],
@@ -558,6 +591,38 @@ LEFT = {
         "left = slope[k, b] - odds[k, b] * pull",
     ],
     "lead": ["left = slope[k, b] - odds[k, b] * of_top[b]"],
+    "lead_over_others": [
+        *OWN["lead_over_others"],
+        "pull = pull_of(slope[k, b], rest)",
+        "in_front = of_rest[b] + present(not alone, of_top[b] - pull)",
+        "taken = in_front if largest else present((ties[b] == real(1)) & (z == runner_up[b]), of_top[b])",
+        "left = slope[k, b] - taken if top[b] == top[b] else top[b]",
+    ],
+}
+# What a labeled class competes with, once its logit is known, and what a rival takes from its slope.
+OF_LABEL = {
+    "margin": "",
+    "lead": "",
+    "lead_over_others": """\
+        for b in range(n):
+            largest = own[b] == top[b]
+            alone = largest & (ties[b] == real(1))
+            ties[b] = runners_up[b] if alone else ties[b] - (real(1) if largest else real(0))
+            top[b] = runner_up[b] if alone else top[b]
+""",
+}
+PULLED = {
+    "margin": "present(rest[b], rest[b] * odds[k, b])",
+    "lead": "present(rest[b], rest[b] * odds[k, b])",
+    "lead_over_others": "real(0) if odds[k, b] < top[b] else rest[b]",
+}
+SET = {  # the slope of the labeled class, alone and where all classes are run through
+    "margin": {"set": "= own[b]", "slope": "left if label[b] == this else pulled"},
+    "lead": {"set": "+= own[b]", "slope": "pulled + (left if label[b] == this else real(0))"},
+    "lead_over_others": {
+        "set": "= own[b] if top[b] == top[b] else rest[b]",
+        "slope": "left if (label[b] == this) & (top[b] == top[b]) else pulled",
+    },
 }
 
 HARD_BODY = Template("""\
@@ -573,7 +638,7 @@ HARD_BODY = Template("""\
                 for b in range(n):
                     z, other = logits[b], own[b]
                     own[b] = z if label[b] == this else other
-        for b in range(n):
+$of_label        for b in range(n):
             largest = own[b] == top[b]
             own[b] = real(0) if largest else own[b] - top[b]
             rest[b] = $rest
@@ -582,13 +647,13 @@ HARD_BODY = Template("""\
             if inner == 1:
                 for b in range(n):
                     for k in range(classes):
-                        gradient[item + b, k, 0] = present(rest[b], rest[b] * odds[k, b])
-                    gradient[item + b, label[b], 0] $set own[b]
+                        gradient[item + b, k, 0] = $pulled
+                    gradient[item + b, label[b], 0] $set
             else:
                 for k in range(classes):
                     slopes, this = gradient[item, k, start : start + n], np.uint32(k)
                     for b in range(n):
-                        pulled, left = present(rest[b], rest[b] * odds[k, b]), own[b]
+                        pulled, left = $pulled, own[b]
                         slopes[b] = $slope
 """)
 
@@ -865,11 +930,9 @@ def _rows(plan, unpack, call, y, integer):
         rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "margin" else "ties[b]"
         passed = "".join(f"{name}, " for name in plan.parameters)
         before = SIDE_BY_SIDE.substitute(call=_with_u(call, u), passed=passed, loops=LOOPS.rstrip())
-        if kind == "lead":
-            to_set = {"set": "+=", "slope": "pulled + (left if label[b] == this else real(0))"}
-        else:
-            to_set = {"set": "=", "slope": "left if label[b] == this else pulled"}
-        body = HARD_BODY.substitute(rest=rest, passed=passed, **to_set)
+        body = HARD_BODY.substitute(
+            rest=rest, passed=passed, of_label=OF_LABEL[kind], pulled=PULLED[kind], **SET[kind]
+        )  # fmt: skip
         text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "margin" else ""
     else:
         scratch = ["slope = np.empty((classes, size), value.dtype)"]

@@ -332,9 +332,7 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
         if rivals is None:
             d = np.zeros_like(z) if lost is None else np.where(lost, z, 0)
         else:
-            d = rivals.odds * chosen(rest != 0, -slope / rest)
-            if not rivals.own_counts:
-                d[y, row] = 0
+            d = rivals.pulled((y, row), chosen(rest != 0, -slope / rest))
         d[y, row] += slope
         return d, value
     spread = (np.arange(classes)[:, None] == y).astype(z.dtype) if y.dtype.kind in "iu" else y
@@ -352,11 +350,7 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
     pull = chosen((rest != 0) & (slope != 0), slope / rest)
     of_rest = _across(chosen(~rivals.is_top, pull)).astype(pull.dtype)
     of_top = _across(chosen(rivals.is_top, pull)).astype(pull.dtype)
-    if rivals.own_counts:
-        taken = of_rest + of_top
-    else:
-        taken = chosen(rivals.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
-    return slope - rivals.odds * taken, value
+    return slope - rivals.taken(pull, of_top, of_rest), value
 
 
 def _across(value):
@@ -368,8 +362,6 @@ def _across(value):
 
 class _Margin:
     """What a class competes with: all the others, by their odds, exp(z - top)."""
-
-    own_counts = 0  # whether a class is among its own rivals
 
     def __init__(self, z):
         self.top = np.fmax.reduce(z, axis=0)
@@ -388,11 +380,19 @@ class _Margin:
         rest = chosen(self.is_top[at], self.others + (self.ties - 1), self.others + (self.ties - self.odds[at]))
         return rest.astype(self.odds.dtype)
 
+    def pulled(self, at, pull):
+        """The slopes of the rivals of one class of each row."""
+        slopes = self.odds * pull
+        slopes[at] = 0
+        return slopes
+
+    def taken(self, pull, of_top, of_rest):
+        """What all classes take from the slope of a rival: their pulls, summed over those in front and the others."""
+        return self.odds * chosen(self.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+
 
 class _Lead:
     """What a class competes with: the largest, itself included; those that tie share alike."""
-
-    own_counts = 1
 
     def __init__(self, z):
         self.top = np.maximum.reduce(z, axis=0)
@@ -403,5 +403,45 @@ class _Lead:
     def of(self, z, at):
         return chosen(~self.is_top[at], z[at] - self.top), self.ties
 
+    def pulled(self, at, pull):
+        return self.odds * pull
 
-RIVALS = {"margin": _Margin, "lead": _Lead}
+    def taken(self, pull, of_top, of_rest):
+        return self.odds * (of_rest + of_top)
+
+
+class _LeadOverOthers:
+    """What a class competes with: the largest of the others, which is the runner-up where a class is alone in front."""
+
+    def __init__(self, z):
+        self.z, self.top = z, np.maximum.reduce(z, axis=0)
+        self.is_top = z == self.top
+        ties = self.is_top.sum(axis=0).astype(z.dtype)
+        self.ties = np.where(self.top == self.top, ties, self.top)  # NaN stays NaN
+        self.runner_up = np.maximum.reduce(np.where(self.is_top, -np.inf, z), axis=0)
+        self.is_alone = self.is_top & (self.ties == 1)
+        self.follows = (self.ties == 1) & (z == self.runner_up) & ~self.is_top
+        self.runners_up = self.follows.sum(axis=0).astype(z.dtype)
+
+    def front_of(self, at):
+        """The largest of the others."""
+        return np.where(self.is_alone[at], self.runner_up, self.top)
+
+    def of(self, z, at):
+        front = self.front_of(at)
+        rest = np.where(self.is_alone[at], self.runners_up, self.ties - self.is_top[at])
+        return chosen(z[at] != front, z[at] - front), rest
+
+    def pulled(self, at, pull):
+        front = self.front_of(at)
+        slopes = chosen(~(self.z < front), pull)  # infinite pulls move the rivals alone
+        slopes[at] = chosen(front != front, front)
+        return slopes
+
+    def taken(self, pull, of_top, of_rest):
+        in_front = of_rest + chosen(~self.is_alone, of_top - pull)
+        taken = chosen(self.is_top, in_front, chosen(self.follows, of_top))
+        return chosen(self.top == self.top, taken, self.top)
+
+
+RIVALS = {"margin": _Margin, "lead": _Lead, "lead_over_others": _LeadOverOthers}

@@ -1,0 +1,169 @@
+"""The words of a row, in losses that other libraries have: slopes and values against mpmath, on every backend."""
+
+import math
+import sys
+
+import numpy as np
+import nvrtc
+import pytest
+from cases import BACKENDS, DTYPES, Backend
+from mpmath import mpf
+from oracle import check, check_between, exact, sides, value
+from test_every_loss import exact_row, symbols_of
+
+from lossbook import Classes, Logit, Positive, ShapeError, loss, words
+from lossbook.backends import cupy
+from lossbook.words import across, larger, lead, lead_over_others
+
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+
+@loss
+def multiclass_hinge(z: Logit, y: Classes):
+    """Crammer and Singer: the truth should be a unit ahead of all others."""
+    return across(y * larger(1 - lead_over_others(z), 0))
+
+
+@loss
+def squared_hinge(z: Logit, y: Classes, *, ahead: Positive = 1.0):
+    """Its square."""
+    return across(y * larger(ahead - lead_over_others(z), 0) ** 2)
+
+
+@loss
+def every_lead(z: Logit, y: Classes):
+    """A loss in which every class has a say, whatever the target."""
+    return across((y - lead_over_others(z)) ** 2)
+
+
+HINGES = [multiclass_hinge, squared_hinge, every_lead]
+each_hinge = pytest.mark.parametrize("hinge", HINGES, ids=lambda hinge: hinge.name)
+
+
+def on_all_backends(function, *arrays, **keywords):
+    """{backend: the result of a call}."""
+    results = {}
+    for name in BACKENDS:
+        with Backend(name).ready() as backend:
+            results[name] = backend.call(function, *arrays, **keywords)
+    return results
+
+
+def targets(count, classes, dtype):
+    """Class indices, and distributions in which several classes may have a share."""
+    random = np.random.default_rng(classes)
+    shares = random.random((count, classes)) * (random.random((count, classes)) < 0.5)
+    return [random.integers(0, classes, count), shares.astype(dtype)]
+
+
+def spread(y, classes, dtype):
+    """The distribution that a target is."""
+    return np.eye(classes, dtype=dtype)[y] if y.ndim == 1 else y
+
+
+@each_hinge
+@each_dtype
+@pytest.mark.parametrize("classes", [2, 3, 40, 1000])
+def test_leads_over_the_others_are_exact(hinge, dtype, classes):
+    """Values and slopes of rows of few and of many classes, with and without ties, agree with mpmath."""
+    random = np.random.default_rng(classes)
+    z = (4 * random.normal(size=(6 if classes < 9 else 2, classes))).astype(dtype)
+    z[1] = np.round(z[1])  # some of its scores tie
+    z[0, :2] = 9, 9
+    for y in targets(*z.shape, dtype):
+        results = on_all_backends(hinge.value_and_grad, z, y, reduction="none")
+        for i in range(len(z)):
+            if (classes > 9 and hinge is every_lead) or (classes > 99 and y.ndim > 1):
+                continue  # mpmath takes long; that the backends agree is tested below
+            true, slopes, largest, _ = exact_row(hinge, {}, z[i], spread(y, classes, dtype)[i])
+            for name, (values, gradient) in results.items():
+                check(values[i], true, dtype, what=f"value {i} on {name}")
+                for j in range(classes):
+                    check(gradient[i, j], slopes[j], dtype, max(largest), what=f"slope {j} of row {i} on {name}")
+        for got in results.values():
+            for one, other in zip(got, results["numpy"], strict=True):
+                near = 40 * np.finfo(dtype).eps
+                np.testing.assert_allclose(one, other, rtol=near, atol=near * np.abs(other).max())
+
+
+@each_hinge
+def test_others_that_tie_share_the_slope(hinge):
+    """Two or all classes in front, or behind, alike: slopes lie between those of the two sides, and add up to 0."""
+    rows = [[1, 1, 0], [2, 2, 2], [0, 0, 3], [1, 3, 3], [-1, -1, -1], [0, 0, 1], [2, 1, 1], [0, -0.5, -0.5]]
+    z = np.repeat(rows, 3, axis=0).astype(float)
+    shares = np.tile([[1, 0, 0], [0, 0.5, 0.5], [0.25, 0.25, 0.5]], (len(rows), 1))
+    for y in (shares, np.tile(np.arange(3), len(rows))):
+        results = on_all_backends(hinge.value_and_grad, z, y, reduction="none")
+        form, fixed = symbols_of(hinge, {}, (), ())
+        fixed[words.classes] = mpf(3)
+        for i, j in np.ndindex(z.shape):
+            here = {**fixed, form.prediction: list(map(exact, z[i]))}
+            here[form.target] = list(map(exact, spread(y, 3, float)[i]))
+            slopes = sides(form.formula, here, form.prediction, j, digits=200)
+            for name, (values, got) in results.items():
+                check(values[i], value(form.formula, here), np.float64, what=f"{z[i]}, {y[i]} on {name}")
+                check_between(got[i, j], slopes, np.float64, mpf(4), what=f"{z[i]}, {y[i]} on {name}")
+                assert abs(math.fsum(got[i])) < 1e-14
+    z, y = np.array([[0.0, 0, 0, -9], [2, 1, 1, -9], [2, 2, 1, -9]]), np.array([3, 0, 0])
+    thirds = [[1 / 3, 1 / 3, 1 / 3, -1], [0.0, 0, 0, 0], [-1, 1, 0, 0]]
+    for _, got in on_all_backends(multiclass_hinge.value_and_grad, z, y, reduction="none").values():
+        np.testing.assert_allclose(got[[0, 2]], np.array(thirds)[[0, 2]], rtol=1e-15)
+        np.testing.assert_allclose(got[1], [-0.5, 0.25, 0.25, 0])
+
+
+@each_dtype
+def test_infinite_scores_give_the_limit_and_nan_stays(dtype):
+    """A class that is infinitely ahead costs nothing, one infinitely behind moves the front and itself alone."""
+    inf, nan = np.inf, np.nan
+    z = np.array([[1, -inf, -inf], [inf, 0, 1], [-inf, 0, 1], [0, inf, inf], [-inf] * 3, [0, nan, 1], [nan] * 3], dtype)
+    values = [[0, inf], [0, inf], [inf, 0], [inf, 1], [1, 1], [nan, nan], [nan, nan]]
+    for label in (0, 2):
+        for y in (np.full(7, label), np.eye(3, dtype=dtype)[np.full(7, label)]):
+            for name, (got, slopes) in on_all_backends(squared_hinge.value_and_grad, z, y, reduction="none").items():
+                np.testing.assert_array_equal(got, np.array(values)[:, label // 2], err_msg=name)
+                assert np.isnan(slopes[5:]).all(), name
+                if label == 0:
+                    np.testing.assert_array_equal(slopes[:3], [[0, 0, 0], [0, 0, 0], [-inf, 0, inf]], err_msg=name)
+                    np.testing.assert_array_equal(slopes[3:5], [[-inf, inf, inf], [-2, 1, 1]], err_msg=name)
+
+
+@each_hinge
+@each_dtype
+@pytest.mark.skipif(sys.platform == "darwin", reason="NVIDIA has no compiler for macOS")
+def test_nvrtc_compiles_every_kernel(hinge, dtype):
+    """The CUDA compiler accepts the kernels of class indices and of distributions."""
+    for integer in (True, False):
+        plan = hinge._plan(*hinge._settings({}), integer=integer)
+        assert nvrtc.nvrtc_compile(cupy.text(plan, dtype, integer), "sm_80", ("--std=c++17",))
+
+
+def test_what_cannot_be_compared_is_refused():
+    """One class has no others, and a row is compared in one way."""
+    with pytest.raises(ShapeError, match="multiclass_hinge: z must have at least two classes"):
+        multiclass_hinge(np.zeros((3, 1)), np.zeros(3, int))
+
+    def two_ways(z: Logit, y: Classes):
+        return across(y * lead(z) + lead_over_others(z))
+
+    with pytest.raises(TypeError, match=r"two_ways: a row loss is made of one of lead\(z\), lead_over_others\(z\)"):
+        loss(two_ways)
+
+
+@each_hinge
+@pytest.mark.parametrize("shape", [(40, 5), (40, 50), (4, 5, 10), (2, 50, 20)])
+def test_weights_and_ignored_labels(hinge, shape):
+    """Weights of rows and classes and ignored labels act as on the losses of single rows."""
+    random = np.random.default_rng(0)
+    z, labels = random.normal(size=shape), random.integers(0, shape[1], (shape[0], *shape[2:]))
+    weight, class_weight = random.random(labels.shape), random.random(shape[1])
+    weight.flat[3] = class_weight[1] = 0
+    shares = np.moveaxis(np.eye(shape[1])[labels], -1, 1)
+    wanted = hinge.value_and_grad(z, shares, weight=weight * (labels != 2), class_weight=class_weight)
+    for y, ignored in ((labels, {"ignore_index": 2}), (shares, {})):
+        given = weight if ignored else weight * (labels != 2)
+        for got in on_all_backends(
+            hinge.value_and_grad, z, y, weight=given, class_weight=class_weight, **ignored
+        ).values():
+            if hinge is not every_lead or not ignored:
+                for one, other in zip(got, wanted, strict=True):
+                    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
