@@ -2,6 +2,7 @@
 
 import difflib
 import numbers
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -112,7 +113,7 @@ class Arguments:
     _defaults: dict
     _target: str | None
     _by_class: bool
-    _baked: dict
+    _baked: Mapping
 
     def _check_names(self, arrays, keywords):
         """Refuse a call with a wrong number of arrays, and keywords that this loss has not, with what may be meant."""

@@ -58,21 +58,24 @@ def present(w, x):
     return type(x)(0) if w == 0 else x
 
 
-# The sum of the first n of at most BLOCK numbers in float64: by 256, then in pairs, which rounds little.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
-def total_of(values, n, room):
-    count, sums = (n + 255) // 256, room[0]
+# The sum of the first n numbers in float64, by 1024, which rounds little; if n is more, there is room for a multiple.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def total_of(values, n):
+    whole = 0.0
+    if n <= 1024:
+        for i in range(n):
+            whole = tally(whole, np.float64(values[i]))
+        return whole
+    count = (n + 1023) // 1024
+    for i in range(n, 1024 * count):
+        values[i] = 0
+    pieces = values.reshape(values.size // 1024, 1024)
     for some in range(count):
-        here, total = values[256 * some : min(256 * some + 256, n)], 0.0
-        for i in range(here.size):
-            total = tally(total, np.float64(here[i]))
-        sums[some] = total
-    while count > 1:
-        half = (count + 1) // 2
-        for some in range(count - half):
-            sums[some] += sums[some + half]
-        count = half
-    return room[0, 0]
+        total = 0.0
+        for i in range(1024):
+            total = tally(total, np.float64(pieces[some, i]))
+        whole += total
+    return whole
 
 
 ''')
@@ -142,7 +145,7 @@ $stores        if gradient is not None:
 $loops
 def loops(predictions, targets, kind, weight, ignore, parameters, slopes, values, gradient, sums, first, last):
 $unpack    outer, classes, inner = predictions.shape
-    per_group, room = (inner + BLOCK - 1) // BLOCK, np.empty((2, BLOCK // 16))
+    per_group = (inner + BLOCK - 1) // BLOCK
     terms = np.empty(($columns, BLOCK), kind.dtype)  # float64 where there are weights, so that products round once
     for block in range(first, last):
         group, start = block // per_group, block % per_group * BLOCK
@@ -203,12 +206,12 @@ def slope_in_front(logits, top, ties, others, slope):
 $loops
 def loops(predictions, targets, kind, weight, ignore, parameters, slopes, size, values, gradient, sums, first, last):
 $unpack    outer, classes, inner = predictions.shape
-    per_item, room = (inner + size - 1) // size, np.empty((2, BLOCK // 16))
+    per_item = (inner + size - 1) // size
     odds = np.empty((classes, size), real)  # the predictions of a tile, then exp(logit - largest logit)
     top, ties, others = np.empty(size, real), np.empty(size, real), np.empty(size)
     below, inverse, rest = np.empty(size, real), np.empty(size, real), np.empty(size, real)
     h, total, of_others = np.empty((classes, size), kind.dtype), np.empty(size, kind.dtype), np.empty(size, kind.dtype)
-    terms = np.empty(($columns, size), kind.dtype)  # float64 where there are weights, so that products round once
+    terms = np.empty(($columns, size + -size % 1024), kind.dtype)  # float64 where there are weights
     for block in range(first, last):
         item, tile = block // per_item, block % per_item
         start = tile * size
@@ -254,7 +257,7 @@ $slopes_here            sums[item, k, tile, $columns] = one_class(
             )
             if gradient is None:
                 for j in range($columns):
-                    sums[item, k, tile, j] = total_of(terms[j], n, room)
+                    sums[item, k, tile, j] = total_of(terms[j], n)
             else:
                 for b in range(n):
                     total[b] += h[k, b]
@@ -279,8 +282,8 @@ def loops(
 """
 # Where there are weights, `kind` is an array of float64: products with them are rounded once, when they are stored.
 WEIGHTED = """\
-    room, padded = np.empty((2, BLOCK // 16)), size + -size % 16
-    w, value, factor = np.empty(size, kind.dtype), np.empty(padded, kind.dtype), kind.dtype.type(scale)
+    room = size + -size % 1024
+    w, value, factor = np.empty(size, kind.dtype), np.empty(room, kind.dtype), kind.dtype.type(scale)
 """
 TILE = """\
         if inner == 1:
@@ -307,7 +310,7 @@ VALUES = """\
                 values_here[b] = value[b]
 """
 SUMS = """\
-        sums[block, 0] = total_of(value, n, room)
+        sums[block, 0] = total_of(value, n)
         sums[block, 1] = broken
 """
 
@@ -846,7 +849,7 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
         )
     sum_terms = [
         f"for j in range({len(terms)}):  # in float64, and apart, so that the loop above keeps its full vector width",
-        "    sums[block, j] = total_of(terms[j], stop - start, room)",
+        "    sums[block, j] = total_of(terms[j], stop - start)",
     ]
     if plan.slopes:
         sum_terms = ["if gradient is None:", *(f"    {line}" for line in sum_terms)]
