@@ -502,9 +502,8 @@ class Loss(Arguments, Documented):
         if partial:
             sums = (totals, finish) if batch else (finish.sums(totals), None)
             return self._partial(flags, parameters, call, *sums, batch=batch)
-        losses, slopes = finish.losses(totals)
-        weights = finish.weights(totals)
-        total, count = finish.sums(totals)
+        losses, slopes, weights = finish.losses(totals)
+        total, count = finish.sums_of(losses, weights)
         if gradient is not None:
             with np.errstate(all="ignore"):  # what is too large for the working type is infinite
                 scale = weights if reduction != "mean" else weights / count if count else 0 * weights
@@ -668,25 +667,28 @@ class Finish:
     each: np.ndarray  # the weight of each image and class, or of each class of all images
 
     def losses(self, totals):
-        """(weighted losses, slopes along the totals) of each image and class."""
+        """(weighted losses, slopes along the totals, weights) of each image and class, whose weight in a mean is 0 where
+        no pixel is left.
+        """
         from lossbook.backends.numpy import finish
 
         plan = self.loss._plan(dict(self.flags), dict(self.parameters), integer=False)
-        weights = self.weights(totals)
+        weights = np.where(totals[..., -1] > 0, self.each, 0.0)
         with np.errstate(all="ignore"):
             losses, slopes = finish(plan)(*np.moveaxis(totals[..., :-1], -1, 0), *dict(self.parameters).values())
             losses = np.where(weights == 0, 0, losses * weights)
-        return losses, np.stack(np.broadcast_arrays(*slopes), axis=-1)
-
-    def weights(self, totals):
-        """The weight of each image and class in a mean: 0 where no pixel is left."""
-        return np.where(totals[..., -1] > 0, self.each, 0.0)
+        return losses, np.stack(np.broadcast_arrays(*slopes), axis=-1), weights
 
     def sums(self, totals):
+        """[sum(w*l), sum(w)]"""
+        losses, _, weights = self.losses(totals)
+        return self.sums_of(losses, weights)
+
+    @staticmethod
+    def sums_of(losses, weights):
         """[sum(w*l), sum(w)], to the bit as if what has no weight were not there."""
-        weights = self.weights(totals)
         live = weights != 0
-        return np.array([np.sum(self.losses(totals)[0][live]), np.sum(weights[live])])
+        return np.array([np.sum(losses[live]), np.sum(weights[live])])
 
     def __call__(self, totals, reduction):
         return reduced(*self.sums(totals), reduction)
