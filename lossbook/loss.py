@@ -667,8 +667,9 @@ class Finish:
     each: np.ndarray  # the weight of each image and class, or of each class of all images
 
     def losses(self, totals):
-        """(weighted losses, slopes along the totals, weights) of each image and class, whose weight in a mean is 0 where
-        no pixel is left.
+        """(weighted losses, slopes along the totals, weights) of each image and class.
+
+        The weight of an image and class of which no pixel is left is 0.
         """
         from lossbook.backends.numpy import finish
 
