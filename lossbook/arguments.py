@@ -174,6 +174,7 @@ class Arguments:
         call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
         name = self._target
         if name is None:
+            call.y = z if self.shape == "rows" else None  # a row's kernel wants an array, even if it does not read it
             return call
         call.y = y = self._array(target, name, xp)
         if y.shape != z.shape or self._by_class:

@@ -6,7 +6,8 @@ A plan is what every backend prints in its own language. Four shapes cover the b
 - rows: a sum over the classes of a row, `across(f(y, u))`. A kernel needs only the scalar function f and its slope
   in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
   lead over the largest or over the largest of the others, or simply the prediction for that class (`row` = "margin",
-  "lead", "lead_over_others" or "entry").
+  "lead", "lead_over_others" or "entry"). Beside a sum of margins, or alone, may stand a function of the row's
+  logsumexp (`of_row`): it is added once per row, and its slope is shared among the classes as their softmax.
 - boxes: one value per box; a function of its four corners and of those of the true box.
 - overlap: a function (`finish`) of totals over the pixels of each image and class. Under a softmax (`row` = "margin")
   a pixel enters the totals of a class by the class's margin, its probability and that of all others together.
@@ -76,7 +77,8 @@ class Form:
         if isinstance(self.prediction, tuple):
             return "boxes"
         found = sympy.Tuple(self.expression, *(value for _, value in self.steps))
-        return "overlap" if found.has(words.total) else "rows" if found.has(words.across) else "pointwise"
+        is_row = found.has(words.across, words.logsumexp)
+        return "overlap" if found.has(words.total) else "rows" if is_row else "pointwise"
 
     @cached_property
     def formula(self):
@@ -116,6 +118,7 @@ class Plan:
     wrt: tuple[str, ...]  # the prediction, the margin of a row, the corners of a box
     finish: sympy.Expr | None = None
     slopes: tuple[Line, ...] = ()
+    of_row: tuple[Line, ...] = ()  # rows: what is added once per row, and its slope along the logsumexp of the row
     hard: bool = False  # rows: only the labeled class enters
     wide: bool = False  # float32 is computed in float64, since differences of nearly equal numbers count
     said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
@@ -160,6 +163,7 @@ def reserved():
     text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
     text = re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)
     numpy = {"Logistic", "backward", "element", "finish", "value", "values", "gradient", "total", "u", "C", "index"}
+    numpy |= {NO_TARGET, str(OF_ROW)}
     cpp = (
         "alignas alignof and and_eq asm auto bitand bitor bool case catch char class compl concept const "
         "constexpr const_cast default delete do double dynamic_cast enum explicit export extern false float "
@@ -210,11 +214,13 @@ def make_plan(name, form, hard=False):
     """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters."""
     form, said = renamed(form)
     steps, expression, totals = form.steps, form.expression, {}
-    u = sympy.Symbol("u", real=True)
+    u, of_row = sympy.Symbol("u", real=True), ()
     if form.shape == "rows":
+        if form.formula.has(words.logsumexp):
+            steps, (expression, of_row) = (), part_of_row(name, form)
         if expression.func is not words.across:
             raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
-        row, of_class = row_of(name, form)
+        row, of_class = ("margin", words.margin(form.prediction)) if of_row else row_of(name, form)
         known = {of_class: u}
         if hard:
             known |= {form.target: sympy.S.One} | dict.fromkeys(form.hard_when_zero, sympy.S.Zero)
@@ -255,6 +261,8 @@ def make_plan(name, form, hard=False):
     else:
         names = tuple(symbol.name for symbol in form.arrays)
         domains = {symbol.name: form.domains[symbol] for symbol in form.arrays}
+        if form.shape == "rows" and form.target is None:
+            names = (*names, NO_TARGET)
     guard = Guard(form, steps, wrt, row)
     forward = tuple((symbol.name, guard(value)) for symbol, value in steps)
     if totals:
@@ -292,6 +300,7 @@ def make_plan(name, form, hard=False):
         wrt=tuple(symbol.name for symbol in wrt),
         finish=finish,
         slopes=slopes,
+        of_row=of_row,
         hard=hard,
         wide=form.formula.has(words.residual_of_logit, words.relative_entropy_of_logit),
         said=said,
@@ -320,6 +329,27 @@ def slopes_under_softmax(steps, seeds, u):
         return [*lines, (f"d_{LOGIT}", PROBABILITY * (slope - other))]
     *lines, (_, slope) = in_shares(accumulate(steps, seeds, (u,)), u)
     return [*lines, (f"d_{LOGIT}", quotient(slope, COMPLEMENT))]
+
+
+NO_TARGET = "no_target"  # what the kernel of a row loss without a target calls the array that it gets in its place
+OF_ROW = sympy.Symbol("logsumexp", real=True)  # the logsumexp of a row
+
+
+def part_of_row(name, form):
+    """(sum over the classes, what stands beside it: value and slope as functions of the logsumexp), without steps."""
+    terms = sympy.Add.make_args(form.formula)
+    sums = [term for term in terms if term.func is words.across]
+    beside = sympy.Add(*(term for term in terms if term not in sums))
+    beside = beside.subs(words.logsumexp(form.prediction), OF_ROW)
+    in_sum = sums[0] if sums else words.across(sympy.S.Zero)
+    in_margins = in_sum.subs(words.margin(form.prediction), OF_ROW)
+    rule = f"logsumexp({form.prediction}) stands outside across(...), alone or beside one sum of margins"
+    if len(sums) > 1 or in_margins.has(form.prediction) or not beside.has(OF_ROW) or beside.has(words.across):
+        raise TypeError(f"{name}: {rule}; other losses can be added to it as losses; got {form.formula}")
+    if beside.has(*form.arrays):
+        raise TypeError(f"{name}: {rule}, and what it stands in is a function of it and of parameters; got {beside}")
+    guard = Guard(form, (), (OF_ROW,))
+    return in_sum, (("value", guard(beside)), (f"d_{OF_ROW}", guard(sympy.diff(beside, OF_ROW))))
 
 
 def row_of(name, form):

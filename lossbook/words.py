@@ -14,7 +14,7 @@ products of words; nothing in a formula should cancel.
 
 `total`, `across`, `margin`, `lead` and `lead_over_others` are the words of shape: a sum over elements, a
 sum over the classes of a row, and the lead of each class over the rest, over the largest, or over the largest of
-the others. `let` names a step, and the name survives in the
+the others; `logsumexp` is a number of the row as a whole. `let` names a step, and the name survives in the
 generated kernel.
 """
 
@@ -29,10 +29,10 @@ from lossbook.names import check_name
 __all__ = [
     "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "determinant", "difference",
     "excess", "exp", "gap", "gap_slope", "larger", "lead", "lead_over_others", "let", "log", "log1p", "log_cosh",
-    "log_ratio", "magnitude", "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope", "reciprocal",
-    "relative_entropy", "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid",
-    "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softmax", "softplus", "step",
-    "tanh", "total", "xlogy",
+    "log_ratio", "logsumexp", "magnitude", "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope",
+    "reciprocal", "relative_entropy", "relative_entropy_of_logit", "residual_of_logit", "share", "shared",
+    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
+    "softmax", "softplus", "step", "tanh", "total", "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
@@ -927,6 +927,23 @@ class lead_over_others_slope(sympy.Function):
         largest = rf"{z}_j=\max_{{i\ne k}} {z}_i"
         count = rf"\#\{{i\ne k: {z}_i=\max_{{h\ne k}} {z}_h\}}"
         return rf"\Bigl(\delta_{{jk}} - [j\ne k]\,\frac{{[{largest}]}}{{{count}}}\Bigr)"
+
+
+class logsumexp(sympy.Function):
+    """log of the sum of exp(z_j) over the classes j: one number per row, which stands outside `across`.
+
+    It is the largest z_j plus the log of the sum of exp(z_j - largest), exact to the rounding of these two numbers.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex=1):
+        return softmax(self.args[0])
+
+    def _latex(self, printer, exp=None):
+        z = printer._print(self.args[0])
+        text = rf"\Bigl(\log\sum_j e^{{{z}_j}}\Bigr)"
+        return text if exp is None else f"{text}^{{{exp}}}"
 
 
 class softmax(sympy.Function):

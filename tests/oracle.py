@@ -137,6 +137,8 @@ class Evaluator:
             return z[self.index] - _log(mp.fsum(map(mp.exp, rest)))
         if isinstance(e, words.lead):
             return self.symbols[e.args[0]][self.index] - max(self.symbols[e.args[0]])
+        if isinstance(e, words.logsumexp):
+            return mp.log(mp.fsum(map(mp.exp, self.symbols[e.args[0]])))
         if isinstance(e, words.lead_over_others):
             z = self.symbols[e.args[0]]
             return z[self.index] - max(value for j, value in enumerate(z) if j != self.index)

@@ -36,6 +36,7 @@ from lossbook.words import (
     let,
     log,
     log1p,
+    logsumexp,
     magnitude,
     margin,
     power,
@@ -85,6 +86,8 @@ ROWS = {
     "margin": lambda p, y, a: across(y * softplus(-margin(p)) * a),
     "margin of all": lambda p, y, a: across((y + a / classes) * softplus(-margin(p))),
     "lead": lambda p, y, a: across(-y * lead(p) * a),
+    "logsumexp": lambda p, y, a: across(y * softplus(-margin(p))) + a * logsumexp(p) ** 2,
+    "logsumexp alone": lambda p, y, a: a * logsumexp(p) ** 2,
     "lead over others": lambda p, y, a: across(y * larger(a - lead_over_others(p), 0) ** 2),
 }
 EVERY = {**ANY_SHAPE, **TOTALS, **ROWS}

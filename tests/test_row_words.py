@@ -7,13 +7,25 @@ import numpy as np
 import nvrtc
 import pytest
 from cases import BACKENDS, DTYPES, Backend
-from mpmath import mpf
+from mpmath import mp, mpf
 from oracle import check, check_between, exact, sides, value
 from test_every_loss import exact_row, symbols_of
 
-from lossbook import Classes, Logit, Positive, ShapeError, loss, words
+from lossbook import Classes, Logit, Positive, ShapeError, loss, multiclass, words
 from lossbook.backends import cupy
-from lossbook.words import across, larger, lead, lead_over_others
+from lossbook.words import (
+    across,
+    classes,
+    larger,
+    lead,
+    lead_over_others,
+    let,
+    logsumexp,
+    margin,
+    sigmoid,
+    softplus,
+    total,
+)
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 
@@ -36,7 +48,29 @@ def every_lead(z: Logit, y: Classes):
     return across((y - lead_over_others(z)) ** 2)
 
 
+@loss
+def z_loss(z: Logit, *, scale: Positive = 1e-4):
+    """The square of the normalizer, of scores that have no target."""
+    return scale * logsumexp(z) ** 2
+
+
+@loss
+def cross_entropy_with_z_loss(z: Logit, y: Classes, *, scale: Positive = 0.25):
+    """Cross-entropy and the square of the normalizer."""
+    return across(y * softplus(-margin(z))) + scale * logsumexp(z) ** 2
+
+
+@loss
+def per_class(z: Logit, y: Classes, *, scale: Positive = 0.25):
+    """The same in other words, with steps and the number of classes."""
+    normalizer = let(normalizer=logsumexp(z))
+    each = let(each=softplus(-margin(z)))
+    return scale * normalizer**2 / classes + across(y * each)
+
+
 HINGES = [multiclass_hinge, squared_hinge, every_lead]
+OF_ROWS = [z_loss, cross_entropy_with_z_loss, per_class]
+each_declared = pytest.mark.parametrize("made", HINGES + OF_ROWS, ids=lambda made: made.name)
 each_hinge = pytest.mark.parametrize("hinge", HINGES, ids=lambda hinge: hinge.name)
 
 
@@ -127,13 +161,13 @@ def test_infinite_scores_give_the_limit_and_nan_stays(dtype):
                     np.testing.assert_array_equal(slopes[3:5], [[-inf, inf, inf], [-2, 1, 1]], err_msg=name)
 
 
-@each_hinge
+@each_declared
 @each_dtype
 @pytest.mark.skipif(sys.platform == "darwin", reason="NVIDIA has no compiler for macOS")
-def test_nvrtc_compiles_every_kernel(hinge, dtype):
+def test_nvrtc_compiles_every_kernel(made, dtype):
     """The CUDA compiler accepts the kernels of class indices and of distributions."""
-    for integer in (True, False):
-        plan = hinge._plan(*hinge._settings({}), integer=integer)
+    for integer in (True, False) if made._by_class else (False,):
+        plan = made._plan(*made._settings({}), integer=integer)
         assert nvrtc.nvrtc_compile(cupy.text(plan, dtype, integer), "sm_80", ("--std=c++17",))
 
 
@@ -167,3 +201,100 @@ def test_weights_and_ignored_labels(hinge, shape):
             if hinge is not every_lead or not ignored:
                 for one, other in zip(got, wanted, strict=True):
                     np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+# --- the logsumexp of a row ------------------------------------------------------------------------------------------
+
+
+def exact_sum(made, z, y):
+    """(value, slopes, largest terms) of a row of OF_ROWS, in mpmath."""
+    with mp.workdps(60):
+        z, y = list(map(exact, z)), list(map(exact, y)) if made._by_class else [mpf(0)] * len(z)
+        scale = mpf(made._defaults["scale"]) / (len(z) if made is per_class else 1)
+        normalizer, asked = mp.log(mp.fsum(map(mp.exp, z))), mp.fsum(y)
+        p = [mp.exp(score - normalizer) for score in z]
+        terms = [(asked * share, -wanted, 2 * scale * normalizer * share) for share, wanted in zip(p, y, strict=True)]
+        true = mp.fsum(wanted * (normalizer - score) for score, wanted in zip(z, y, strict=True))
+        return true + scale * normalizer**2, list(map(mp.fsum, terms)), [max(map(abs, term)) for term in terms]
+
+
+# That with steps is tested in one type, since each compiles several kernels.
+KINDS = [(made, dtype) for made in OF_ROWS for dtype in DTYPES if made is not per_class or dtype is np.float64]
+
+
+@pytest.mark.parametrize(("made", "dtype"), KINDS, ids=lambda given: getattr(given, "name", ""))
+@pytest.mark.parametrize("classes", [2, 3, 40, 1000])
+def test_logsumexp_is_exact(made, dtype, classes):
+    """Values and slopes of rows of few and of many classes agree with mpmath, alone and beside cross-entropy."""
+    random = np.random.default_rng(classes)
+    z = (4 * random.normal(size=(5, classes))).astype(dtype)
+    z[0], z[1, :2], z[2, 1], z[3] = 0, 30, 1000, z[3] - 1e4
+    z[4, 0], z[4, 1:] = 0, -14  # its sum is little more than 1
+    made = made.with_parameters(scale=float(dtype(made._defaults["scale"]))) if made is z_loss else made
+    for y in targets(*z.shape, dtype):
+        results = on_all_backends(made.value_and_grad, z, *([y] if made._by_class else []), reduction="none")
+        for i in range(len(z)):
+            true, slopes, largest = exact_sum(made, z[i], spread(y, classes, dtype)[i])
+            for name, (values, gradient) in results.items():
+                check(values[i], true, dtype, what=f"value {i} on {name}")
+                for j in range(classes):
+                    check(gradient[i, j], slopes[j], dtype, largest[j], what=f"slope {j} of row {i} on {name}")
+
+
+@each_dtype
+def test_logsumexp_of_infinite_scores_and_nan(dtype):
+    """Classes infinitely far behind have no share; a row that is infinite is as the limit; NaN stays."""
+    inf, nan = np.inf, np.nan
+    z = np.array([[1, -inf, 1 - inf], [inf, 0, 1], [inf, inf, 0], [-inf] * 3, [0, nan, -inf], [nan] * 3], dtype)
+    values = [1, inf, inf, inf, nan, nan]
+    slopes = [[2, 0, 0], [inf, 0, 0], [inf, inf, 0], [-inf] * 3, [nan] * 3, [nan] * 3]
+    for got in on_all_backends(z_loss.value_and_grad, z, scale=1.0, reduction="none").values():
+        np.testing.assert_array_equal(got[0], values)
+        np.testing.assert_array_equal(got[1], slopes)
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (40, 50), (4, 5, 10), (2, 50, 20)])
+def test_logsumexp_is_weighed_as_its_row(shape):
+    """The term enters once per row, times the weight of the row; the weights of classes are those of the other term."""
+    random = np.random.default_rng(0)
+    z, labels = random.normal(size=shape), random.integers(0, shape[1], (shape[0], *shape[2:]))
+    weight, class_weight = random.random(labels.shape), random.random(shape[1])
+    z[0, 0], weight[0], class_weight[1] = np.nan, 0, 0
+    plain, options = cross_entropy_with_z_loss, {"class_weight": class_weight, "reduction": "sum"}
+    both = weight * (labels != 2)
+    parts = [
+        multiclass.cross_entropy_with_logits.value_and_grad(z, labels, weight=both, **options),
+        z_loss.value_and_grad(z, weight=both, scale=0.25, reduction="sum"),
+    ]
+    wanted = [sum(part) for part in zip(*parts, strict=True)]
+    shares = np.moveaxis(np.eye(shape[1])[labels], -1, 1)
+    calls = [((z, labels), {"weight": weight, "ignore_index": 2}), ((z, shares), {"weight": both})]
+    for arrays, keywords in calls:
+        for got in on_all_backends(plain.value_and_grad, *arrays, **keywords, **options).values():
+            for one, other in zip(got, wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    mean = z_loss(np.moveaxis(z, 1, -1), weight=weight, axis=-1)
+    assert mean == pytest.approx(z_loss(z, weight=weight, reduction="sum") / weight.sum())
+
+
+def test_what_is_no_function_of_a_row_is_refused():
+    """A logsumexp inside a sum, beside anything but margins, or with the target, is no loss."""
+
+    def inside(z: Logit, y: Classes):
+        return across(y * (logsumexp(z) - z))
+
+    def beside_scores(z: Logit, y: Classes):
+        return logsumexp(z) - across(y * z)
+
+    def with_score(z: Logit, y: Classes):
+        return logsumexp(z) * z
+
+    def of_others(z: Logit, y: Classes):
+        return logsumexp(2 * z)
+
+    def in_totals(z: Logit, y: Classes):
+        return total(sigmoid(z) * logsumexp(z))
+
+    for function in (inside, beside_scores, with_score, of_others, in_totals):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: .*logsumexp"):
+            loss(function)

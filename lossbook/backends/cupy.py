@@ -387,7 +387,7 @@ $check                $standing
                 shares.add(present(of_class, of_class * $y));
 $pull            }
             const double top_pull = of_top.value(), rest_pull = of_rest.value();
-            value = present(w, w * sum.value());
+$of_row            value = present(w, w * sum.value());
             row_weight = class_weight ? present(w, w * shares.value()) : w;
             if (gradient) {
                 for (long long k = 0; k < classes; ++k) {
@@ -401,6 +401,20 @@ $left                    gradient[first + k * inner] = real(present(w, w * scale
                 }
             }
 """)
+# What is added once per row, a function of its logsumexp, and what the odds of each class take from its slope.
+OF_ROW = Template("""\
+__device__ __forceinline__ void of_row($inputs, real& value, real& slope) {
+$lines}
+
+""")
+BESIDE = Template("""\
+            const double beyond = row.others + (row.ties - 1);  // the odds of all but one of the largest
+            real value_of_row, slope_of_row;
+            of_row(real(row.top + log1p(beyond)), $call, value_of_row, slope_of_row);
+            sum.add(value_of_row);
+            const double pull_of_row = slope_of_row / (1 + beyond);
+""")
+LEFT_OF_ROW = "if (odds_of(z, row) != 0 || pull_of_row != pull_of_row) left += pull_of_row * odds_of(z, row);"
 PULLS = {
     "entry": [],
     "margin": ["(z == row.top ? of_top : of_rest).add(pull_of(present(of_class, of_class * slope), rest));"],
@@ -548,6 +562,12 @@ def source(plan, real=np.float32, integer=False):
         inputs=", ".join(f"real {name}" for name in inputs), outputs=", ".join(f"real& {name}" for name in outputs),
         lines=_indent(lines, 4),
     )  # fmt: skip
+    if plan.of_row:
+        value, slope = (spell(part) for _, part in plan.of_row)
+        head += OF_ROW.substitute(
+            inputs=", ".join(f"real {name}" for name in ("logsumexp", "C", *plan.parameters)),
+            lines=_indent([f"value = {value};", f"slope = {slope};"], 4),
+        )  # fmt: skip
     target_type = "long long" if integer else "real"
     parameters = "".join(f"real {name}, " for name in plan.parameters).rstrip()
     if rows:
@@ -683,7 +703,8 @@ def _rows(plan, arguments, call, y, integer):
         rule = [] if integer or y not in dict(plan.checks) else [_check(y, dict(plan.checks)[y], "w * of_class")]
         body = SOFT_BODY.substitute(
             y=y, target=target, check=_indent(rule, 16), standing=STANDING[kind], call=call,
-            pull=_indent(PULLS[kind], 16), left=_indent(LEFT[kind], 20),
+            pull=_indent(PULLS[kind], 16), left=_indent([*LEFT[kind], *([LEFT_OF_ROW] if plan.of_row else [])], 20),
+            of_row=BESIDE.substitute(call=", ".join(["real(classes)", *plan.parameters])) if plan.of_row else "",
         )  # fmt: skip
     return SUM + ROWS_HEAD[kind] + ROWS.substitute(
         arguments=arguments, rivals=RIVALS[kind], label=label, checks=_indent(checks, 12), body=body

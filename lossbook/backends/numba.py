@@ -109,6 +109,15 @@ def fold_lanes(lanes, n):
 
 """
 
+OF_ROW = Template("""\
+# What is added once per row and its slope along the logsumexp of the row.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def of_row($inputs):
+$lines    return $results
+
+
+""")
+
 REST = """\
 # The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
@@ -706,6 +715,25 @@ $left                    left = present(w[b], (w[b] * factor) * left)
                         gradient[item, k, start + b] = left
 """)
 
+# What is added once per row, a function of its logsumexp; then of_top is its slope, as a unit of odds has it.
+BESIDE = Template("""\
+        # what is added once per row
+        for b in range(n):
+            beyond = others[b] + (np.float64(ties[b]) - 1.0)  # the odds of all but one of the largest
+            value_b, slope_b = of_row(real(np.float64(top[b]) + np.log1p(beyond)), $call)
+            value[b] += present(w[b], w[b] * value_b)
+            of_top[b] = present(w[b], (w[b] * factor) * slope_b / (1.0 + beyond))
+        if gradient is not None:
+            for k in range(classes):
+                for b in range(n):
+                    none = (odds[k, b] == real(0)) & (of_top[b] == of_top[b])  # also where a slope is infinite
+                    more = real(0) if none | (of_top[b] == 0) else real(of_top[b] * odds[k, b])
+                    if inner == 1:
+                        gradient[item + b, k, 0] += more
+                    else:
+                        gradient[item, k, start + b] += more
+""")
+
 # Long rows, vectorized along their classes.
 WIDE_ROWS = Template(f"""\
 
@@ -802,6 +830,7 @@ def source(plan, real=np.float32, integer=False):
     lines = [f"{name} = magnitude({name})" for name in plan.unsigned]  # -0.0 is 0
     spell.used |= {"magnitude"} if lines else set()
     lines += [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
+    of_row = [f"{title} = {spell(value)}" for title, value in plan.of_row]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
     spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
     if rows:
@@ -817,6 +846,11 @@ def source(plan, real=np.float32, integer=False):
         f"{'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
         inputs=", ".join(inputs), lines=_indent(lines, 4), results=results,
     )  # fmt: skip
+    if plan.of_row:
+        head += OF_ROW.substitute(
+            inputs=", ".join(["logsumexp", "C", *plan.parameters]),
+            results=", ".join(title for title, _ in plan.of_row), lines=_indent(of_row, 4),
+        )  # fmt: skip
     if plan.shape == "rows":
         head += SUM_OF_ROW + (REST if plan.row in RIVALS else "")
     return head + LOOPS + text
@@ -949,6 +983,7 @@ def _rows(plan, unpack, call, y, integer):
             own=_indent([*OWN[kind], f"u = {U[kind]}"], 20), call=call, pulls=_indent(PULLS[kind], 20),
             left=_indent(LEFT[kind], 20),
         )  # fmt: skip
+        body += BESIDE.substitute(call=", ".join(["real(classes)", *plan.parameters])) if plan.of_row else ""
     return before + ROWS.substitute(
         unpack=unpack, then=THEN[kind], scratch=_indent([*SCRATCH[kind], *scratch, *label], 4),
         label=_label(plan, integer), rivals=RIVALS[kind], body=body,

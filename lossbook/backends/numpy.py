@@ -86,6 +86,14 @@ def source(plan):
             f"    return value, ({', '.join(outside)},)\n"
         )
         spell.used |= finish.used
+    if plan.of_row:
+        spell_row = _Spelling()
+        value, slope = (name for name, _ in plan.of_row)
+        body += (
+            f"\n\ndef of_row({', '.join(['logsumexp', 'C', *plan.parameters])}):\n{spell_row.lines(plan.of_row, 4)}"
+            f"    return {value}, {slope}\n"
+        )
+        spell.used |= spell_row.used
     imports = f"from lossbook.backends.numpy_words import {', '.join(sorted(spell.used | {'weighted'}))}\n\n\n"
     return (
         f'"""{plan.name} on NumPy, block by block. Written by lossbook from the formula: change that, not this."""\n\n'
@@ -342,6 +350,12 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
         value = chosen(of_class != 0, value * of_class)
         slope = chosen(of_class != 0, slope * of_class) if backward else None
     value = _across(np.broadcast_to(value, z.shape))
+    pull_of_row = 0
+    if plan.of_row:
+        beyond = rivals.others + (rivals.ties - 1)  # the odds of all but one of the largest, whose odds are 1
+        logsumexp = (rivals.top + np.log1p(beyond)).astype(z.dtype)
+        more, pull_of_row = module.of_row(logsumexp, classes, *parameters)
+        value, pull_of_row = value + more, pull_of_row / (1 + beyond)
     if not backward:
         return None, value
     slope = np.broadcast_to(slope, z.shape)
@@ -350,7 +364,10 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
     pull = chosen((rest != 0) & (slope != 0), slope / rest)
     of_rest = _across(chosen(~rivals.is_top, pull)).astype(pull.dtype)
     of_top = _across(chosen(rivals.is_top, pull)).astype(pull.dtype)
-    return slope - rivals.taken(pull, of_top, of_rest), value
+    d = slope - rivals.taken(pull, of_top, of_rest)
+    if plan.of_row:
+        d = d + chosen((rivals.odds != 0) | (pull_of_row != pull_of_row), pull_of_row * rivals.odds)
+    return d, value
 
 
 def _across(value):
