@@ -119,7 +119,7 @@ def form_on_logits(form, activation, logit):
 class OnLogits(Loss):
     """A loss of probabilities with the sigmoid, or the softmax over the class axis, in its formula."""
 
-    __doc__ = Shown(lambda self: self._document(self._text), __doc__)
+    __doc__ = Shown(lambda self: self._document(self._text) + self._document_options(), __doc__)
 
     def __init__(self, part, activation):
         self.part, self.activation = part, activation
@@ -154,7 +154,7 @@ class OnLogits(Loss):
     @cached_property
     def _twin(self):
         """The loss of logits of the same name and formula, if there is one: then both have one kernel."""
-        module = sys.modules[self.part.__module__]
+        module = sys.modules.get(self.part.__module__)
         twin = getattr(module, f"{self.part.__name__}_with_logits", None)
         if not isinstance(twin, Loss) or twin._flags != self._flags or self.part.__module__ != twin.__module__:
             return None
