@@ -205,7 +205,7 @@ def rows(loss, dtype, soft):
 def scores(dtype):
     """Matrices of logits: ordinary, confident, tied, extreme rows."""
     random = np.random.default_rng(0)
-    for classes in (1, 2, 3, 11):
+    for classes in (2, 3, 11):
         parts = [random.normal(scale=scale, size=(3, classes)) for scale in (1, 8, 60)]
         sure = np.zeros((2, classes))
         sure[:, 0] = 17, 40
