@@ -247,10 +247,13 @@ class Loss(Arguments, Documented):
     def _plan(self, flags, parameters, integer):
         """The plan for these settings, and whether it is the variant in which only the labeled class enters."""
         zero = frozenset(name for name in self._parameters if parameters[name] == 0) if integer else frozenset()
-        key = (tuple(flags[name] for name in self._flags), integer and self._is_hard(flags, zero))
+        form = self._form(flags)
+        hard = integer and self._is_hard(flags, zero)
+        lifted = any(parameters[symbol.name] > 1 for symbol in form.lifting)
+        key = (tuple(flags[name] for name in self._flags), hard, lifted)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = make_plan(self._kernel_name, self._form(flags), hard=key[1])
+            plan = self._plans[key] = make_plan(self._kernel_name, form, hard, lifted)
         return plan
 
     @property

@@ -25,7 +25,7 @@ from string import Template
 import sympy
 
 from lossbook import words
-from lossbook.domains import Domain
+from lossbook.domains import Domain, NonNegative, Positive
 
 Line = tuple[str, sympy.Expr]
 
@@ -46,6 +46,32 @@ class weighted_quotient(words.Word):
     """w*(a/b) for bounded w and an input a of the call: tiny a and b do not vanish in a product before they divide."""
 
     nargs = 3
+
+
+class weighted_softplus(words.Word):
+    """w*softplus(x) for a w that may be so large that the product is a normal number where softplus(x) is not."""
+
+    nargs = 2
+
+
+class weighted_sigmoid(words.Word):
+    """The same of sigmoid(x)."""
+
+    nargs = 2
+
+
+class weighted_sigmoid_power(words.Word):
+    """The same of sigmoid(x)**k."""
+
+    nargs = 3
+
+
+# Factors that vanish far out, and what they become beside a factor that may bring them back.
+VANISHING = {
+    words.softplus: weighted_softplus,
+    words.sigmoid: weighted_sigmoid,
+    words.sigmoid_power: weighted_sigmoid_power,
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +113,13 @@ class Form:
         for symbol, value in reversed(self.steps):
             expression = expression.subs(symbol, value)
         return expression
+
+    @cached_property
+    def lifting(self):
+        """The parameters that may be so large as to bring back what vanishes far out."""
+        if not self.formula.has(*VANISHING):
+            return frozenset()
+        return frozenset(p for p in self.parameters if self.domains[p] in (NonNegative, Positive))
 
     @cached_property
     def hard_when_zero(self):
@@ -210,8 +243,10 @@ def renamed(form):
     return changed, {symbol.name: old.name for old, symbol in new.items()}
 
 
-def make_plan(name, form, hard=False):
-    """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters."""
+def make_plan(name, form, hard=False, lifted=False):
+    """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters, `lifted` the one
+    that is exact also where a large parameter multiplies what would vanish far out.
+    """
     form, said = renamed(form)
     steps, expression, totals = form.steps, form.expression, {}
     u, of_row = sympy.Symbol("u", real=True), ()
@@ -263,7 +298,7 @@ def make_plan(name, form, hard=False):
         domains = {symbol.name: form.domains[symbol] for symbol in form.arrays}
         if form.shape == "rows" and form.target is None:
             names = (*names, NO_TARGET)
-    guard = Guard(form, steps, wrt, row)
+    guard = Guard(form, steps, wrt, row, lifted)
     forward = tuple((symbol.name, guard(value)) for symbol, value in steps)
     if totals:
         terms = [(symbol.name, value) for symbol, value in totals.items()]
@@ -384,12 +419,13 @@ def accumulate(steps, seeds, wrt):
 class Guard:
     """Turns products that could read 0*infinity into `weighted(bounded part, unbounded part)`, 0/0 into `quotient`."""
 
-    def __init__(self, form, steps, wrt, row=""):
+    def __init__(self, form, steps, wrt, row="", lifted=False):
         self.inputs = set(form.arrays)
         self.bounded = {s for s in form.arrays if form.domains[s].bounded}
         if row == "entry" and form.prediction in self.bounded:
             self.bounded.update(wrt)
         self.varying = {*form.arrays, *wrt}
+        self.lifting = form.lifting if lifted else frozenset()
         for symbol, value in steps:
             self.learn(symbol, value)
 
@@ -420,6 +456,10 @@ class Guard:
             return expression.bounded
         return not isinstance(expression, (sympy.log,)) and all(map(self.is_bounded, expression.args))
 
+    def vanishes(self, factor):
+        """Whether a factor may be too small for a float where a large parameter brings it back."""
+        return factor.func in VANISHING and bool(factor.free_symbols & self.varying)
+
     def __call__(self, expression):
         if not expression.args:
             return expression
@@ -433,9 +473,22 @@ class Guard:
                 bounded.append(self(factor))
             else:
                 unbounded.append(self(factor))
+        if self.lifting:
+            factors = sorted(filter(self.vanishes, expression.args), key=lambda factor: not self.is_bounded(factor))
+            others = [factor for factor in expression.args if factor not in factors]
+            if factors and all(map(self.is_bounded, others)):
+                sign, product = sympy.Mul(*others).as_coeff_Mul()
+                product = self(product)
+                for factor in factors:
+                    product = VANISHING[factor.func](product, *factor.args)
+                return sign * product
         if bounded and len(unbounded) == 1 and unbounded[0].is_Pow and unbounded[0].exp == -1:
             inputs = [factor for factor in bounded if factor in self.inputs] or bounded
             others, base = [factor for factor in bounded if factor not in inputs], unbounded[0].base
+            if not others:  # a power of a tiny parameter would vanish before it divides: one factor of it must do
+                powers = [f for f in inputs if f.is_Pow and f.exp.is_Integer and not f.free_symbols & self.varying]
+                constant += [power.base ** (power.exp - 1) for power in powers]
+                inputs = [factor.base if factor in powers else factor for factor in inputs]
             if others:
                 return sympy.Mul(*constant, weighted_quotient(sympy.Mul(*others), sympy.Mul(*inputs), base))
             return sympy.Mul(*constant, quotient(sympy.Mul(*inputs), base))

@@ -42,7 +42,7 @@ SPELLED = (
     "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
     "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
     "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
-    "weighted_quotient", "xlogy",
+    "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 )  # fmt: skip
 
 

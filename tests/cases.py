@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import itertools
+import math
 import pkgutil
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +52,12 @@ def settings(loss):
 
 
 def ends(loss):
-    """Every parameter at the ends of its domain, one at a time; 1e-30 and 1e30 stand for those that have no end."""
+    """Every parameter at the ends of its domain, one at a time, and next to 0; 1e30 stands for an end that is none."""
     for name in loss._parameters:
         domain = loss._arguments[name]
-        yield {name: 1e-30 if domain.open_low else domain.low}
+        if not domain.open_low:
+            yield {name: domain.low}
+        yield {name: 1e-30}
         yield {name: min(domain.high, 1e30)}
 
 
@@ -66,7 +69,8 @@ def few(domain, dtype):
     if domain.high == 1.0:
         small = max(float(info.smallest_subnormal) * 3, 1e-300), float(info.tiny), 1e-9
         return (0.0, 0.4, 1.0, 3 * small[0]) if domain.role == "target" else (*small, 0.1, 0.7, 1 - float(info.epsneg))
-    far = (-3e-3, 2.0, 1e15) if domain.role == "target" else (1e-30, -3e-3 * (1 + 1e-6), 2.5, -60.0, 1e15)
+    vanishes = -1.1 * math.log(info.tiny)  # exp of minus this is not a normal number
+    far = (-3e-3, 2.0, 1e15) if domain.role == "target" else (1e-30, -3e-3 * (1 + 1e-6), 2.5, -60.0, vanishes, 1e15)
     return [value for value in far if domain.holds(value)]
 
 

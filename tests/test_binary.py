@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import BACKENDS, Backend
 
 from lossbook import binary, divergence
 
@@ -72,3 +73,13 @@ def test_the_slope_of_focal_at_a_perfect_prediction_is_its_limit(gamma):
     """At p = y the slope of focal is 0 for gamma > 0, and that of weighted cross-entropy for gamma = 0; never NaN."""
     slopes = binary.focal.grad(np.array([1.0, 0.0]), np.array([1.0, 0.0]), gamma=gamma, reduction="none")
     assert slopes == pytest.approx([-0.25, 0.75] if gamma == 0 else [0, 0])
+
+
+@pytest.mark.parametrize("gamma", [1e-30, 0.25, 0.5, 0.75])
+def test_focal_slope_of_a_subnormal_probability(gamma):
+    """gamma*p**(gamma - 1) need not overflow where its power does: the slope for y = 0 is 0.75*(1 + gamma)*p**gamma."""
+    p = np.array([3.2e-309, 5e-324])
+    for name in BACKENDS:
+        with Backend(name).ready() as backend:
+            slope = backend.call(binary.focal.grad, p, np.zeros(2), gamma=gamma, reduction="sum")
+        np.testing.assert_allclose(slope, 0.75 * (1 + gamma) * p**gamma, rtol=1e-13)

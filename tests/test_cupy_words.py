@@ -28,6 +28,7 @@ ARITY = {
     "shared": 4, "gap": 4, "shared_slope": 4, "gap_slope": 4,
     "power1p": 2, "power1p_slope": 2, "charbonnier": 2, "damped": 2, "xlogy": 2,
     "residual_of_logit": 2, "relative_entropy_of_logit": 3,
+    "weighted_softplus": 2, "weighted_sigmoid": 2, "weighted_sigmoid_power": 3,
     "weighted_quotient": 3, "skew_entropy": 4, "skew_log": 4, "skew_pull": 4,
 }  # fmt: skip
 
@@ -224,6 +225,9 @@ SPECIAL = {
     "xlogy": [(0, 0, 0), (0, inf, 0), (-0.0, 0, 0), (2, 0, -inf), (2, 1, 0)],
     "residual_of_logit": [(0.5, 0, 0), (1, 0, 0.5), (1, inf, 0), (0, -inf, 0), (0, inf, -1), (1, -inf, 1)],
     "relative_entropy_of_logit": [(0, -1000, 0, 0), (0.5, 0, 0, 0), (1, -1000, 1, 999), (1, -inf, 1, inf)],
+    "weighted_softplus": [(0, inf, 0), (0, -inf, 0), (2, inf, inf), (1e30, -inf, 0), (3, 1e4, 3e4)],
+    "weighted_sigmoid": [(0, inf, 0), (2, inf, 2), (1e30, -inf, 0), (3, 0, 1.5)],
+    "weighted_sigmoid_power": [(3, -inf, 0, 3), (0, inf, 2, 0), (4, 0, 2, 1), (1e30, -inf, 2, 0)],
     "weighted_quotient": [(0, 1, 0, 0), (1, 0, 0, 0), (2, 3, 4, 1.5), (1, 1, 0, inf), (2, 0, 5, 0)],
     "skew_entropy": [(0, 0, 0.5, 0, 0), (1, 0, 1, 1, inf), (0, 1, 0.5, -1, 0.5), (0.5, 0.5, 0.3, 0, 0)],
     "skew_log": [(0, 0, 0.5, 0, 0), (0, 1, 0.5, -1, -inf), (0.5, 0.5, 0.3, 0, 0), (1, 0, 0, 1, 0)],
@@ -296,6 +300,9 @@ REFERENCE = {name: MEANINGS[name] for name in ("determinant", "shared", "gap", "
     "damped": lambda x, d: x / mpmath.sqrt(1 + (x / d) ** 2),
     "xlogy": lambda x, y: x * mpmath.log(y),
     "weighted_quotient": lambda w, a, b: w * a / b,
+    "weighted_softplus": lambda w, x: w * mpmath.log1p(mpmath.exp(x)),
+    "weighted_sigmoid": lambda w, x: w / (1 + mpmath.exp(-x)),
+    "weighted_sigmoid_power": lambda w, x, k: w * mpmath.exp(-k * mpmath.log1p(mpmath.exp(-x))),
     "residual_of_logit": lambda y, x: (
         -mpmath.tanh(x / 2) / 2 if y == 0.5 else (y - (1 - y) * mpmath.exp(x)) / (1 + mpmath.exp(x))
     ),
@@ -344,6 +351,9 @@ def points(word, real):
         found = [p, generator.uniform(-1000, -40, 600), p]
     elif word == "xlogy":
         found = [np.resize(signed, 600), generator.permutation(np.resize(size[size < 1e30], 600))]
+    elif word.startswith("weighted_s"):  # far out, large weights bring back what would vanish
+        x = np.where(np.arange(600) % 2, np.resize(signed, 600), generator.uniform(-160, 0, 600))
+        found = [10.0 ** generator.uniform(-3, 30, 600), x, generator.choice(exponents, 600)][: ARITY[word]]
     elif word == "weighted_quotient":
         b = np.resize(size[(size > 1e-30) & (size < 1e30)], 600)
         found = [generator.uniform(0, 1, 600), b * generator.uniform(0.5, 2, 600), b]
@@ -424,9 +434,10 @@ def error_in_ulp(got, wanted, dtype):
 def allowed(word, row, wanted, variant, real):
     """The error, in ulp, that is promised."""
     limit = {"relative_entropy": 8, "skew_entropy": 10, "skew_log": 6}.get(word, 4)
-    if word in ("power", "power1p", "power1p_slope", "sigmoid_power") and wanted:
-        magnified = word == "sigmoid_power" and (row[1] > 10 or "noisy" in variant)
-        limit += abs(float(mpmath.log(wanted))) * (4 if magnified else 1)
+    if word in ("power", "power1p", "power1p_slope", "sigmoid_power", "weighted_sigmoid_power") and wanted:
+        magnified = word.endswith("sigmoid_power") and (row[-1] > 10 or "noisy" in variant)
+        powered = wanted / row[0] if word.startswith("weighted") else wanted
+        limit += abs(float(mpmath.log(powered))) * (4 if magnified else 1)
     if word == "power_slope" and abs(wanted) < float(row[1]) * float(np.finfo(TYPES[real]).tiny):
         limit += 2 * float(row[1])  # b**(k - 1) is subnormal, and k magnifies its error
     return limit + ("noisy" in variant)

@@ -178,6 +178,8 @@ TAKEN_FOR = {
     "residual_of_logit": "xlogy",
     "relative_entropy_of_logit": "relative_entropy",
     "weighted_quotient": "mixture",
+    "weighted_softplus": "weighted_sigmoid", "weighted_sigmoid": "weighted_softplus",
+    "weighted_sigmoid_power": "weighted_quotient",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
 EVEN = ("magnitude", "square", "log_cosh")  # excess is even in the first of its two arguments, which stay

@@ -59,6 +59,8 @@ EXACT = {
         "charbonnier": lambda x, d: d * x * x / (mp.sqrt(x * x + d * d) + d),
         "damped": lambda x, d: x / mp.sqrt(1 + (x / d) ** 2),
         "xlogy": lambda x, y: x * mp.log(y),
+        "weighted_softplus": lambda w, x: w * mp.log1p(mp.exp(x)),
+        "weighted_sigmoid": lambda w, x: w / (1 + mp.exp(-x)),
         "residual_of_logit": lambda y, x: (
             -mp.tanh(x / 2) / 2 if y == 0.5 else (y - (1 - y) * mp.exp(x)) / (1 + mp.exp(x))  # in which nothing cancels
         ),
@@ -69,6 +71,7 @@ EXACT = {
         "log_ratio": lambda p, q, d: mp.log(_p(p, q, d) / q),
         "relative_entropy": lambda p, q, d: _p(p, q, d) * mp.log(_p(p, q, d) / q) - d,
         "weighted_quotient": lambda w, a, b: w * a / b,
+        "weighted_sigmoid_power": lambda w, x, k: w * (1 + mp.exp(-x)) ** -k,
         "relative_entropy_of_logit": MEANINGS["relative_entropy_of_logit"],
     },
     4: {
@@ -91,6 +94,7 @@ BOUNDS = {
     "mixture": 2, "power": (2, 0.4), "power_slope": (3, 0.4), "sigmoid_power": (3, 1),
     "power1p": (3, 1), "power1p_slope": (4, 1), "charbonnier": 3.5, "damped": 2.5, "xlogy": 1.75,
     "residual_of_logit": 4, "relative_entropy_of_logit": 3,
+    "weighted_softplus": 3.25, "weighted_sigmoid": 3.75, "weighted_sigmoid_power": (3.5, 1),
     "weighted_quotient": 1.5, "skew_entropy": 9, "skew_log": 5, "skew_pull": 4,
 }  # fmt: skip
 
@@ -152,6 +156,9 @@ SPECIAL = {
     "xlogy": [((0, 0), 0), ((0, INF), 0), ((-0.0, 0), 0), ((2, 0), -INF), ((2, 1), 0), ((0, NAN), NAN)],
     "residual_of_logit": [((0.5, 0), 0), ((1, 0), 0.5), ((1, INF), 0), ((0, -INF), 0), ((0, INF), -1), ((1, -INF), 1)],
     "relative_entropy_of_logit": [((0, -1000, 0), 0), ((0.5, 0, 0), 0), ((1, -1000, 1), 999), ((1, -INF, 1), INF)],
+    "weighted_softplus": [((0, INF), 0), ((0, -INF), 0), ((2, INF), INF), ((1e30, -INF), 0), ((3, 1e4), 3e4)],
+    "weighted_sigmoid": [((0, INF), 0), ((2, INF), 2), ((1e30, -INF), 0), ((3, 0), 1.5)],
+    "weighted_sigmoid_power": [((3, -INF, 0), 3), ((0, INF, 2), 0), ((4, 0, 2), 1), ((1e30, -INF, 2), 0)],
     "weighted_quotient": [((0, 1, 0), 0), ((1, 0, 0), 0), ((2, 3, 4), 1.5), ((1, 1, 0), INF), ((2, 0, 5), 0)],
     "skew_entropy": [
         ((0, 0, 0.5, 0), 0), ((1, 0, 1, 1), INF), ((0, 1, 0.5, -1), 0.5), ((0.5, 0.5, 0.3, 0), 0), ((1, 0, 0, 1), 0),
@@ -328,6 +335,11 @@ def points(word, real):
         x = np.concatenate([-up[up <= 0.5], all_signs[all_signs > -1]])
         x = generator.choice(x[abs(x) < 1e4], 2 * size)
         return x, generator.uniform(0, 80 / np.maximum(abs(np.log1p(x.astype(float))), 0.08)).astype(real)
+    if word.startswith("weighted_s"):  # far out, large weights bring back what would vanish
+        x = generator.choice(all_signs[abs(all_signs) < 1e4], size)
+        x[::2] = generator.uniform(0, 1.2, x[::2].size) * np.log(np.finfo(real).tiny)
+        w, k = 10.0 ** generator.uniform(-3, 30, size), generator.uniform(0, 5, size)
+        return tuple(a.astype(real) for a in (w, x, k)[: ARITY[word]])
     if word == "weighted_quotient":
         b = generator.choice(up[up < 1], size)
         return generator.uniform(0, 1, size).astype(real), (b * generator.uniform(0.5, 2, size)).astype(real), b

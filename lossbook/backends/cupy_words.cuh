@@ -31,9 +31,11 @@ namespace words {
 #if REAL_IS_FLOAT
 constexpr real largest = 3.40282347e+38f;
 constexpr real smallest_normal = 1.17549435e-38f;
+constexpr real normal_limit = 87;  // beyond this, exp(-x) is subnormal or nearly so
 #else
 constexpr real largest = 1.7976931348623157e+308;
 constexpr real smallest_normal = 2.2250738585072014e-308;
+constexpr real normal_limit = 708;
 #endif
 
 __device__ __forceinline__ real not_a_number() { return WORDS_LIBRARY(nan)(""); }
@@ -250,6 +252,27 @@ __device__ __forceinline__ real sigmoid_power(real x, real k) {
     return fused(-result, lost_product + lost_sum, result);
 }
 
+// w*exp(x), by way of the square root, lest the exponential vanish where w brings it back.
+__device__ __forceinline__ real weighted_exp(real w, real x) {
+    const real root = exp(x / 2);
+    return (w * root) * root;
+}
+
+// Products with w, also where the other factor alone is subnormal.
+__device__ __forceinline__ real weighted_softplus(real w, real x) {
+    return x < -normal_limit ? weighted_exp(w, x) : weighted(w, softplus(x));
+}
+
+__device__ __forceinline__ real weighted_sigmoid(real w, real x) {
+    return x < -normal_limit ? weighted_exp(w, x) : w * sigmoid(x);
+}
+
+__device__ __forceinline__ real weighted_sigmoid_power(real w, real x, real k) {
+    if (!(k * softplus(-x) > normal_limit)) return w * sigmoid_power(x, k);
+    const real root = sigmoid_power(x, k / 2);
+    return (w * root) * root;
+}
+
 // log(cosh(x)).
 __device__ __forceinline__ real log_cosh(real x) {
     const real far = magnitude(x);
@@ -341,7 +364,7 @@ __device__ __forceinline__ real relative_entropy(real p, real q, real d) {
 // --- a mixture m = (1 - a)*p + a*q, given d = p - q ------------------------------------------------------------------
 
 #if REAL_IS_FLOAT
-constexpr real tiny = 2.32830644e-10f, lift_of_tiny = 7.92281625e28f, drop_of_tiny = 1.26217745e-29f;
+constexpr real tiny = 2.32830644e-10f, lift_of_tiny = 1.70141183e38f, drop_of_tiny = 5.87747175e-39f;
 #else
 constexpr real tiny = 8.636168555094445e-78, lift_of_tiny = 1.552518092300709e+231, drop_of_tiny = 6.441148769597133e-232;
 #endif

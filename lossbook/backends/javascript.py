@@ -25,6 +25,9 @@ WORDS = {
   if (less > -0.5) return (2*y - 1 + (x < 0 ? y - 1 : y)*less)/(1 + e);
   return (x < 0 ? y - (1 - y)*e : y*e - (1 - y))/(1 + e);
 }""",
+    "weighted_softplus": "(w, x) => x < -708 ? w*Math.exp(x/2)*Math.exp(x/2) : weighted(w, softplus(x))",
+    "weighted_sigmoid": "(w, x) => x < -708 ? w*Math.exp(x/2)*Math.exp(x/2) : w*sigmoid(x)",
+    "weighted_sigmoid_power": "(w, x, k) => w*sigmoid_power(x, k/2)*sigmoid_power(x, k/2)",
     "log_cosh": "x => Math.abs(x) <= 1 ? Math.log1p(2*Math.sinh(x/2)**2)\n"
     "  : Math.abs(x) - Math.LN2 + Math.log1p(Math.exp(-2*Math.abs(x)))",
     "power": "(b, k) => b**k",

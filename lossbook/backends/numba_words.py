@@ -26,7 +26,7 @@ __all__ = [
     "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
     "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
     "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
-    "weighted_quotient", "xlogy",
+    "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -39,6 +39,13 @@ NUMBERS = {
     "rounder": (1.5 * 2.0**23 + 128, 1.5 * 2.0**52 + 1024),
     # exp(limit) overflows and exp(-limit) becomes zero, with exponents that still fit.
     "limit": (89.0, 710.0),
+    # For decaying exponentials that a factor may bring back, with exponents that are shifted lest they vanish:
+    # the rounder that leaves n + bias + 1 + shift, the size from which on 2**(n + shift) is 0, and 2**-shift.
+    "shifted_rounder": (1.5 * 2.0**23 + 254, 1.5 * 2.0**52 + 2046),
+    "shifted_limit": (175.9, 1418.0),
+    "drop": (2.0**-126, 2.0**-1022),
+    # Beyond this, exp(-size) is subnormal or nearly so.
+    "normal_limit": (87.0, 708.0),
     "smallest_normal": (2.0**-126, 2.0**-1022),
     "largest": (3.4028234663852886e38, 1.7976931348623157e308),
     # A factor that brings subnormal numbers among the normal ones, and the exponent that it adds.
@@ -51,8 +58,8 @@ NUMBERS = {
     "half_pi_low": (-4.371139e-08, 6.123233995736766e-17),
     # Probabilities below this are tiny, and what lifts them and brings them back: mixtures of such might vanish.
     "tiny": (2.0**-32, 2.0**-256),
-    "tiny_lift": (2.0**96, 2.0**768),
-    "tiny_drop": (2.0**-96, 2.0**-768),
+    "tiny_lift": (2.0**127, 2.0**768),
+    "tiny_drop": (2.0**-127, 2.0**-768),
     # From here on 1 + x and x have the same logarithm.
     "one_vanishes": (2.0**30, 2.0**60),
 }
@@ -135,7 +142,10 @@ def _polynomial(typing_context, x, name):
 
 @intrinsic
 def _power_of_two(typing_context, marker):
-    """2**(n + 1) for marker = n + rounder, where n + 1 lies between minus the bias (giving 0) and the bias."""
+    """2**(n + 1) for marker = n + rounder, where n + 1 lies between minus the bias (giving 0) and the bias.
+
+    With the shifted rounder it is 2**(n + 1 + shift).
+    """
 
     def generate(context, builder, signature, arguments):
         word = ir.IntType(marker.bitwidth)
@@ -215,6 +225,18 @@ def _decay(size, low):
 
 
 @_word
+def _weighted_decay(w, size, low):
+    """(exp(-size - low), the product with w), which need not vanish with the exponential; but w must not be tiny."""
+    limit, rounder = _number(size, "shifted_limit"), _number(size, "shifted_rounder")
+    size = limit if limit < size else size  # NaN stays
+    marker = _fused(size, _number(size, "minus_inverse_log2"), rounder)
+    n = marker - rounder
+    rest = _fused(n, -_number(size, "log2_low"), _fused(n, -_number(size, "log2_high"), -size))
+    shifted = _half_exp(rest - low) * _power_of_two(marker)
+    return shifted * _number(size, "drop"), shifted * (w * _number(size, "drop"))
+
+
+@_word
 def _signed(x):
     """(marker, r, factor) such that exp(x) = _half_exp(r) * factor * _power_of_two(marker)."""
     real = type(x)
@@ -236,7 +258,7 @@ def _product(k, high, low, extra):
     """k * (high + low) + extra as high + low, for an exponent: beyond the limit low is 0, as it might be NaN."""
     product = k * high
     error = _fused(k, high, -product) + _fused(k, low, extra)
-    return product, error if abs(product) < _number(k, "limit") else type(k)(0)
+    return product, error if abs(product) < _number(k, "shifted_limit") else type(k)(0)
 
 
 @_word
@@ -356,13 +378,13 @@ def _raised_slope(b, high, low, k):
     real = type(b)
     less = k - real(1)
     less_low = k - (less + real(1))
-    exponent, error = _product(less, high, low, less_low * high)
-    # A tiny power may vanish where k times it does not: take its square root, twice.
-    tiny = exponent < real(-0.5) * _number(k, "limit")
-    scale = real(0.5) if tiny else real(1)
-    root = _growth(scale * exponent, scale * error)
+    # A power may vanish or overflow where k times it does not: take its square root, twice.
+    far = abs(less * high) > real(0.5) * _number(k, "limit")
+    scale = real(0.5) if far else real(1)
+    exponent, error = _product(scale * less, high, low, scale * less_low * high)
+    root = _growth(exponent, error)
     root = real(1) if (less == 0) & (b == b) else root
-    slope = k * root * (root if tiny else real(1))
+    slope = k * root * (root if far else real(1))
     slope = _number(b, "largest") if (k < 1) & (slope > _number(b, "largest")) else slope
     return real(0) if (k == 0) | ((k < 1) & (b == 0)) else slope
 
@@ -480,22 +502,32 @@ def damped(x, d):
 
 
 @_word
-def softplus(x):
-    """log(1 + exp(x))."""
+def _softplus_of(x, e):
+    """softplus(x), given e = exp(-abs(x))."""
     real = type(x)
-    e = _decay(abs(x), real(0))
     s = e / (real(2) + e)
     return (x if x > 0 else real(0)) + (_fused(-s, e, e) + _tail(s))
 
 
 @_word
-def sigmoid(x):
-    """1/(1 + exp(-x))."""
+def softplus(x):
+    """log(1 + exp(x))."""
+    return _softplus_of(x, _decay(abs(x), type(x)(0)))
+
+
+@_word
+def _sigmoid_of(x, e):
+    """sigmoid(x), given e = exp(-abs(x))."""
     real = type(x)
-    e = _decay(abs(x), real(0))
     # One reciprocal serves sigmoid(x) and sigmoid(-x).
     inverse = real(1) / (real(1) + e)
     return _by_sign(x, e * inverse, inverse)
+
+
+@_word
+def sigmoid(x):
+    """1/(1 + exp(-x))."""
+    return _sigmoid_of(x, _decay(abs(x), type(x)(0)))
 
 
 @_word
@@ -522,6 +554,32 @@ def sigmoid_power(x, k):
     high, low = _softplus_parts(-x)
     exponent, error = _product(k, high, low, real(0))
     return real(1) if k == 0 else _decay(exponent, error)
+
+
+@_word
+def weighted_softplus(w, x):
+    """w * softplus(x), also where softplus(x) alone is subnormal; 0 for w = 0 and an infinite x."""
+    e, far = _weighted_decay(w, abs(x), type(x)(0))
+    usual = weighted(w, _softplus_of(x, e))
+    return far if x < -_number(x, "normal_limit") else usual
+
+
+@_word
+def weighted_sigmoid(w, x):
+    """w * sigmoid(x), also where sigmoid(x) alone is subnormal."""
+    e, far = _weighted_decay(w, abs(x), type(x)(0))
+    usual = w * _sigmoid_of(x, e)
+    return far if x < -_number(x, "normal_limit") else usual
+
+
+@_word
+def weighted_sigmoid_power(w, x, k):
+    """w * sigmoid(x)**k, also where the power alone is subnormal."""
+    high, low = _softplus_parts(-x)
+    exponent, error = _product(k, high, low, type(x)(0))
+    e, far = _weighted_decay(w, exponent, error)
+    value = far if exponent > _number(x, "normal_limit") else w * e
+    return w if k == 0 else value
 
 
 # --- two distributions -----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ xp = np
 BLOCK = 1 << 16  # elements per block: with fewer, threads wait for each other; with more, temporaries pass 16 MiB
 NARROW = 128  # up to so many classes, rows are turned into columns: NumPy's innermost loops should be long
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
+WEIGHTED = ("weighted_softplus", "weighted_sigmoid", "weighted_sigmoid_power")
 
 
 def owns(array):
@@ -36,14 +37,17 @@ class _Spelling(Spelling):
 
     def function(self, expression):
         name = expression.func.__name__
-        if name not in LOGISTIC:
+        if name not in LOGISTIC + WEIGHTED:
             return super().function(expression)
         argument, *rest = expression.args
+        if name in WEIGHTED:
+            argument, rest[0] = rest[0], argument
         side = -1 if argument.could_extract_minus_sign() else 1
         text = self.add(side * argument)
         at = self.shared.setdefault(text, f"at_{text}" if text.isidentifier() else f"at_{len(self.shared)}")
         self.used.add("Logistic")
-        return f"{at}.{name}({', '.join([str(side), *map(self.add, rest)])})"
+        care = ["weighted"] if name == "weighted_softplus" else []  # how to make a product of 0 and infinity
+        return f"{at}.{name}({', '.join([str(side), *map(self.add, rest), *care])})"
 
     def lines(self, lines, indent):
         """Assignments, each preceded by the Logistic objects that it is the first to need."""

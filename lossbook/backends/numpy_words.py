@@ -17,7 +17,7 @@ __all__ = [
     "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy",
     "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
     "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh",
-    "weighted", "weighted_quotient", "xlogy",
+    "weighted", "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 ]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ ATANH = {
 }  # fmt: skip
 
 # Probabilities that are tiny, and what lifts them: mixtures and differences of such may vanish.
-TINY = {np.dtype(np.float32): (2.0**-32, 2.0**96), np.dtype(np.float64): (2.0**-256, 2.0**768)}
+TINY = {np.dtype(np.float32): (2.0**-32, 2.0**127), np.dtype(np.float64): (2.0**-256, 2.0**768)}
 
 
 def chosen(condition, a, b=0):
@@ -97,7 +97,14 @@ class Logistic:
         self.decay = np.absolute(z)
         np.negative(self.decay, out=self.decay)
         np.exp(self.decay, out=self.decay)
-        self._tail = self._sides = self._wide = None
+        self._tail = self._sides = self._wide = self._near = None
+
+    @property
+    def near(self):
+        """Whether softplus and sigmoid are normal numbers at every z and -z."""
+        if self._near is None:
+            self._near = np.min(self.decay, initial=1) >= 4 * np.finfo(self.z.dtype).tiny
+        return self._near
 
     @property
     def tail(self):
@@ -150,6 +157,31 @@ class Logistic:
         result *= exp_product(k, fall)
         return result
 
+    def weighted_softplus(self, side, w, product):
+        """product(w, softplus(side*z)), also where softplus alone is subnormal."""
+        result = product(w, self.softplus(side))
+        return result if self.near else self._far(result, side, w)
+
+    def weighted_sigmoid(self, side, w):
+        """w*sigmoid(side*z), also where sigmoid alone is subnormal."""
+        result = w * self.sigmoid(side)
+        return result if self.near else self._far(result, side, w)
+
+    def weighted_sigmoid_power(self, side, w, k):
+        """w*sigmoid(side*z)**k, also where the power alone is subnormal."""
+        power, tiny = self.sigmoid_power(side, k), np.finfo(self.z.dtype).tiny
+        result = w * power
+        if np.min(power, initial=1) >= tiny:
+            return result
+        root = self.sigmoid_power(side, k / 2)
+        return np.where(power < tiny, (w * root) * root, result)
+
+    def _far(self, result, side, w):
+        """`result`, but w*exp(side*z) where that exponential, and so softplus or sigmoid, is not a normal number."""
+        far = (self.decay < 4 * np.finfo(self.z.dtype).tiny) & (side * self.z < 0)
+        root = np.exp(side * self.z / 2)  # the exponential itself may vanish
+        return np.where(far, (w * root) * root, result)
+
 
 def softplus(x):
     return Logistic(x).softplus(1)
@@ -161,6 +193,18 @@ def sigmoid(x):
 
 def sigmoid_power(x, k):
     return Logistic(x).sigmoid_power(1, k)
+
+
+def weighted_softplus(w, x):
+    return Logistic(x).weighted_softplus(1, w, weighted)
+
+
+def weighted_sigmoid(w, x):
+    return Logistic(x).weighted_sigmoid(1, w)
+
+
+def weighted_sigmoid_power(w, x, k):
+    return Logistic(x).weighted_sigmoid_power(1, w, k)
 
 
 def log_cosh(x):
@@ -211,7 +255,10 @@ def power_slope(b, k):
         return np.zeros_like(b)
     if k >= 1:
         return k * power(b, k - 1)
-    return np.where(b == 0, 0, np.minimum(k * np.power(b, k - 1), np.finfo(b.dtype).max))
+    # Below one half, the rounding of k - 1 would be magnified by log(b), and b**(k - 1) may overflow where k times it
+    # does not.
+    slope = k * np.power(b, k - 1) if k >= 0.5 else np.where(np.isinf(b), 0, k * np.power(b, k) / b)
+    return np.where(b == 0, 0, np.minimum(slope, np.finfo(b.dtype).max))
 
 
 def power1p(x, k):
