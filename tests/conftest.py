@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 
@@ -77,14 +78,16 @@ def compile_elsewhere():
     from lossbook.backends.numba import _Cache
 
     itself = Dispatcher.compile
+    one_at_a_time = threading.RLock()  # a fork must not inherit a lock of LLVM that another thread holds
 
     def compile(self, signature):
-        cache = self._cache
-        if isinstance(cache, _Cache) and peak() > ENOUGH and cache.cache_path.startswith(os.environ["LOSSBOOK_CACHE"]):
-            self.targetctx.refresh()
-            if not cache.files.file(cache.key(signature, self.targetctx)).exists():
-                compile_in_a_fork(lambda: itself(self, signature))
-        return itself(self, signature)
+        with one_at_a_time:
+            cache, folder = self._cache, os.environ["LOSSBOOK_CACHE"]
+            if isinstance(cache, _Cache) and peak() > ENOUGH and cache.cache_path.startswith(folder):
+                self.targetctx.refresh()
+                if not cache.files.file(cache.key(signature, self.targetctx)).exists():
+                    compile_in_a_fork(lambda: itself(self, signature))
+            return itself(self, signature)
 
     Dispatcher.compile = compile
 
