@@ -102,6 +102,10 @@ def test_words_mean_the_same_in_the_browser():
             rows = [(value,) for value in first]
         elif count == 2:
             rows = [(a, b) for a in first for b in (0, 0.5, 1, 2, 2.5)]
+        elif name == "relative_entropy_of_logit":  # p, a logit, and how far p is from its probability
+            rows = [(p, z, numpy_words.residual_of_logit(p, np.array([z])).item()) for p in x[:6] for z in (-3.0, 0.5)]
+        elif name == "weighted_sigmoid_power":
+            rows = [(w, z, k) for w in x for z in (-3.0, 0.0, 0.5) for k in (0.5, 2.0)]
         else:  # p, q and their difference
             rows = [(p, q, *[0.25] * (count - 3), p - q) for p in x[:6] for q in x[1:6]]
         with np.errstate(all="ignore"):
@@ -447,7 +451,7 @@ def test_the_cliff_refuses_predictions_without_end():
         (lambda: figures.curves(binary.focal, vary={"beta": [1]}), TypeError, "unknown parameter 'beta'"),
         (lambda: figures.curves(binary.focal, vary={"gamma": 2}), TypeError, "vary needs a list of values of gamma"),
         (lambda: figures.curves(binary.focal, vary={"gamma": [2]}, gamma=1), TypeError, "and gamma nowhere else"),
-        (lambda: figures.curves(binary.focal, vary={"gamma": [-1]}), ValueError, "gamma must be >= 0"),
+        (lambda: figures.curves(binary.focal, vary={"gamma": [-1]}), ValueError, r"gamma must be in \[0, 1000\]"),
         (lambda: figures.curves(binary.focal, target=2), ValueError, "y must be in"),
         (lambda: figures.curves(binary.focal, labels=["a", "b"]), ValueError, "labels must be 1 texts"),
         (lambda: figures.curves(binary.focal, binary.soft_margin), ValueError, "binary.focal takes Probability"),
