@@ -711,7 +711,7 @@ def test_options_are_checked(loss):
 def test_a_missing_scipy_is_named(function, monkeypatch):
     """Without SciPy the error, an ImportError, says what is needed."""
     monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
-    with pytest.raises(BackendError, match=f"segmentation.{function.__name__}: needs SciPy .*, which cannot be imported"):
+    with pytest.raises(BackendError, match=f"{function.__name__}: needs SciPy .*, which cannot be imported"):
         function(P, Y)
 
 

@@ -263,7 +263,7 @@ def test_narrow_numbers_and_results():
 def test_a_missing_scipy_is_named(monkeypatch):
     """Without SciPy the error, an ImportError, says what is needed."""
     monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
-    with pytest.raises(BackendError, match="edge_weights: needs SciPy .*, which cannot be imported"):
+    with pytest.raises(BackendError, match=r"edge_weights: needs SciPy .*, which cannot be imported"):
         edge_weights(np.array([[0, 1]]))
 
 
