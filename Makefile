@@ -13,6 +13,10 @@ WORKERS := $(shell n=$$(( $(CORES) / 2 )); [ $$n -gt 2 ] && echo $$n || echo 2)
 # Where matplotlib keeps the list of fonts, made before any notebook runs: without it, it would speak in the outputs.
 export MPLCONFIGDIR := $(CURDIR)/_build/matplotlib
 
+# Compiled kernels stay in a process: these tests have processes of their own, so that none passes 1.5 GiB.
+LARGEST := tests/test_every_loss.py
+LARGE   := $(patsubst %,tests/test_%.py,activations arguments compose declarations row_words ties weights_and_sums)
+
 .DEFAULT_GOAL := help
 .PHONY: help book test lint bench notebooks requirements clean
 
@@ -23,7 +27,10 @@ book: $(READY)  ## Build the book into _build/html, every notebook executed afre
 	$(BIN)/python tools/build.py
 
 test: $(READY)  ## Run the unit tests, then compare every stored output of the book with a new run
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	kernels=$$(mktemp -d); trap 'rm -rf "$$kernels"' EXIT; export LOSSBOOK_CACHE="$$kernels"; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(LARGEST) && \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(LARGE) && \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(addprefix --ignore=,$(LARGEST) $(LARGE))
 	mkdir -p "$(MPLCONFIGDIR)"
 	$(BIN)/python -c 'import matplotlib.font_manager' 2>/dev/null
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-kernel-startup-timeout=120 \
