@@ -418,7 +418,6 @@ LEFT_OF_ROW = "if (odds_of(z, row) != 0 || pull_of_row != pull_of_row) left += p
 PULLS = {
     "entry": [],
     "margin": ["(z == row.top ? of_top : of_rest).add(pull_of(present(of_class, of_class * slope), rest));"],
-    "lead": ["of_top.add(pull_of(present(of_class, of_class * slope), rest));"],
 }
 LEFT = {
     "entry": [],
@@ -426,14 +425,17 @@ LEFT = {
         "const double own = pull_of(left, rest);",
         "left -= odds_of(z, row) * (z == row.top ? rest_pull + (top_pull - own) : top_pull + (rest_pull - own));",
     ],
-    "lead": ["left -= odds_of(z, row) * top_pull;"],
+    "lead": [  # a class alone in front has no lead: what it gains as itself, it loses as its own rival
+        "const double own = pull_of(left, rest);",
+        "left = row.top != row.top ? row.top : z == row.top ? left - own - (rest_pull + (top_pull - own)) : left;",
+    ],
     "lead_over_others": [
         "const double in_front = rest_pull + (row.ties == 1 ? 0 : top_pull - pull_of(left, rest));",
         "const bool follows = row.ties == 1 && z == row.runner_up;",
         "left = row.top != row.top ? row.top : left - (z == row.top ? in_front : follows ? top_pull : 0);",
     ],
 }
-PULLS["lead_over_others"] = PULLS["margin"]
+PULLS["lead"] = PULLS["lead_over_others"] = PULLS["margin"]
 # Of class indices: what the labeled class takes from another, and its own slope.
 RIVAL = {
     "entry": "other != other && w != 0 && (!class_weight || class_weight[k] != 0) ? other : real(0)",

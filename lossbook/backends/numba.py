@@ -424,16 +424,37 @@ def side_by_side(own, lost, w, ${passed}factor, value):
 $loops
 """)
 
+# The terms of one row, added as those of pixels are. A function of its own: the loop that makes the terms has more to do
+# with a gradient, and must not change their order.
+ADD_IN_LANES = f"""\
+def add_in_lanes(terms, n, sums):
+    # adds the first n terms of a row to its sums, in the order of rows that stand side by side; terms are overwritten
+    if sums.shape[0] == 1:
+        part = terms[0]
+        for j in range(1, n):
+            part += terms[j]
+        sums[0, 0] += part
+    else:
+        for j in range(n, n + -n % 16):
+            terms[j] = 0
+        for some in range(16, n, 16):
+            for lane in range(16):
+                terms[lane] += terms[some + lane]
+        for lane in range(16):
+            sums[lane, 0] += terms[lane]
+
+
+{LOOPS}"""
+
 SOFT_ENTRIES = Template("""\
         # every class, and its share $y of the target
         if inner == 1:
             if gradient is not None:
                 slopes_of = gradient.reshape(outer * inner, classes)
             for b in range(n):
-                w_b = w[b]
-                high, low = 0.0, 0.0
-                for some in range(0, classes, 256):
-                    part_b, stop = value.dtype.type(0), min(some + 256, classes)
+                w_b, sums_of_row[:] = w[b], 0
+                for some in range(0, classes, group):
+                    stop = min(some + group, classes)
                     row, $target_row = in_rows[item + b, some:stop], $targets_there
                     if gradient is not None:
                         slopes = slopes_of[item + b, some:stop]
@@ -443,12 +464,13 @@ SOFT_ENTRIES = Template("""\
                             of_class = class_weight[some + j]
                         u, $y = row[j], $target_0
 $checks_0                        value_k, slope_k = element($call)
-                        part_b = tally(part_b, present(of_class, of_class * value_k))
+                        terms[j] = present(of_class, of_class * value_k)
                         if gradient is not None:
                             w_k = w_b * of_class
                             slopes[j] = present(w_k, (w_k * factor) * slope_k)
-                    high, low = plus(high, low, part_b)
-                value[b] = present(w_b, w_b * settled(high, low))
+                    add_in_lanes(terms, stop - some, sums_of_row)
+                fold_lanes(sums_of_row, 1)
+                value[b] = present(w_b, w_b * sums_of_row[0, 0])
         else:
             sums_of[:] = 0
             for some in range(0, classes, group):
@@ -592,9 +614,8 @@ PULLS = {
         "part_of_top[b] += present(largest, pull)",
         "part_of_rest[b] += present(not largest, pull)",
     ],
-    "lead": ["part_of_top[b] += pull_of(slope[k, b], rest)"],
 }
-PULLS["lead_over_others"] = PULLS["margin"]
+PULLS["lead"] = PULLS["lead_over_others"] = PULLS["margin"]
 LEFT = {
     "margin": [
         *OWN["margin"],
@@ -602,7 +623,12 @@ LEFT = {
         "pull = of_rest[b] + (of_top[b] - pull) if largest else of_top[b] + (of_rest[b] - pull)",
         "left = slope[k, b] - odds[k, b] * pull",
     ],
-    "lead": ["left = slope[k, b] - odds[k, b] * of_top[b]"],
+    "lead": [  # a class alone in front has no lead: what it gains as itself, it loses as its own rival
+        *OWN["lead"],
+        "pull = pull_of(slope[k, b], rest)",
+        "taken = of_rest[b] + (of_top[b] - pull)",
+        "left = slope[k, b] - pull - taken if largest else slope[k, b] if top[b] == top[b] else top[b]",
+    ],
     "lead_over_others": [
         *OWN["lead_over_others"],
         "pull = pull_of(slope[k, b], rest)",
@@ -1026,7 +1052,9 @@ def _entries(plan, unpack, call, y, integer):
             target_0="real(1) if np.uint32(j) == this else real(0)" if integer else "shares[j]",
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
+        before = ADD_IN_LANES
         scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
+        scratch += ["terms, sums_of_row = np.empty(256, value.dtype), np.empty((lanes, 1))  # of one row"]
         scratch += [] if integer else ["shares_of = targets.reshape(outer * inner, classes)"]
     return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body

@@ -368,7 +368,7 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
     pull = chosen((rest != 0) & (slope != 0), slope / rest)
     of_rest = _across(chosen(~rivals.is_top, pull)).astype(pull.dtype)
     of_top = _across(chosen(rivals.is_top, pull)).astype(pull.dtype)
-    d = slope - rivals.taken(pull, of_top, of_rest)
+    d = rivals.left(slope, pull, of_top, of_rest)
     if plan.of_row:
         d = d + chosen((rivals.odds != 0) | (pull_of_row != pull_of_row), pull_of_row * rivals.odds)
     return d, value
@@ -407,9 +407,9 @@ class _Margin:
         slopes[at] = 0
         return slopes
 
-    def taken(self, pull, of_top, of_rest):
-        """What all classes take from the slope of a rival: their pulls, summed over those in front and the others."""
-        return self.odds * chosen(self.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+    def left(self, slope, pull, of_top, of_rest):
+        """What rivals leave of the slope of a class: their pulls are summed over those in front and the others."""
+        return slope - self.odds * chosen(self.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
 
 
 class _Lead:
@@ -427,8 +427,10 @@ class _Lead:
     def pulled(self, at, pull):
         return self.odds * pull
 
-    def taken(self, pull, of_top, of_rest):
-        return self.odds * (of_rest + of_top)
+    def left(self, slope, pull, of_top, of_rest):
+        """A class alone in front has no lead: what it gains as itself, it loses as its own rival."""
+        left = chosen(self.is_top, slope - pull - (of_rest + (of_top - pull)), slope)
+        return chosen(self.top == self.top, left, self.top)
 
 
 class _LeadOverOthers:
@@ -459,10 +461,10 @@ class _LeadOverOthers:
         slopes[at] = chosen(front != front, front)
         return slopes
 
-    def taken(self, pull, of_top, of_rest):
+    def left(self, slope, pull, of_top, of_rest):
         in_front = of_rest + chosen(~self.is_alone, of_top - pull)
         taken = chosen(self.is_top, in_front, chosen(self.follows, of_top))
-        return chosen(self.top == self.top, taken, self.top)
+        return chosen(self.top == self.top, slope - taken, self.top)
 
 
 RIVALS = {"margin": _Margin, "lead": _Lead, "lead_over_others": _LeadOverOthers}
