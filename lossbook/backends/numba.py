@@ -424,53 +424,61 @@ def side_by_side(own, lost, w, ${passed}factor, value):
 $loops
 """)
 
-# The terms of one row, added as those of pixels are. A function of its own: the loop that makes the terms has more to do
-# with a gradient, and must not change their order.
-ADD_IN_LANES = f"""\
-def add_in_lanes(terms, n, sums):
-    # adds the first n terms of a row to its sums, in the order of rows that stand side by side; terms are overwritten
-    if sums.shape[0] == 1:
-        part = terms[0]
-        for j in range(1, n):
-            part += terms[j]
-        sums[0, 0] += part
-    else:
-        for j in range(n, n + -n % 16):
-            terms[j] = 0
-        for some in range(16, n, 16):
+# A long contiguous row is added in lanes, with the bits of a row of pixels; a function of its own, since the loop that
+# makes the terms has more to do with a gradient, which must not change their order.
+LONG_ROW = f"""\
+def sum_in_lanes(terms, lanes):
+    # the sum over the classes, in the order of rows that stand side by side; terms are overwritten
+    lanes[:] = 0
+    for some in range(0, terms.size, 256):
+        here = terms[some : some + 256]
+        whole = here.size // 16 * 16
+        for first in range(16, whole, 16):
             for lane in range(16):
-                terms[lane] += terms[some + lane]
-        for lane in range(16):
-            sums[lane, 0] += terms[lane]
+                here[lane] += here[first + lane]
+        for j in range(max(whole, 16), here.size):
+            here[j - whole] += here[j]
+        for lane in range(min(16, here.size)):
+            lanes[lane, 0] += here[lane]
+    fold_lanes(lanes, 1)
+    return lanes[0, 0]
 
 
 {LOOPS}"""
 
 SOFT_ENTRIES = Template("""\
         # every class, and its share $y of the target
-        if inner == 1:
-            if gradient is not None:
-                slopes_of = gradient.reshape(outer * inner, classes)
+        if inner == 1:  # contiguous rows, run through as one
+            here = slice(first_row * classes, (first_row + n) * classes)
+            entries = predictions.reshape(-1)[here]
+$shares_of_rows            for b in range(n):
+                for k in range(classes):
+                    of_class = real(1)
+                    if class_weight is not None:
+                        of_class = class_weight[k]
+                    w_of[b * classes + k] = w[b] * of_class
+$share_of_label            if gradient is not None:
+                slopes = gradient.reshape(-1)[here]
+            for i in range(n * classes):
+                u, $y, w_k = entries[i], shares[i], w_of[i]
+$checks_0                value_k, slope_k = element($call)
+                terms[i] = value_k
+                if gradient is not None:
+                    slopes[i] = present(w_k, (w_k * factor) * slope_k)
             for b in range(n):
-                w_b, sums_of_row[:] = w[b], 0
-                for some in range(0, classes, group):
-                    stop = min(some + group, classes)
-                    row, $target_row = in_rows[item + b, some:stop], $targets_there
-                    if gradient is not None:
-                        slopes = slopes_of[item + b, some:stop]
-                    for j in range(stop - some):
-                        of_class = real(1)
-                        if class_weight is not None:
-                            of_class = class_weight[some + j]
-                        u, $y = row[j], $target_0
-$checks_0                        value_k, slope_k = element($call)
-                        terms[j] = present(of_class, of_class * value_k)
-                        if gradient is not None:
-                            w_k = w_b * of_class
-                            slopes[j] = present(w_k, (w_k * factor) * slope_k)
-                    add_in_lanes(terms, stop - some, sums_of_row)
-                fold_lanes(sums_of_row, 1)
-                value[b] = present(w_b, w_b * sums_of_row[0, 0])
+                row, total = terms[b * classes : (b + 1) * classes], 0.0
+                if class_weight is not None:
+                    for k in range(classes):
+                        row[k] = present(class_weight[k], class_weight[k] * row[k])
+                if lanes > 1:
+                    total = sum_in_lanes(row, lanes_of_row)
+                else:
+                    for some in range(0, classes, group):
+                        of_group = value.dtype.type(0)
+                        for k in range(some, min(some + group, classes)):
+                            of_group += row[k]
+                        total += of_group
+                value[b] = present(w[b], w[b] * total)
         else:
             sums_of[:] = 0
             for some in range(0, classes, group):
@@ -480,11 +488,10 @@ $checks_0                        value_k, slope_k = element($call)
                     if class_weight is not None:
                         of_class = class_weight[k]
                     for b in range(n):
-                        u, $y, w_b = predictions[item, k, start + b], $target_1, w[b]
+                        u, $y, w_k = predictions[item, k, start + b], $target_1, w[b] * of_class
 $checks_1                        value_k, slope_k = element($call)
                         part_here[b] += present(of_class, of_class * value_k)
                         if gradient is not None:
-                            w_k = w_b * of_class
                             gradient[item, k, start + b] = present(w_k, (w_k * factor) * slope_k)
                 for lane in range(lanes):
                     for b in range(n):
@@ -1044,18 +1051,18 @@ def _entries(plan, unpack, call, y, integer):
         scratch = ["own, lost = np.empty(size, real), np.empty(size, real)", *label]
     else:
         named = [(y if name == y else "u", d) for name, d in checks.items() if name != y or not integer]
-        rules = [_check(name, domain, "w_b * of_class") for name, domain in named]
+        rules = [_check(name, domain, "w_k") for name, domain in named]
         body = SOFT_ENTRIES.substitute(
-            y=y, call=call, checks_0=_indent(rules, 24), checks_1=_indent(rules, 24),
-            target_row="this" if integer else "shares",
-            targets_there="np.uint32(label[b] - some)" if integer else "shares_of[item + b, some:stop]",
-            target_0="real(1) if np.uint32(j) == this else real(0)" if integer else "shares[j]",
+            y=y, call=call, checks_0=_indent(rules, 16), checks_1=_indent(rules, 24),
+            shares_of_rows="" if integer else _indent(["shares = targets.reshape(-1)[here]"], 12),
+            share_of_label=_indent(["shares[b * classes + k] = label[b] == np.uint32(k)"], 20) if integer else "",
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        before = ADD_IN_LANES
+        before = LONG_ROW
         scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
-        scratch += ["terms, sums_of_row = np.empty(256, value.dtype), np.empty((lanes, 1))  # of one row"]
-        scratch += [] if integer else ["shares_of = targets.reshape(outer * inner, classes)"]
+        scratch += ["whole = size * classes if inner == 1 else 0  # of contiguous rows"]
+        scratch += ["w_of, terms = np.empty(whole, kind.dtype), np.empty(whole, kind.dtype)", "lanes_of_row = np.empty((16, 1))"]
+        scratch += ["shares = np.empty(whole, real)"] if integer else []
     return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body
     )  # fmt: skip
@@ -1135,4 +1142,6 @@ def run(plan, call):
         return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
     # A softmax in totals has so many arrays in a tile that only half of one fits into the first cache.
     block = BLOCK // 2 if plan.shape == "overlap" and plan.row else BLOCK
+    if plan.row == "entry" and not plan.hard and inner == 1:  # contiguous rows are run through as one
+        block = max(1, BLOCK // classes)
     return host.run(host.Kernel(module.loops, block, typed=True), plan, call)
