@@ -1061,7 +1061,8 @@ def _entries(plan, unpack, call, y, integer):
         before = LONG_ROW
         scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
         scratch += ["whole = size * classes if inner == 1 else 0  # of contiguous rows"]
-        scratch += ["w_of, terms = np.empty(whole, kind.dtype), np.empty(whole, kind.dtype)", "lanes_of_row = np.empty((16, 1))"]
+        scratch += ["w_of, terms = np.empty(whole, kind.dtype), np.empty(whole, kind.dtype)"]
+        scratch += ["lanes_of_row = np.empty((16, 1))"]
         scratch += ["shares = np.empty(whole, real)"] if integer else []
     return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body
