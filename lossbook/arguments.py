@@ -209,7 +209,7 @@ class Arguments:
     @cached_property
     def _compares_classes(self):
         """Whether the formula knows a class by its distance from the others, as a softmax does."""
-        return self.shape in ("rows", "overlap") and self._form({}).formula.has(*words.OF_CLASS)
+        return self.shape in ("rows", "overlap") and self._form({}).has(*words.OF_CLASS)
 
     def _by_label(self, y, call):
         """A target that need not have the shape of the prediction: labels, or a mask of the only class.
@@ -341,9 +341,9 @@ def _check_index(loss, weight):
 
 def shares_memory(out, array, xp):
     """Whether an element of `out` is an element of the array, of whatever package, too; where in doubt, it is."""
+    if array is None or isinstance(array, (list, tuple, numbers.Number)):
+        return False
     if xp is np and type(array) is not np.ndarray:
-        if array is None or isinstance(array, (list, tuple, numbers.Number)):
-            return False
         try:
             array = np.asarray(array)  # what lends its memory, as tensors and buffers do
         except Exception:  # of a foreign class, which has been refused as an argument, or will be

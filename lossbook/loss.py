@@ -27,7 +27,7 @@ from lossbook import backends, words
 from lossbook.arguments import REDUCTIONS_ELSEWHERE, WORKING, Arguments, parameter, take_option
 from lossbook.call import quiet
 from lossbook.documentation import Documented, Shown
-from lossbook.domains import Domain
+from lossbook.domains import Domain, Exponent
 from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
@@ -416,7 +416,7 @@ class Loss(Arguments, Documented):
         call = self._lay_out(z, arrays[-1], xp, WORKING[z.dtype.newbyteorder("=")], axis)
         real = call.real
         call.plan = self._plan(flags, parameters, call.integer)
-        if call.plan.wide:
+        if self._is_wide(call.plan, parameters):
             call.real = real = np.float64
         call.parameters = tuple(self._rounded(name, parameters[name], real) for name in self._parameters)
         if weight is not None:
@@ -436,6 +436,12 @@ class Loss(Arguments, Documented):
         if batch and call.item_weights:
             raise ShapeError(self.name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, (reduction, batch, flags, parameters)
+
+    def _is_wide(self, plan, parameters):
+        """Whether float32 is computed in float64: a large exponent would magnify what a margin has lost by rounding."""
+        if plan.row != "margin":
+            return plan.wide
+        return plan.wide or any(d is Exponent and parameters[name] > 10 for name, d in self._arguments.items())
 
     def _rounded(self, name, value, real):
         """A parameter in the working type, where its rule must hold as well."""

@@ -102,9 +102,12 @@ class Form:
     def shape(self):
         if isinstance(self.prediction, tuple):
             return "boxes"
-        found = sympy.Tuple(self.expression, *(value for _, value in self.steps))
-        is_row = found.has(words.across, words.logsumexp)
-        return "overlap" if found.has(words.total) else "rows" if is_row else "pointwise"
+        is_row = self.has(words.across, words.logsumexp)
+        return "overlap" if self.has(words.total) else "rows" if is_row else "pointwise"
+
+    def has(self, *patterns):
+        """Whether a pattern occurs in a step or in the expression; the formula itself may be too deep to look through."""
+        return any(value.has(*patterns) for value in (self.expression, *(value for _, value in self.steps)))
 
     @cached_property
     def formula(self):
@@ -117,7 +120,7 @@ class Form:
     @cached_property
     def lifting(self):
         """The parameters that may be so large as to bring back what vanishes far out."""
-        if not self.formula.has(*VANISHING):
+        if not self.has(*VANISHING):
             return frozenset()
         return frozenset(p for p in self.parameters if self.domains[p] in (NonNegative, Positive))
 
@@ -153,7 +156,7 @@ class Plan:
     slopes: tuple[Line, ...] = ()
     of_row: tuple[Line, ...] = ()  # rows: what is added once per row, and its slope along the logsumexp of the row
     hard: bool = False  # rows: only the labeled class enters
-    wide: bool = False  # float32 is computed in float64, since differences of nearly equal numbers count
+    wide: bool = False  # float32 is computed in float64: what its numbers lose by rounding, the formula would magnify
     said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
 
     @property
@@ -251,7 +254,7 @@ def make_plan(name, form, hard=False, lifted=False):
     steps, expression, totals = form.steps, form.expression, {}
     u, of_row = sympy.Symbol("u", real=True), ()
     if form.shape == "rows":
-        if form.formula.has(words.logsumexp):
+        if form.has(words.logsumexp):
             steps, (expression, of_row) = (), part_of_row(name, form)
         if expression.func is not words.across:
             raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
@@ -266,7 +269,7 @@ def make_plan(name, form, hard=False, lifted=False):
             raise TypeError(f"{name}: inside across(...) the prediction may appear only as {of_class}")
     else:
         row, wrt = "", form.predictions
-    if form.shape == "overlap" and form.formula.has(words.margin):
+    if form.shape == "overlap" and form.has(words.margin):
         row, of_class = row_of(name, form)
         steps = tuple((symbol, value.subs(of_class, u)) for symbol, value in steps)
         expression, wrt = expression.subs(of_class, u), (u,)
@@ -337,7 +340,7 @@ def make_plan(name, form, hard=False, lifted=False):
         slopes=slopes,
         of_row=of_row,
         hard=hard,
-        wide=form.formula.has(words.residual_of_logit, words.relative_entropy_of_logit),
+        wide=form.has(words.residual_of_logit, words.relative_entropy_of_logit) or (lifted and row == "margin"),
         said=said,
     )
 
@@ -390,7 +393,7 @@ def part_of_row(name, form):
 def row_of(name, form):
     """What a row loss is a function of, class by class: ("margin", margin(z)), ("entry", z) or another of these."""
     z = form.prediction
-    found = [word(z) for word in words.OF_CLASS if form.formula.has(word(z))]
+    found = [word(z) for word in words.OF_CLASS if form.has(word(z))]
     if len(found) > 1:
         raise TypeError(f"{name}: a row loss is made of one of {', '.join(map(str, found))}, not of several")
     return (found[0].func.__name__, found[0]) if found else ("entry", z)
