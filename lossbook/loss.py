@@ -520,10 +520,11 @@ class Loss(Arguments, Documented):
             call.gradient = gradient
             call.slopes = call.xp.asarray(np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:])))
             backend.run(call.plan, call)
-            removed = np.broadcast_to(each == 0, call.layout.three[:2])
-            if call.plan.row:  # under a softmax the logits of a class count in all classes of the image
-                removed = np.broadcast_to(removed.all(axis=1, keepdims=True), removed.shape)
-            if np.any(removed):  # 0 times a NaN is NaN
+            removed = each == 0
+            if removed.any():  # 0 times a NaN is NaN
+                removed = np.broadcast_to(removed, call.layout.three[:2])
+                if call.plan.row:  # under a softmax the logits of a class count in all classes of the image
+                    removed = np.broadcast_to(removed.all(axis=1, keepdims=True), removed.shape)
                 gradient[call.xp.asarray(removed)] = 0
         if not value:
             return None
@@ -685,9 +686,13 @@ class Finish:
         plan = self.loss._plan(dict(self.flags), dict(self.parameters), integer=False)
         weights = np.where(totals[..., -1] > 0, self.each, 0.0)
         with np.errstate(all="ignore"):
-            losses, slopes = finish(plan)(*np.moveaxis(totals[..., :-1], -1, 0), *dict(self.parameters).values())
+            columns = [totals[..., j] for j in range(totals.shape[-1] - 1)]
+            losses, along = finish(plan)(*columns, *dict(self.parameters).values())
             losses = np.where(weights == 0, 0, losses * weights)
-        return losses, np.stack(np.broadcast_arrays(*slopes), axis=-1), weights
+        slopes = np.empty((*losses.shape, len(along)))
+        for j, slope in enumerate(along):
+            slopes[..., j] = slope
+        return losses, slopes, weights
 
     def sums(self, totals):
         """[sum(w*l), sum(w)]"""

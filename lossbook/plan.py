@@ -175,7 +175,8 @@ class Plan:
         seen = set()
         for _, value in (*self.forward, *self.terms, *self.backward):
             for part in value.atoms(sympy.Function, sympy.Pow):
-                if part.is_Function or not (part.exp.is_Integer and part.exp > 0):
+                harmless = part.func is weighted if part.is_Function else part.exp.is_Integer and part.exp > 0
+                if not harmless:
                     seen.update(symbol.name for symbol in part.free_symbols)
         return tuple(name for name in names.values() if name in seen)
 
@@ -402,12 +403,17 @@ def row_of(name, form):
 def accumulate(steps, seeds, wrt):
     """Reverse accumulation: the slope of the seeds along each named step, last step first, then along `wrt`."""
     lines, reached = [], list(seeds)  # (expression, its slope)
-    for symbol, value in reversed(steps):
+    for k, (symbol, value) in reversed(list(enumerate(steps))):
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         if slope != 0:
             named = sympy.Symbol(f"d_{symbol.name}", real=True)
+            if isinstance(value, (words.larger, words.smaller)):
+                for choice, share in zip(value.args, value.slopes(), strict=True):
+                    if not vanishes_for(choice, symbol, slope, lines, steps[k + 1 :]):
+                        reached.append((choice, named * share))
+            else:
+                reached.append((value, named))
             lines.append((named.name, slope))
-            reached.append((value, named))
     for symbol in wrt:
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         lines.append((f"d_{symbol.name}", sympy.sympify(slope)))
@@ -417,6 +423,20 @@ def accumulate(steps, seeds, wrt):
             needed |= {symbol.name for symbol in slope.free_symbols}
             kept.append((title, slope))
     return kept[::-1]
+
+
+def vanishes_for(choice, symbol, slope, lines, later):
+    """Whether a slope along the larger or smaller of two is 0 wherever that is this choice, as in Huber's loss.
+
+    There min(far, delta) has the slope far - min(far, delta): it need not be computed where the minimum is far.
+    """
+    if len(later) > 8:  # formulas made by hand are shorter
+        return False
+    for title, value in reversed(lines):
+        slope = slope.subs(sympy.Symbol(title, real=True), value)
+    for name, value in reversed(later):
+        slope = slope.subs(name, value)
+    return sympy.expand(slope.subs(symbol, choice)) == 0
 
 
 class Guard:

@@ -224,7 +224,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         kernel.loops(*inputs, 0, blocks)
     if plan.finish is None:
         return fold(sums)
-    return fold(np.moveaxis(sums.reshape(outer, classes, tiles, columns), 2, 0))
+    return fold(sums.reshape(outer, classes, tiles, columns).transpose(2, 0, 1, 3))
 
 
 def halved(parts):

@@ -58,11 +58,12 @@ def present(w, x):
     return type(x)(0) if w == 0 else x
 
 
-# The sum of the first n numbers in float64, by 1024, which rounds little; if n is more, there is room for a multiple.
+# The sum of the first n numbers in float64; of those that are float64 themselves by 1024, which rounds little. For these,
+# if n is more, there is room for a multiple.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def total_of(values, n):
     whole = 0.0
-    if n <= 1024:
+    if (values.itemsize < 8) | (n <= 1024):
         for i in range(n):
             whole = tally(whole, np.float64(values[i]))
         return whole

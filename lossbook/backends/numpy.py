@@ -221,8 +221,9 @@ def _softmax_sweep(plan, module, z, y, weight, ignore, parameters, slopes, size,
                 broken = broken + _broken_by_class(plan, target, live)
             rivals = _Margin(z[item, :, part])
             rest = rivals.rest_of(...)
-            p = rivals.odds / (rivals.odds + rest)
-            known = {"probability": p, "complement": rest / (rivals.odds + rest)}
+            inverse = 1 / (rivals.odds + rest)
+            p = rivals.odds * inverse
+            known = {"probability": p, "complement": rest * inverse}
             if "u" in plan.inputs:
                 known["u"] = rivals.of(z[item, :, part], ...)[0]
             outside = np.moveaxis(slopes[item], -1, 0)[..., None]
@@ -397,9 +398,8 @@ class _Margin:
         return chosen(~self.is_top[at], z[at] - self.top) - np.log(rest), rest
 
     def rest_of(self, at):
-        """The sum of the rivals' odds of the classes at an index."""
-        rest = chosen(self.is_top[at], self.others + (self.ties - 1), self.others + (self.ties - self.odds[at]))
-        return rest.astype(self.odds.dtype)
+        """The sum of the rivals' odds of the classes at an index; the odds of the largest are exactly 1."""
+        return (self.others + (self.ties - self.odds[at])).astype(self.odds.dtype)
 
     def pulled(self, at, pull):
         """The slopes of the rivals of one class of each row."""
