@@ -106,7 +106,7 @@ class Form:
         return "overlap" if self.has(words.total) else "rows" if is_row else "pointwise"
 
     def has(self, *patterns):
-        """Whether a pattern occurs in a step or in the expression; the formula itself may be too deep to look through."""
+        """Whether a pattern occurs in a step or in the expression; the formula may be too deep to look through."""
         return any(value.has(*patterns) for value in (self.expression, *(value for _, value in self.steps)))
 
     @cached_property

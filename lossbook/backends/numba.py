@@ -58,8 +58,8 @@ def present(w, x):
     return type(x)(0) if w == 0 else x
 
 
-# The sum of the first n numbers in float64; of those that are float64 themselves by 1024, which rounds little. For these,
-# if n is more, there is room for a multiple.
+# The sum of the first n numbers in float64; of numbers that are float64 themselves by 1024, which rounds little: for
+# these, if n is more, there is room for a multiple.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def total_of(values, n):
     whole = 0.0
