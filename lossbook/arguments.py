@@ -134,6 +134,9 @@ class Arguments:
             return f"unknown argument {name!r}; {self._about_logits()}"
         if name in ("size_average", "reduce", "average"):
             return f"unknown argument {name!r}; did you mean reduction='mean' or reduction='sum'?"
+        target = self._arguments[self._arrays[-1]].name
+        if name == "label_smoothing" and "smoothing" not in known and target in ("Label", "Classes"):
+            return f"unknown argument {name!r}; give a smoothed target, as labels.smooth makes of a distribution"
         if name == "out":
             return "out is for grad and value_and_grad"
         close = difflib.get_close_matches(name, known, 1)

@@ -281,6 +281,8 @@ def test_words_of_other_packages_are_understood(loss):
                          ("y_true", "is given by position"), ("input", "is given by position"),
                          ("from_logits", "logits"), ("size_average", "reduction='mean'")):  # fmt: skip
         assert meant in message(loss, **{wrong: 1})
+    if loss._arguments[loss._arrays[-1]].name in ("Label", "Classes"):
+        assert "smoothing?" in (found := message(loss, label_smoothing=1)) or "a smoothed target" in found
     assert "did you mean 'mean'?" in message(loss, *[[0.5]] * len(loss._arrays), reduction="batchmean")
     assert "did you mean 'none'?" in message(loss, *[[0.5]] * len(loss._arrays), reduction=None)
 
