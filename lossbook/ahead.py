@@ -39,8 +39,8 @@ def warm(
             raise TypeError(f"lossbook.warm: takes losses; got {type(loss).__name__}")
     for name, value in (("weight", weight), ("class_weight", class_weight), ("ignore_index", ignore_index)):
         if not isinstance(value, (bool, np.bool_)):
-            kind = type(value).__name__
-            raise DomainError(f"lossbook.warm: {name} must be True or False, for calls with or without; got {kind}")
+            rule = "must be True or False, for calls with or without"
+            raise DomainError("lossbook.warm", name, rule, said=type(value).__name__)
     xp = backends.get(backend, "lossbook.warm").xp
     for loss in losses:
         if parts := getattr(loss, "parts", ()):  # several predictions: some of the parts get weights in any case

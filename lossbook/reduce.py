@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lossbook.errors import DomainError
+
 REDUCTIONS = ("none", "sum", "mean")
 
 
@@ -38,11 +40,11 @@ class Partial:
             if (one := mine.get(name)) != (two := others.get(name)):
                 self._refuse("two of another formula" if name.startswith("formula") else f"{name} {one} and {two}")
         if self.sums.shape != other.sums.shape:
-            raise ValueError(f"{self.loss}: partial sums merge only for equal class counts")
+            raise DomainError(self.loss, "partial sums", "merge only for equal class counts")
         return replace(self, sums=self.sums + other.sums)
 
     def _refuse(self, found):
-        raise ValueError(f"{self.loss}: partial sums merge only within one loss and one setting; got {found}")
+        raise DomainError(self.loss, "partial sums", "merge only within one loss and one setting", said=found)
 
     def __radd__(self, other):
         """So that `sum(partials)` works."""
@@ -53,7 +55,7 @@ class Partial:
         if reduction is None:
             reduction = self.reduction if self.reduction in REDUCTIONS[1:] else "mean"
         if reduction not in REDUCTIONS[1:]:
-            raise ValueError(f"{self.loss}: reduction of partial sums must be 'sum' or 'mean'; got {reduction!r}")
+            raise DomainError(self.loss, "reduction", "of partial sums must be 'sum' or 'mean'", reduction)
         return float(finished(self.sums, self.finisher, reduction))
 
 

@@ -91,7 +91,7 @@ def _class_weight(where, given):
 def distance_transform(where, xp):
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
     module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
-    return backends.imported(module, f"{where}: needs SciPy (the package scipy)").distance_transform_edt
+    return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
 
 
 def number_or_numbers(where, spacing):

@@ -282,8 +282,8 @@ def check(got, true, dtype, largest=None, what=""):
     if abs(true) > mpf(float(info.max)):
         assert (got if true > 0 else -got) >= float(info.max) / 2, f"{what}: got {got!r}, exact {true}"
         return
-    if size < mpf(float(info.tiny)):
-        assert abs(got) <= 4 * float(info.tiny), f"{what}: got {got!r}, exact {mp.nstr(true, 5)}"
+    if size < mpf(float(info.smallest_subnormal)):
+        assert abs(got) <= 4 * float(info.smallest_subnormal), f"{what}: got {got!r}, exact {mp.nstr(true, 5)}"
         return
     if size > mpf(float(info.max)):
         return

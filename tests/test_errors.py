@@ -1,11 +1,14 @@
 """Errors carry fields, from which their sentence is made once; nothing parses it."""
 
+import ast
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import lossbook
 from lossbook import BackendError, DomainError, ShapeError, adversarial, binary, detection, segmentation
 from lossbook.errors import shown
 
@@ -75,3 +78,14 @@ def test_errors_of_parts_speak_of_the_loss_that_was_called():
             call()
         assert (caught.value.loss, caught.value.argument) == (loss, argument)
         assert str(caught.value).startswith(f"{loss}: {argument} must ")
+
+
+def test_every_error_has_fields():
+    """Wherever the package raises one of its errors, it gives loss, argument and rule, and not a finished sentence."""
+    found, kinds = 0, ("BackendError", "DomainError", "ShapeError")
+    for file in sorted(Path(lossbook.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in kinds:
+                assert len(node.args) >= 3, f"{file.name}:{node.lineno}"
+                found += 1
+    assert found > 50

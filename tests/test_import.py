@@ -25,6 +25,7 @@ from cases import EVERY_LOSS, LOSSES, example
 import lossbook
 from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
 from lossbook.backends import host
+from lossbook.errors import shown
 
 ROOT = Path(lossbook.__file__).parents[1]
 HEAVY = ("numba", "llvmlite", "cupy", "dask", "scipy", "matplotlib", "torch", "pandas", "IPython")
@@ -233,7 +234,7 @@ print(found)
 @pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3, ["numpy"], np.array(["numpy", "numba"])], ids=repr)
 def test_an_unknown_backend_is_refused(name):
     """A backend's name that is none of the three is refused with the list of names, in calls, `use` and `source`."""
-    message = f"backend must be one of numpy, numba, cupy; got {name!r}"
+    message = f"backend must be one of numpy, numba, cupy; got {shown(name)}"
     with pytest.raises(BackendError) as caught:
         binary.cross_entropy_with_logits(LOGITS, LABELS, backend=name)
     assert str(caught.value) == f"binary.cross_entropy_with_logits: {message}"
@@ -458,7 +459,7 @@ def test_the_number_of_threads_is_checked(threads, bad):
     before = lossbook.get_threads()
     with pytest.raises(DomainError) as caught:
         lossbook.set_threads(bad)
-    assert str(caught.value) == f"lossbook.set_threads: count must be an integer in 1..1024; got {bad!r}"
+    assert str(caught.value) == f"lossbook.set_threads: count must be an integer in 1..1024; got {shown(bad)}"
     assert lossbook.get_threads() == before
     lossbook.set_threads(3)
     assert lossbook.get_threads() == 3

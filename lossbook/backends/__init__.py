@@ -15,7 +15,7 @@ NAMES = ("numpy", "numba", "cupy")
 def check(name, where, what="backend"):
     """The name, if it is a backend's; if not, the error says where it was given."""
     if not isinstance(name, str) or name not in NAMES:
-        raise BackendError(f"{where}: {what} must be one of {', '.join(NAMES)}; got {name!r}")
+        raise BackendError(where, what, f"must be one of {', '.join(NAMES)}", name)
     return name
 
 
@@ -67,15 +67,15 @@ class use:
         return f"lossbook.use({self.name!r})"
 
 
-def imported(name, needs):
-    """An optional module. `needs` begins the sentence of the error, which says if it is missing or why it fails."""
+def imported(name, where, needs, argument=None):
+    """An optional module. The error of `where` says what it needs, and if that is missing or why it fails."""
     try:
         return importlib.import_module(name)
     except Exception as error:
         package = name.partition(".")[0]
         is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
         why = "is not installed" if is_missing else f"cannot be imported ({type(error).__name__}: {error})"
-        raise BackendError(f"{needs}, which {why}") from error
+        raise BackendError(where, argument, f"{needs}, which {why}") from error
 
 
 def get(name, where="lossbook"):
@@ -107,22 +107,22 @@ def choose(loss, name, arrays):
     A package that is not loaded owns no array, so CuPy is never imported to find out.
     """
     if is_dask(*arrays):
-        raise BackendError(
-            f"{loss}: takes NumPy and CuPy arrays; got a Dask array (compute() it first, or call {loss} on its blocks)"
-        )
+        hint = f"compute() it first, or call {loss} on its blocks"
+        raise BackendError(loss, None, "takes NumPy and CuPy arrays", said="a Dask array", hint=hint)
     on_device = [is_cupy(array) for array in arrays if array is not None] if "cupy" in sys.modules else ()
     if any(on_device):
         if name not in (None, "cupy"):
             check(name, loss)
-            raise BackendError(f"{loss}: backend {name!r} works on NumPy arrays; got CuPy arrays")
+            raise BackendError(loss, "backend", f"{name!r} works on NumPy arrays", said="CuPy arrays")
         if not all(on_device):
             kinds = ", ".join(
                 sorted({type(array).__module__.partition(".")[0] for array in arrays if array is not None})
             )
-            raise BackendError(f"{loss}: arrays must all be of one kind; got NumPy and CuPy arrays together ({kinds})")
+            said = f"NumPy and CuPy arrays together ({kinds})"
+            raise BackendError(loss, "arrays", "must all be of one kind", said=said)
         return get("cupy")
     chosen = check(name, loss) if name is not None else _chosen.get()
     if chosen == "cupy":
         get("cupy").require(loss)
-        raise BackendError(f"{loss}: backend 'cupy' works on CuPy arrays (cupy.asarray(x)); got NumPy arrays")
+        raise BackendError(loss, "backend", "'cupy' works on CuPy arrays (cupy.asarray(x))", said="NumPy arrays")
     return get(chosen)

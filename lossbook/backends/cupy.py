@@ -530,13 +530,13 @@ def __getattr__(name):
 
 def require(loss):
     """Raise the BackendError that says what is missing: the package, or the device."""
-    cupy = imported("cupy", f"{loss}: backend 'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x)")
+    cupy = imported("cupy", loss, "'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x)", "backend")
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        raise BackendError(f"{loss}: backend 'cupy' needs a CUDA device and driver; CUDA says: {error}") from error
+        raise BackendError(loss, "backend", f"'cupy' needs a CUDA device and driver; CUDA says: {error}") from error
     if not count:
-        raise BackendError(f"{loss}: backend 'cupy' needs a CUDA device; none was found")
+        raise BackendError(loss, "backend", "'cupy' needs a CUDA device; none was found")
 
 
 def _indent(lines, by):

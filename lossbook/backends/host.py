@@ -41,7 +41,7 @@ def _threads_at_first():
     except ValueError:
         count = 0
     if not 1 <= count <= MOST_THREADS:
-        raise DomainError(f"lossbook: LOSSBOOK_THREADS must be an integer in 1..{MOST_THREADS}; got {given!r}")
+        raise DomainError("lossbook", "LOSSBOOK_THREADS", f"must be an integer in 1..{MOST_THREADS}", given)
     return count
 
 
@@ -54,7 +54,7 @@ def set_threads(count):
     """
     global _threads, _pool
     if isinstance(count, bool) or not isinstance(count, numbers.Integral) or not 1 <= count <= MOST_THREADS:
-        raise DomainError(f"lossbook.set_threads: count must be an integer in 1..{MOST_THREADS}; got {count!r}")
+        raise DomainError("lossbook.set_threads", "count", f"must be an integer in 1..{MOST_THREADS}", count)
     with _lock:
         _threads, _pool = int(count), None
 

@@ -1120,10 +1120,10 @@ def load(plan, real, integer):
     """The module of a plan, whose functions are compiled when they are first called with arrays of a new kind; None
     where Numba is told to compile nothing (NUMBA_DISABLE_JIT=1).
     """
-    needs = f"{plan.name}: backend 'numba' needs the package numba"
-    if imported("numba", needs).config.DISABLE_JIT:
+    needs = (plan.name, "'numba' needs the package numba", "backend")
+    if imported("numba", *needs).config.DISABLE_JIT:
         return None
-    imported("lossbook.backends.numba_words", needs)
+    imported("lossbook.backends.numba_words", *needs)
     module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
     if folder := kernels.folder_of(module):
         for name in ("loops", "wide"):

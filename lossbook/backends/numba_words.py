@@ -200,12 +200,11 @@ _word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forc
 
 
 @_word
-def _reduced(size):
+def _reduced(size, limit, rounder):
     """(n + rounder, r) with -size = n*log(2) + r, for size >= 0; sizes beyond the limit count as the limit."""
-    limit = _number(size, "limit")
     size = limit if limit < size else size  # NaN stays
-    marker = _fused(size, _number(size, "minus_inverse_log2"), _number(size, "rounder"))
-    n = marker - _number(size, "rounder")
+    marker = _fused(size, _number(size, "minus_inverse_log2"), rounder)
+    n = marker - rounder
     rest = _fused(n, -_number(size, "log2_high"), -size)
     return marker, _fused(n, -_number(size, "log2_low"), rest)
 
@@ -218,29 +217,27 @@ def _half_exp(rest):
 
 
 @_word
-def _decay(size, low):
-    """exp(-size - low) for size >= 0 and low far smaller than 1: what softplus and sigmoid of x and -x share."""
-    marker, rest = _reduced(size)
-    return _half_exp(rest - low) * _power_of_two(marker)
+def _weighted_decay(w, size, low):
+    """(exp(-size - low), the product with w), which need not vanish with the exponential; but w must not be tiny."""
+    marker, rest = _reduced(size, _number(size, "shifted_limit"), _number(size, "shifted_rounder"))
+    shifted = _half_exp(rest - low) * _power_of_two(marker)
+    return shifted * _number(size, "drop"), shifted * (w * _number(size, "drop"))
 
 
 @_word
-def _weighted_decay(w, size, low):
-    """(exp(-size - low), the product with w), which need not vanish with the exponential; but w must not be tiny."""
-    limit, rounder = _number(size, "shifted_limit"), _number(size, "shifted_rounder")
-    size = limit if limit < size else size  # NaN stays
-    marker = _fused(size, _number(size, "minus_inverse_log2"), rounder)
-    n = marker - rounder
-    rest = _fused(n, -_number(size, "log2_low"), _fused(n, -_number(size, "log2_high"), -size))
-    shifted = _half_exp(rest - low) * _power_of_two(marker)
-    return shifted * _number(size, "drop"), shifted * (w * _number(size, "drop"))
+def _decay(size, low):
+    """exp(-size - low) for size >= 0 and low far smaller than 1: what softplus and sigmoid of x and -x share.
+
+    It is computed with a shifted exponent, so that subnormal results keep the digits that they can have.
+    """
+    return _weighted_decay(type(size)(1), size, low)[0]
 
 
 @_word
 def _signed(x):
     """(marker, r, factor) such that exp(x) = _half_exp(r) * factor * _power_of_two(marker)."""
     real = type(x)
-    marker, rest = _reduced(abs(x))
+    marker, rest = _reduced(abs(x), _number(x, "limit"), _number(x, "rounder"))
     # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
     rising = (_number(x, "rounder") * real(2) - real(2)) - marker
     return rising if x > 0 else marker, -rest if x > 0 else rest, real(4) if x > 0 else real(1)
@@ -249,8 +246,13 @@ def _signed(x):
 @_word
 def _growth(x, low):
     """exp(x + low), where low is far smaller than 1."""
-    marker, rest, factor = _signed(x)
-    return _half_exp(rest + low) * factor * _power_of_two(marker)
+    real = type(x)
+    limit = _number(x, "limit") if x > 0 else _number(x, "shifted_limit")
+    falling, rest = _reduced(abs(x), limit, _number(x, "shifted_rounder"))
+    # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
+    rising = (_number(x, "rounder") + _number(x, "shifted_rounder") - real(2)) - falling
+    half = _half_exp((-rest if x > 0 else rest) + low)
+    return half * _power_of_two(rising if x > 0 else falling) * (real(4) if x > 0 else _number(x, "drop"))
 
 
 @_word
@@ -534,7 +536,7 @@ def sigmoid(x):
 def _softplus_parts(x):
     """softplus(x) as high + low."""
     real = type(x)
-    marker, rest = _reduced(abs(x))
+    marker, rest = _reduced(abs(x), _number(x, "limit"), _number(x, "rounder"))
     half, scale = _half_exp(rest), _power_of_two(marker)
     # What the rounding of exp(r)/2 = 1/2 + r/2 + ... and then that of s = e/(2 + e) left over.
     half_low = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest - (half - real(0.5)))
