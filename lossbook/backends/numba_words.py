@@ -536,11 +536,12 @@ def sigmoid(x):
 def _softplus_parts(x):
     """softplus(x) as high + low."""
     real = type(x)
-    marker, rest = _reduced(abs(x), _number(x, "limit"), _number(x, "rounder"))
+    # The same steps as in _decay, so that the compiler makes them once for both.
+    marker, rest = _reduced(abs(x), _number(x, "shifted_limit"), _number(x, "shifted_rounder"))
     half, scale = _half_exp(rest), _power_of_two(marker)
     # What the rounding of exp(r)/2 = 1/2 + r/2 + ... and then that of s = e/(2 + e) left over.
     half_low = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest - (half - real(0.5)))
-    e, e_low = half * scale, half_low * scale
+    e, e_low = half * scale * _number(x, "drop"), half_low * scale * _number(x, "drop")
     s = e / (real(2) + e)
     below_s = _fused(-s, real(2) + e, e) - s * (e - ((real(2) + e) - real(2))) + e_low * (real(1) - s)
     high, low = _normalized(s + s, below_s * (real(1) - s) + _tail(s))
