@@ -27,7 +27,7 @@ from lossbook import backends, words
 from lossbook.arguments import REDUCTIONS_ELSEWHERE, WORKING, Arguments, parameter, take_option
 from lossbook.call import quiet
 from lossbook.documentation import Documented, Shown
-from lossbook.domains import Domain, Exponent
+from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
@@ -245,15 +245,16 @@ class Loss(Arguments, Documented):
         return other
 
     def _plan(self, flags, parameters, integer):
-        """The plan for these settings, and whether it is the variant in which only the labeled class enters."""
+        """The plan for these settings, in the variant that they need."""
         zero = frozenset(name for name in self._parameters if parameters[name] == 0) if integer else frozenset()
         form = self._form(flags)
         hard = integer and self._is_hard(flags, zero)
         lifted = any(parameters[symbol.name] > 1 for symbol in form.lifting)
-        key = (tuple(flags[name] for name in self._flags), hard, lifted)
+        steep = any(parameters[symbol.name] > 10 for symbol in form.exponents)
+        key = (tuple(flags[name] for name in self._flags), hard, lifted, steep)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = make_plan(self._kernel_name, form, hard, lifted)
+            plan = self._plans[key] = make_plan(self._kernel_name, form, hard, lifted, steep)
         return plan
 
     @property
@@ -416,7 +417,7 @@ class Loss(Arguments, Documented):
         call = self._lay_out(z, arrays[-1], xp, WORKING[z.dtype.newbyteorder("=")], axis)
         real = call.real
         call.plan = self._plan(flags, parameters, call.integer)
-        if self._is_wide(call.plan, parameters):
+        if call.plan.wide:
             call.real = real = np.float64
         call.parameters = tuple(self._rounded(name, parameters[name], real) for name in self._parameters)
         if weight is not None:
@@ -436,12 +437,6 @@ class Loss(Arguments, Documented):
         if batch and call.item_weights:
             raise ShapeError(self.name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, (reduction, batch, flags, parameters)
-
-    def _is_wide(self, plan, parameters):
-        """Whether float32 is computed in float64: a large exponent would magnify what a margin has lost by rounding."""
-        if plan.row != "margin":
-            return plan.wide
-        return plan.wide or any(d is Exponent and parameters[name] > 10 for name, d in self._arguments.items())
 
     def _rounded(self, name, value, real):
         """A parameter in the working type, where its rule must hold as well."""

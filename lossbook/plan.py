@@ -25,7 +25,7 @@ from string import Template
 import sympy
 
 from lossbook import words
-from lossbook.domains import Domain, NonNegative, Positive
+from lossbook.domains import Domain, Exponent, NonNegative, Positive
 
 Line = tuple[str, sympy.Expr]
 
@@ -123,6 +123,11 @@ class Form:
         if not self.has(*VANISHING):
             return frozenset()
         return frozenset(p for p in self.parameters if self.domains[p] in (NonNegative, Positive))
+
+    @cached_property
+    def exponents(self):
+        """The parameters that are exponents: of a margin, a large one would magnify what it has lost by rounding."""
+        return frozenset(p for p in self.parameters if self.domains[p] is Exponent)
 
     @cached_property
     def hard_when_zero(self):
@@ -247,9 +252,9 @@ def renamed(form):
     return changed, {symbol.name: old.name for old, symbol in new.items()}
 
 
-def make_plan(name, form, hard=False, lifted=False):
+def make_plan(name, form, hard=False, lifted=False, steep=False):
     """The plan of a form; `hard` is the variant of a row loss in which only the labeled class enters, `lifted` the one
-    that is exact also where a large parameter multiplies what would vanish far out.
+    that is exact also where a large parameter multiplies what would vanish far out, `steep` that of a large exponent.
     """
     form, said = renamed(form)
     steps, expression, totals = form.steps, form.expression, {}
@@ -341,7 +346,8 @@ def make_plan(name, form, hard=False, lifted=False):
         slopes=slopes,
         of_row=of_row,
         hard=hard,
-        wide=form.has(words.residual_of_logit, words.relative_entropy_of_logit) or (lifted and row == "margin"),
+        wide=form.has(words.residual_of_logit, words.relative_entropy_of_logit)
+        or (row == "margin" and (lifted or steep)),
         said=said,
     )
 

@@ -81,7 +81,7 @@ def total_of(values, n):
 
 ''')
 
-SUM_OF_ROW = """\
+COMPENSATED = """\
 # Adds x to high + low, which together have twice the digits of a float64.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def plus(high, low, x):
@@ -96,6 +96,8 @@ def settled(high, low):
     return high + low if low == low else high
 
 
+"""
+FOLD_LANES = """\
 # Adds lane to lane, by halves, for n rows side by side: the sum stands in the first lane.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"})
 def fold_lanes(lanes, n):
@@ -356,7 +358,7 @@ $store{VALUES}{SUMS}""")
 # Rows whose classes do not compete: in the order of the memory, whichever axis that is.
 ENTRIES = Template(f"""\
 {OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
-    per_item, in_rows = (inner + size - 1) // size, predictions.reshape(outer * inner, classes)
+    per_item = (inner + size - 1) // size
 {WEIGHTED}$scratch    for block in range(first, last):
 {TILE}{WEIGHTS}$label$body{VALUES}{SUMS}""")
 
@@ -886,7 +888,10 @@ def source(plan, real=np.float32, integer=False):
             results=", ".join(title for title, _ in plan.of_row), lines=_indent(of_row, 4),
         )  # fmt: skip
     if plan.shape == "rows":
-        head += SUM_OF_ROW + (REST if plan.row in RIVALS else "")
+        if plan.row in RIVALS:
+            head += COMPENSATED + FOLD_LANES + REST
+        elif not plan.hard:
+            head += FOLD_LANES
     return head + LOOPS + text
 
 
@@ -1050,6 +1055,7 @@ def _entries(plan, unpack, call, y, integer):
             name=name, passed=passed, usual=usual, check_1=_indent(rule, 24), check_k=_indent(rule, 20)
         )
         scratch = ["own, lost = np.empty(size, real), np.empty(size, real)", *label]
+        scratch += ["in_rows = predictions.reshape(outer * inner, classes)"]
     else:
         named = [(y if name == y else "u", d) for name, d in checks.items() if name != y or not integer]
         rules = [_check(name, domain, "w_k") for name, domain in named]

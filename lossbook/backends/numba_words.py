@@ -235,24 +235,21 @@ def _decay(size, low):
 
 @_word
 def _signed(x):
-    """(marker, r, factor) such that exp(x) = _half_exp(r) * factor * _power_of_two(marker)."""
-    real = type(x)
-    marker, rest = _reduced(abs(x), _number(x, "limit"), _number(x, "rounder"))
-    # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
-    rising = (_number(x, "rounder") * real(2) - real(2)) - marker
-    return rising if x > 0 else marker, -rest if x > 0 else rest, real(4) if x > 0 else real(1)
-
-
-@_word
-def _growth(x, low):
-    """exp(x + low), where low is far smaller than 1."""
+    """(marker, r, factor) such that exp(x) = _half_exp(r) * _power_of_two(marker) * factor."""
     real = type(x)
     limit = _number(x, "limit") if x > 0 else _number(x, "shifted_limit")
     falling, rest = _reduced(abs(x), limit, _number(x, "shifted_rounder"))
     # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
     rising = (_number(x, "rounder") + _number(x, "shifted_rounder") - real(2)) - falling
-    half = _half_exp((-rest if x > 0 else rest) + low)
-    return half * _power_of_two(rising if x > 0 else falling) * (real(4) if x > 0 else _number(x, "drop"))
+    factor = real(4) if x > 0 else _number(x, "drop")
+    return rising if x > 0 else falling, -rest if x > 0 else rest, factor
+
+
+@_word
+def _growth(x, low):
+    """exp(x + low), where low is far smaller than 1."""
+    marker, rest, factor = _signed(x)
+    return _half_exp(rest + low) * _power_of_two(marker) * factor
 
 
 @_word
@@ -276,7 +273,7 @@ def expm1(x):
     marker, rest, factor = _signed(x)
     # The leading r/2 is exact, so that small results keep their relative accuracy.
     half = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest)
-    scale, inverse_factor = _power_of_two(marker), real(0.25) if x > 0 else real(1)
+    scale, inverse_factor = _power_of_two(marker), real(0.25) if x > 0 else real(1) / _number(x, "drop")
     return _fused(half, scale, _fused(real(0.5), scale, -inverse_factor)) * factor
 
 
