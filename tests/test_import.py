@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import pkgutil
+import queue
 import re
 import shutil
 import subprocess
@@ -442,13 +443,14 @@ def test_use_does_not_leak_into_other_threads(chosen):
 @pytest.fixture
 def threads(monkeypatch):
     """How often helper threads were asked for; the number of threads is put back afterwards."""
-    before, workers, asked = host.get_threads(), host._workers, []
+    before, ask, asked = host.get_threads(), host._ask, []
 
-    def counted():
-        asked.append(1)
-        return workers()
+    def counted(helpers, job):
+        if helpers:
+            asked.append(helpers)
+        ask(helpers, job)
 
-    monkeypatch.setattr(host, "_workers", counted)
+    monkeypatch.setattr(host, "_ask", counted)
     yield asked
     host.set_threads(before)
 
@@ -556,6 +558,8 @@ def test_without_a_second_thread_one_does_all(backend, strided, threads, monkeyp
         raise RuntimeError("can't start new thread")
 
     lossbook.set_threads(4)
+    monkeypatch.setattr(host, "_jobs", queue.SimpleQueue())
+    monkeypatch.setattr(host, "_helpers", 0)  # those of earlier calls serve another queue
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     value, gradient = regression.huber.value_and_grad(p, y, backend=backend)
     assert threads
