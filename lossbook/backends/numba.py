@@ -112,6 +112,31 @@ def fold_lanes(lanes, n):
 
 """
 
+LONG_ROW = """\
+# The sum over the classes of a contiguous row, in the order of rows that stand side by side; terms are overwritten.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def sum_in_lanes(terms, lanes):
+    for lane in range(16):
+        lanes[lane] = 0
+    for some in range(0, terms.size, 256):
+        here = terms[some : some + 256]
+        whole = here.size // 16 * 16
+        for first in range(16, whole, 16):
+            for lane in range(16):
+                here[lane] += here[first + lane]
+        for j in range(max(whole, 16), here.size):
+            here[j - whole] += here[j]
+        for lane in range(min(16, here.size)):
+            lanes[lane] += here[lane]
+    for lane in range(8):
+        lanes[lane] += lanes[lane + 8]
+    for lane in range(4):
+        lanes[lane] += lanes[lane + 4]
+    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+
+
+"""
+
 OF_ROW = Template("""\
 # What is added once per row and its slope along the logsumexp of the row.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
@@ -427,43 +452,29 @@ def side_by_side(own, lost, w, ${passed}factor, value):
 $loops
 """)
 
-# A long contiguous row is added in lanes, with the bits of a row of pixels; a function of its own, since the loop that
-# makes the terms has more to do with a gradient, which must not change their order.
-LONG_ROW = f"""\
-def sum_in_lanes(terms, lanes):
-    # the sum over the classes, in the order of rows that stand side by side; terms are overwritten
-    lanes[:] = 0
-    for some in range(0, terms.size, 256):
-        here = terms[some : some + 256]
-        whole = here.size // 16 * 16
-        for first in range(16, whole, 16):
-            for lane in range(16):
-                here[lane] += here[first + lane]
-        for j in range(max(whole, 16), here.size):
-            here[j - whole] += here[j]
-        for lane in range(min(16, here.size)):
-            lanes[lane, 0] += here[lane]
-    fold_lanes(lanes, 1)
-    return lanes[0, 0]
-
-
-{LOOPS}"""
-
+SHARES_OF_LABELS = [
+    "for b in range(n):",
+    "    for k in range(classes):",
+    "        shares[b * classes + k] = label[b] == np.uint32(k)",
+]
 SOFT_ENTRIES = Template("""\
         # every class, and its share $y of the target
         if inner == 1:  # contiguous rows, run through as one
             here = slice(first_row * classes, (first_row + n) * classes)
             entries = predictions.reshape(-1)[here]
-$shares_of_rows            for b in range(n):
-                for k in range(classes):
-                    of_class = real(1)
-                    if class_weight is not None:
-                        of_class = class_weight[k]
-                    w_of[b * classes + k] = w[b] * of_class
-$share_of_label            if gradient is not None:
+$shares_of_rows            if weight is not None or class_weight is not None:
+                for b in range(n):
+                    for k in range(classes):
+                        of_class = real(1)
+                        if class_weight is not None:
+                            of_class = class_weight[k]
+                        w_of[b * classes + k] = w[b] * of_class
+            if gradient is not None:
                 slopes = gradient.reshape(-1)[here]
             for i in range(n * classes):
-                u, $y, w_k = entries[i], shares[i], w_of[i]
+                u, $y, w_k = entries[i], shares[i], kind.dtype.type(1)
+                if weight is not None or class_weight is not None:
+                    w_k = w_of[i]
 $checks_0                value_k, slope_k = element($call)
                 terms[i] = value_k
                 if gradient is not None:
@@ -891,7 +902,7 @@ def source(plan, real=np.float32, integer=False):
         if plan.row in RIVALS:
             head += COMPENSATED + FOLD_LANES + REST
         elif not plan.hard:
-            head += FOLD_LANES
+            head += FOLD_LANES + LONG_ROW
     return head + LOOPS + text
 
 
@@ -1061,15 +1072,14 @@ def _entries(plan, unpack, call, y, integer):
         rules = [_check(name, domain, "w_k") for name, domain in named]
         body = SOFT_ENTRIES.substitute(
             y=y, call=call, checks_0=_indent(rules, 16), checks_1=_indent(rules, 24),
-            shares_of_rows="" if integer else _indent(["shares = targets.reshape(-1)[here]"], 12),
-            share_of_label=_indent(["shares[b * classes + k] = label[b] == np.uint32(k)"], 20) if integer else "",
+            shares_of_rows=_indent(SHARES_OF_LABELS if integer else ["shares = targets.reshape(-1)[here]"], 12),
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        before = LONG_ROW
+        before = ""
         scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
         scratch += ["whole = size * classes if inner == 1 else 0  # of contiguous rows"]
         scratch += ["w_of, terms = np.empty(whole, kind.dtype), np.empty(whole, kind.dtype)"]
-        scratch += ["lanes_of_row = np.empty((16, 1))"]
+        scratch += ["lanes_of_row = np.empty(16)"]
         scratch += ["shares = np.empty(whole, real)"] if integer else []
     return before + ENTRIES.substitute(
         unpack=unpack, scratch=_indent(scratch, 4), label=_label(plan, integer), body=body
