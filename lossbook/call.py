@@ -213,10 +213,6 @@ class Call:
         return self.layout.three[:2] if self.overlap else ()
 
     @property
-    def target_shape(self):
-        return self.layout.without_classes if self.integer else self.layout.shape
-
-    @property
     def native(self):
         """The dtype that a kernel wants of every array but class indices, which are int64."""
         return np.dtype(self.real)

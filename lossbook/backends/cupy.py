@@ -514,11 +514,6 @@ $label        const real z = predictions[first + label];
 """)
 
 
-def owns(array):
-    """CuPy works on CuPy arrays, and on them alone."""
-    return type(array).__module__.partition(".")[0] == "cupy"
-
-
 def __getattr__(name):
     """`xp`, the array module, once it is wanted."""
     if name == "xp":

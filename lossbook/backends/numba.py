@@ -854,11 +854,6 @@ $unpack    outer, classes, _ = predictions.shape
 {SUMS}""")
 
 
-def owns(array):
-    """Numba works on NumPy arrays; it is chosen by name, never by type alone."""
-    return isinstance(array, np.ndarray)
-
-
 def _indent(lines, by):
     return "".join(f"{' ' * by}{line}\n" for line in lines)
 

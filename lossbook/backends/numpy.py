@@ -23,11 +23,6 @@ LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 WEIGHTED = ("weighted_softplus", "weighted_sigmoid", "weighted_sigmoid_power")
 
 
-def owns(array):
-    """NumPy works on NumPy arrays and on what becomes one."""
-    return isinstance(array, np.ndarray)
-
-
 class _Spelling(Spelling):
     """Logistic words of the same argument, up to its sign, share one `Logistic` object."""
 
