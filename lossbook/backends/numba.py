@@ -452,29 +452,21 @@ def side_by_side(own, lost, w, ${passed}factor, value):
 $loops
 """)
 
-SHARES_OF_LABELS = [
-    "for b in range(n):",
-    "    for k in range(classes):",
-    "        shares[b * classes + k] = label[b] == np.uint32(k)",
-]
 SOFT_ENTRIES = Template("""\
         # every class, and its share $y of the target
         if inner == 1:  # contiguous rows, run through as one
             here = slice(first_row * classes, (first_row + n) * classes)
             entries = predictions.reshape(-1)[here]
-$shares_of_rows            if weight is not None or class_weight is not None:
-                for b in range(n):
-                    for k in range(classes):
-                        of_class = real(1)
-                        if class_weight is not None:
-                            of_class = class_weight[k]
-                        w_of[b * classes + k] = w[b] * of_class
-            if gradient is not None:
+$shares_of_rows            for b in range(n):
+                for k in range(classes):
+                    of_class = real(1)
+                    if class_weight is not None:
+                        of_class = class_weight[k]
+                    w_of[b * classes + k] = w[b] * of_class
+$share_of_label            if gradient is not None:
                 slopes = gradient.reshape(-1)[here]
             for i in range(n * classes):
-                u, $y, w_k = entries[i], shares[i], kind.dtype.type(1)
-                if weight is not None or class_weight is not None:
-                    w_k = w_of[i]
+                u, $y, w_k = entries[i], shares[i], w_of[i]
 $checks_0                value_k, slope_k = element($call)
                 terms[i] = value_k
                 if gradient is not None:
@@ -1067,7 +1059,8 @@ def _entries(plan, unpack, call, y, integer):
         rules = [_check(name, domain, "w_k") for name, domain in named]
         body = SOFT_ENTRIES.substitute(
             y=y, call=call, checks_0=_indent(rules, 16), checks_1=_indent(rules, 24),
-            shares_of_rows=_indent(SHARES_OF_LABELS if integer else ["shares = targets.reshape(-1)[here]"], 12),
+            shares_of_rows="" if integer else _indent(["shares = targets.reshape(-1)[here]"], 12),
+            share_of_label=_indent(["shares[b * classes + k] = label[b] == np.uint32(k)"], 20) if integer else "",
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
         before = ""
