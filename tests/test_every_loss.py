@@ -482,6 +482,26 @@ def test_an_item_of_weight_zero_may_have_labels_that_are_no_class(loss, backend)
     assert pieces[0].finish() == pieces[1].finish()
 
 
+@pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5), (3, 40)], ids=str)
+@pytest.mark.parametrize("loss", [loss for loss in BY_CLASS if loss.shape == "rows"], ids=lambda loss: loss.name)
+def test_ignored_rows_are_not_there(loss, shape, backend):
+    """No value, no slope and no say in the mean, with and without weights, whatever they hold; the others are alone."""
+    z, y = example(loss, np.float32, shape, integer=True)
+    ignored = np.arange(y.size).reshape(y.shape) % 3 == 1
+    gone, labels = z.copy(), np.where(ignored, 255, y)
+    np.moveaxis(gone, 1, -1)[ignored] = np.nan
+    alone, weight = (np.moveaxis(z, 1, -1)[~ignored], y[~ignored]), np.ones(y.shape)
+    choices = ({}, {}), ({"class_weight": np.ones(shape[1])},) * 2, ({"weight": weight}, {"weight": weight[~ignored]})
+    for (keywords, rest), reduction in itertools.product(choices, ("none", "sum", "mean")):
+        options = {"ignore_index": 255, "reduction": reduction}
+        got, gradient = backend.call(loss.value_and_grad, gone, labels, **keywords, **options)
+        wanted, slopes = backend.call(loss.value_and_grad, *alone, **rest, **options)
+        np.testing.assert_allclose(got[~ignored] if reduction == "none" else got, wanted, rtol=1e-5)
+        np.testing.assert_allclose(np.moveaxis(gradient, 1, -1)[~ignored], slopes, rtol=1e-5)
+        assert not np.any(np.moveaxis(gradient, 1, -1)[ignored])
+        assert reduction != "none" or not np.any(got[ignored])
+
+
 @pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
 def test_class_weights_of_one_change_nothing(loss, backend):
     """Not a bit of the value and of the gradient, for hard and for soft targets."""

@@ -112,6 +112,7 @@ def fold_lanes(lanes, n):
 
 """
 
+# The lanes are folded in the order of FOLD_LANES, written out: its loop over the rows costs more than the sum of one.
 LONG_ROW = """\
 # The sum over the classes of a contiguous row, in the order of rows that stand side by side; terms are overwritten.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
@@ -1063,7 +1064,6 @@ def _entries(plan, unpack, call, y, integer):
             share_of_label=_indent(["shares[b * classes + k] = label[b] == np.uint32(k)"], 20) if integer else "",
             target_1="real(1) if label[b] == np.uint32(k) else real(0)" if integer else "targets[item, k, start + b]",
         )  # fmt: skip
-        before = ""
         scratch = [LANES, "part, sums_of = np.empty((lanes, size), value.dtype), np.empty((lanes, size))", *label]
         scratch += ["whole = size * classes if inner == 1 else 0  # of contiguous rows"]
         scratch += ["w_of, terms = np.empty(whole, kind.dtype), np.empty(whole, kind.dtype)"]
