@@ -60,21 +60,21 @@ class Domain:
         result = ((value > self.low) if self.open_low else (value >= self.low)) & (value <= self.high)
         return result | (value != value) if self.role == "prediction" else result
 
-    def condition(self, name, real):
-        """The rule as kernel text for the element `name`, without branches; `real` wraps a literal."""
+    def condition(self, name, real, both="&", either="|"):
+        """The rule as kernel text for the element `name`; `real` wraps a literal, `both` and `either` join truths."""
         if not self.checked:
             return ""
         if self.components:
             x1, y1, x2, y2 = (f"{name}_{component}" for component in self.components)
-            rule = f"({x1} <= {x2}) & ({y1} <= {y2})"
-            nan = " | ".join(f"({corner} != {corner})" for corner in (x1, y1, x2, y2))
-            return f"{rule} | {nan}" if self.role == "prediction" else rule
+            rule = f"({x1} <= {x2}) {both} ({y1} <= {y2})"
+            nan = f" {either} ".join(f"({corner} != {corner})" for corner in (x1, y1, x2, y2))
+            return f"{rule} {either} {nan}" if self.role == "prediction" else rule
         if self.values:
-            return " | ".join(f"({name} == {real(value)})" for value in self.values)
+            return f" {either} ".join(f"({name} == {real(value)})" for value in self.values)
         bounds = [f"({name} {'>' if self.open_low else '>='} {real(self.low)})"] if self.low > -inf else []
         bounds += [f"({name} <= {real(self.high)})"] if self.high < inf else []
-        rule = " & ".join(bounds)
-        return f"{rule} | ({name} != {name})" if self.role == "prediction" else rule
+        rule = f" {both} ".join(bounds)
+        return f"{rule} {either} ({name} != {name})" if self.role == "prediction" else rule
 
     def symbol(self, name):
         """The symbol of the argument, with the assumption that its domain grants."""

@@ -544,7 +544,7 @@ static const char* launch(void (*kernel)(Arguments...), const Request* request, 
     return message[0] ? message : nullptr;
 }
 
-// A parameter's type as NumPy names it: f4, i8, u2, b1; with a star before what it points to; ? for anything else.
+// A parameter's type as NumPy names it: f4, i8, u2, b1, V8 for a struct; with a star before what it points to.
 template <class Type>
 static void print_type(char*& end) {
     using Plain = std::remove_cv_t<Type>;
@@ -556,6 +556,7 @@ static void print_type(char*& end) {
     } else {
         const char kind = std::is_same_v<Plain, bool>          ? 'b'
                           : std::is_floating_point_v<Plain>    ? 'f'
+                          : std::is_class_v<Plain>             ? 'V'
                           : !std::is_integral_v<Plain>         ? '?'
                           : std::is_signed_v<Plain>            ? 'i'
                                                                : 'u';

@@ -627,7 +627,8 @@ class _Kernel:
             if wanted.startswith("*"):
                 values.append(ctypes.c_void_p(self._pointer(one, wanted[1:], where)))
                 continue
-            if not isinstance(one, np.generic):
+            by_value = isinstance(one, np.ndarray) and one.size == 1  # as CuPy passes a struct
+            if not by_value and not isinstance(one, np.generic):
                 raise TypeError(f"{where}: the parameter is a {wanted}; give a NumPy scalar, not {type(one)}")
             if _code_of(one.dtype) != wanted:
                 raise TypeError(f"{where}: the parameter is a {wanted}; got a {_code_of(one.dtype)}")

@@ -59,7 +59,8 @@ def _text(program, kind, doing):
 def nvrtc_compile(source, arch, options=()):
     """Compile CUDA C++ text: machine code (bytes) for arch "sm_90", PTX (str) for arch "compute_90".
 
-    Raises CompileError with the compiler's log. No header can be included, as with cupy.RawModule(code=text).
+    Raises CompileError with the compiler's log, also of warnings. No header can be included, as with
+    cupy.RawModule(code=text).
     """
     program = ctypes.c_void_p()
     nothing = ctypes.c_int(0)
@@ -70,8 +71,8 @@ def nvrtc_compile(source, arch, options=()):
     try:
         given = [f"--gpu-architecture={arch}".encode(), *(option.encode() for option in options)]
         status = library().nvrtcCompileProgram(program, len(given), (ctypes.c_char_p * len(given))(*given))
-        if status:
-            log = _text(program, "ProgramLog", "read the log").rstrip(b"\0").decode(errors="replace")
+        log = _text(program, "ProgramLog", "read the log").rstrip(b"\0").decode(errors="replace")
+        if status or log:
             raise CompileError(f"NVRTC refuses the source for {arch}:\n{log}")
         if arch.startswith("sm_"):
             return _text(program, "CUBIN", "read the machine code")

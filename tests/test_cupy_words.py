@@ -19,7 +19,7 @@ import pytest
 from oracle import MEANINGS
 
 TYPES = {"float": np.float32, "double": np.float64}
-TEXT = (Path(__file__).parents[1] / "lossbook" / "backends" / "cupy_words.cuh").read_text()
+TEXT = (Path(__file__).parents[1] / "lossbook" / "backends" / "cupy" / "words.cuh").read_text()
 ARITY = {
     "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "sqrt": 1, "tanh": 1, "square": 1, "magnitude": 1, "sign": 1,
     "reciprocal": 1, "softplus": 1, "sigmoid": 1, "log_cosh": 1, "larger": 2, "smaller": 2, "below": 2, "weighted": 2,

@@ -687,7 +687,7 @@ def test_what_is_published(tmp_path):
     assert "eprecat" not in done.stdout + done.stderr
     found = [file for file in (ROOT / "lossbook").rglob("*") if "__pycache__" not in file.parts]
     files = {str(file.relative_to(ROOT)) for file in found if file.is_file()}
-    assert {"lossbook/py.typed", "lossbook/backends/cupy_words.cuh"} < files
+    assert {"lossbook/py.typed", "lossbook/backends/cupy/words.cuh"} < files
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if ".dist-info/" not in name} == files

@@ -14,8 +14,8 @@
 // magnifies the error of exp, may then reach 4 + 4*abs(log(result)). --use_fast_math errs by far more: never give it.
 // No word depends on whether the compiler contracts products and sums: --fmad may be on, as it is by default, or off.
 //
-// Every word is total. NaN in gives NaN out, except that a factor or exponent that says "nothing" wins:
-// power(b, 0), sigmoid_power(x, 0), and power_slope(b, 0) do not look at their other argument; weighted(0, x) looks for NaN.
+// Every word is total. NaN in gives NaN out, except that a factor or exponent that says "nothing" wins: power(b, 0),
+// sigmoid_power(x, 0), and power_slope(b, 0) do not look at their other argument; weighted(0, x) looks for NaN.
 
 // WORDS_LIBRARY(exp) is expf or exp. A text may define it first, to prove what errors of the library cost.
 #ifndef WORDS_LIBRARY
@@ -149,7 +149,7 @@ __device__ __forceinline__ real share(real a, real b) {
     return (a / 2) / (a / 2 + b / 2);  // the sum of two finite numbers overflowed, or b is infinite, or one is NaN
 }
 
-// --- a right triangle with legs x and d > 0 ---------------------------------------------------------------------------
+// --- a right triangle with legs x and d > 0 -------------------------------------------------------------------------
 
 // Whether x is the longer leg, the ratio of the legs, and the hypotenuse in units of the longer leg.
 struct Sides {
@@ -366,7 +366,8 @@ __device__ __forceinline__ real relative_entropy(real p, real q, real d) {
 #if REAL_IS_FLOAT
 constexpr real tiny = 2.32830644e-10f, lift_of_tiny = 1.70141183e38f, drop_of_tiny = 5.87747175e-39f;
 #else
-constexpr real tiny = 8.636168555094445e-78, lift_of_tiny = 1.552518092300709e+231, drop_of_tiny = 6.441148769597133e-232;
+constexpr real tiny = 8.636168555094445e-78;
+constexpr real lift_of_tiny = 1.552518092300709e+231, drop_of_tiny = 6.441148769597133e-232;
 #endif
 
 // Tiny p and q are lifted, lest they vanish in the mixture; `back` brings results back.
@@ -398,8 +399,8 @@ __device__ __forceinline__ real skew_pull(real p, real q, real a, real d) {
     return quotient(x.d, x.m);
 }
 
-// y - sigmoid(x). With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near
-// x = 0, where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
+// y - sigmoid(x). With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below;
+// near x = 0, where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
 __device__ __forceinline__ real residual_of_logit(real y, real x) {
     const real size = magnitude(x), less = expm1(-size), decay = exp(-size);
     const real near = fused(x >= 0 ? y : y - 1, less, 2 * y - 1);

@@ -1,0 +1,296 @@
+"""CuPy: CUDA C++ in one pass over the data, compiled by NVRTC, for CuPy arrays.
+
+    print(source(plan, np.float32))      the kernel that runs, readable from top to bottom
+
+A kernel is printed functions, of which `element` is the formula, and after them the files of loops/ that fit its
+shape. The words stand in words.cuh.
+
+Each CUDA block writes its own partial sums and nothing is added atomically, so a result has the same bits on
+every device and in every run. The sums are few and are finished on the host.
+"""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from lossbook.backends import host, imported
+from lossbook.backends.spelling import Spelling, literal
+from lossbook.call import as_indices
+from lossbook.errors import BackendError
+from lossbook.words import SPELLED
+
+BLOCK = 4096  # elements whose sum one CUDA block makes
+THREADS = 256
+WIDE = 128  # from this many classes on, a whole CUDA block works on one contiguous row
+COLUMNS = 120  # of a line of a kernel
+
+
+def __getattr__(name):
+    """`xp`, the array module, once it is wanted."""
+    if name == "xp":
+        import cupy
+
+        return cupy
+    raise AttributeError(name)
+
+
+def require(loss):
+    """Raise the BackendError that says what is missing: the package, or the device."""
+    cupy = imported("cupy", loss, "'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x)", "backend")
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        raise BackendError(loss, "backend", f"'cupy' needs a CUDA device and driver; CUDA says: {error}") from error
+    if not count:
+        raise BackendError(loss, "backend", "'cupy' needs a CUDA device; none was found")
+
+
+# --- the text of a kernel --------------------------------------------------------------------------------------------
+
+
+def _read(*path):
+    """The text of a CUDA file of this folder, wherever Python finds it: in a folder or an archive."""
+    return files(__name__).joinpath(*path).read_text(encoding="utf-8")
+
+
+@cache
+def _loop(name):
+    """A file of loops/ without its first paragraph, which is about the file."""
+    return _read("loops", f"{name}.cuh").partition("\n\n")[2]
+
+
+def _loops(plan):
+    """The names of the files that a kernel is made of, each of which uses what stands in those before it."""
+    if plan.shape == "boxes":
+        return ["shared", "rows", "boxes"]
+    if plan.shape != "rows":
+        under_softmax = ["sums", "pulls", "margin", "targets", "softmax_pixels"]
+        return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
+    kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
+    loop = ["soft"] if not plan.hard else ["hard", "wide"] if plan.row == "margin" else ["hard"]
+    return ["shared", *kind, "rows", "classes", *loop]
+
+
+def _broken(line, indent):
+    """A line of C++ as lines of at most COLUMNS, broken after commas or before signs, in as few brackets as can be."""
+    lines = []
+    while len(line) > COLUMNS:
+        depth, breaks = 0, []
+        for at, sign in enumerate(line[: COLUMNS + 1]):
+            depth += (sign in "([{") - (sign in ")]}")
+            if sign == " " and (line[at - 1] == "," or re.match(r"\S ([+-]|&&|\|\|) ", line[at - 1 : at + 4])):
+                breaks.append((-depth, at))
+        _, at = max(breaks)
+        lines.append(line[:at])
+        line = " " * (indent + 4) + line[at + 1 :]
+    return [*lines, line]
+
+
+def _function(comment, returned, name, arguments, lines):
+    """A function of C++ as text."""
+    begin = f"__device__ __forceinline__ {returned} {name}("
+    head = [f"{begin}{', '.join(arguments)}) {{"]
+    if len(head[0]) > COLUMNS:
+        head = [begin, *_broken(f"    {', '.join(arguments)}", 0), ") {"]
+    body = [part for line in lines for part in _broken(f"    {line}", 4)]
+    return "\n".join([f"// {comment}", *head, *body, "}", "", ""])
+
+
+def _truth(value):
+    return "true" if value else "false"
+
+
+# What the loops of a shape ask for: constants, the arguments of `step`, and what these are to `element`.
+
+
+def _for_elements(plan, integer):
+    prediction, *target = plan.arrays
+    slopes = [title for title, _ in plan.slopes]
+    constants = [
+        f"constexpr bool LABELED = {_truth(integer)}, TARGETED = {_truth(target)};",
+        f"constexpr int TERMS = {len(plan.terms)};  // what an element adds to the totals",
+        f"constexpr int FACTORS = {len(slopes) or 1};  // of its slope: {', '.join(slopes) or 'one for all elements'}",
+        f"using Factor = {'real' if slopes else 'double'};",
+    ]
+    if plan.row:  # under a softmax
+        arguments = ["real u", "real probability", "real complement", "real y"]
+        known = {name: name for name in ("u", "probability", "complement")}
+    else:
+        constants.append(f"constexpr bool POINTWISE = {_truth(not slopes)};")
+        constants.append(f"constexpr long long BLOCK = {BLOCK};  // elements whose sum one block of threads makes")
+        arguments, known = ["real z", "real y"], {prediction: "z"}
+    arguments += ["const Parameters& parameters", "const Factor (&factors)[FACTORS]", "real (&terms)[TERMS]"]
+    known |= dict.fromkeys(target, "y")
+    known |= {name: f"factors[{j}]" for j, name in enumerate(slopes)}
+    known |= {title: f"terms[{j}]" for j, (title, _) in enumerate(plan.terms)} | {plan.gradient: "slope"}
+    return constants, [*arguments, "real& slope"], known
+
+
+def _for_rows(plan, integer):
+    prediction, y = plan.arrays
+    constants = [f"constexpr bool PREDICTION_CHECKED = {_truth(prediction in dict(plan.checks))};"]
+    if not plan.hard:
+        constants.append(f"constexpr bool LABELED = {_truth(integer)};")
+        constants.append(f"#define OF_ROW {int(bool(plan.of_row))}  // whether something is added once per row")
+    arguments = ["real u", "real y", "long long classes", "const Parameters& parameters", "real& value", "real& slope"]
+    ((term, _),) = plan.terms
+    return constants, arguments, {"u": "u", y: "y", "C": "real(classes)", term: "value", plan.gradient: "slope"}
+
+
+def _for_boxes(plan, integer):
+    corners = len(plan.gradients)
+    arguments = ["const real (&box)[CORNERS]", "const real (&target)[CORNERS]", "const Parameters& parameters"]
+    ((term, _),) = plan.terms
+    known = {name: f"box[{k}]" for k, name in enumerate(plan.inputs[:corners])}
+    known |= {name: f"target[{k}]" for k, name in enumerate(plan.inputs[corners:])}
+    known |= {term: "value"} | {name: f"slopes[{k}]" for k, name in enumerate(plan.gradients)}
+    return [f"constexpr int CORNERS = {corners};"], [*arguments, "real& value", "real (&slopes)[CORNERS]"], known
+
+
+FOR = {"pointwise": _for_elements, "overlap": _for_elements, "rows": _for_rows, "boxes": _for_boxes}
+
+
+def _rules(plan, integer):
+    """The functions that say whether a prediction and a target obey the rules of their domains."""
+    checks, half = dict(plan.checks), len(plan.inputs) // 2
+    boxes = plan.shape == "boxes"
+    for role, name, components in (
+        ("prediction", plan.prediction, plan.inputs[:half]),
+        ("target", plan.arrays[-1], plan.inputs[half:]),
+    ):
+        is_label = integer or len(plan.arrays) == 1
+        domain = checks.get(name) if role == "prediction" or not is_label else None
+        rule = domain.condition(name, lambda value: f"real({value!r})", "&&", "||") if domain else "true"
+        names = components if boxes else [name]
+        comment = f"Whether a {role} obeys its rule." if domain else f"No {role} breaks a rule."
+        yield _function(comment, "bool", f"{role}_holds", [f"real {part}" for part in names], [f"return {rule};"])
+
+
+def _of_row(plan, spell):
+    """The function of a row's logsumexp that is added once per row, and its slope."""
+    if not plan.of_row:
+        return ""
+    read = {symbol.name for _, value in plan.of_row for symbol in value.free_symbols}
+    lines = ["const real C = real(classes);"] if "C" in read else []
+    lines += [f"const real {name} = parameters.{name};" for name in plan.parameters if name in read]
+    lines += [f"{result} = {spell(part)};" for result, (_, part) in zip(("value", "slope"), plan.of_row, strict=True)]
+    arguments = ["real logsumexp", "long long classes", "const Parameters& parameters", "real& value", "real& slope"]
+    comment = "What is added once per row, and its slope along the logsumexp."
+    return _function(comment, "void", "of_row", arguments, lines)
+
+
+def source(plan, real=np.float32, integer=False):
+    """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
+    spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
+    constants, arguments, known = FOR[plan.shape](plan, integer)
+    known |= {name: f"parameters.{name}" for name in plan.parameters}
+    lines = (*plan.forward, *plan.terms, *plan.backward)
+    read = {symbol.name for _, value in lines for symbol in value.free_symbols}
+    outputs, outside = [*(title for title, _ in plan.terms), *plan.gradients], [title for title, _ in plan.slopes]
+    inputs = [name for name in known if name in read and name not in (*outputs, *outside)]
+    inputs += [name for name in outside if name in read]
+    thing = {"rows": "class", "boxes": "box"}.get(plan.shape, "element")
+    element = _function(
+        f"The loss of one {thing} and its {'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
+        "void", "element",
+        [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
+        [*(f"{name} = words::magnitude({name});" for name in plan.unsigned),  # -0.0 is 0
+         *(f"{'' if title in outputs else 'const real '}{title} = {spell(value)};" for title, value in lines)],
+    )  # fmt: skip
+    passed = ", ".join(known[name] for name in (*inputs, *outputs))
+    step = _function("The same, as the loops call it.", "void", "step", arguments, [f"element({passed});"])
+    members = f" real {', '.join(plan.parameters)}; " if plan.parameters else ""
+    head = [
+        f"// {plan.name} in CUDA C++, {np.dtype(real).name}.",
+        "// Written by lossbook from the formula: change that, not this text. The words (namespace words) stand in",
+        "// lossbook/backends/cupy/words.cuh, which is compiled in front of this.",
+        "",
+        f"struct Parameters {{{members}}};",
+        f"using Target = {'long long' if integer else 'real'};{'  // class indices' if integer else ''}",
+        *constants,
+    ]
+    functions = [element, step, *_rules(plan, integer), _of_row(plan, spell)]
+    return "".join([*(f"{line}\n" for line in head), "\n", *functions, "\n".join(map(_loop, _loops(plan)))])
+
+
+@cache
+def reserved():
+    """The identifiers of kernels beside the names of a formula; what stands inside the namespace of words is apart."""
+    loops = [file.read_text(encoding="utf-8") for file in files(__name__).joinpath("loops").iterdir()]
+    found = re.findall(r"[A-Za-z_]\w*", re.sub(r"//.*", "", "".join(loops)))
+    return {*found, "words", "WORDS_LIBRARY", "REAL_IS_FLOAT", "element"}
+
+
+@cache
+def text(plan, real, integer):
+    """All that NVRTC compiles: the working type, the words, the kernel."""
+    is_float = real is np.float32
+    constants = "#ifndef INFINITY\n#define INFINITY __int_as_float(0x7f800000)\n#endif\n"
+    return (
+        f"typedef {'float' if is_float else 'double'} real;\n#define REAL_IS_FLOAT {int(is_float)}\n{constants}"
+        f"{_read('words.cuh')}\n{source(plan, real, integer)}"
+    )
+
+
+@cache
+def load(plan, real, integer, name, device):
+    """The compiled function `name` of a plan, one per device; CuPy keeps the binary on disk."""
+    import cupy
+
+    return cupy.RawModule(code=text(plan, real, integer), options=("--std=c++17",)).get_function(name)
+
+
+def run(plan, call):
+    """Values, sums and gradients of a call on the device; the sums come back as a NumPy array."""
+    import cupy
+
+    real, (outer, classes, inner) = call.real, call.layout.three
+
+    def ready(array, dtype=real):
+        """A contiguous array of the working type, or a null pointer."""
+        return np.uint64(0) if array is None else cupy.ascontiguousarray(array, dtype=dtype)
+
+    def room(array):
+        """The output itself if a kernel can write it as it is, else a buffer for it."""
+        if array is None or (array.flags.c_contiguous and array.dtype == real):
+            return np.uint64(0) if array is None else array
+        return cupy.empty(array.shape, dtype=real)
+
+    values, gradient = room(call.values), room(call.gradient)
+    ignore = (np.int64(call.ignore or 0), np.int32(call.ignore is not None))
+    parameters = np.zeros((), "V1")  # the size of a struct without members
+    if call.parameters:
+        parameters = np.array(call.parameters, [(name, real) for name in plan.parameters])
+    target = as_indices(call.y, cupy) if call.integer else ready(call.y)
+    inputs = (ready(call.z), target, ready(call.weight))
+    sizes = (np.int64(classes), np.int64(inner))
+    device = cupy.cuda.Device().id
+    if call.rows:
+        rows = outer * inner
+        is_wide = plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE
+        blocks = rows if is_wide else -(-rows // THREADS)
+        kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
+        columns, count = 3, np.int64(rows)
+        of_class = ready(call.class_weight, np.float64)
+        middle = (of_class, *ignore, parameters, np.float64(call.scale), values, gradient)
+    else:
+        tiles = -(-inner // (THREADS if plan.row else BLOCK))
+        blocks = outer * tiles if plan.row else outer * classes * tiles
+        kernel = load(plan, real, call.integer, "loops", device)
+        columns, count = len(plan.terms) + 1, np.int64(blocks)
+        weight_classes = np.int64(classes if call.weight is not None and call.weight.size == call.z.size else 1)
+        slopes = ready(call.slopes_or_scale(cupy), real if call.overlap else np.float64)
+        middle = (weight_classes, *ignore, parameters, slopes, values, gradient)
+    if not blocks:
+        return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
+    sums = cupy.empty((outer * classes * tiles if call.overlap else blocks, columns), dtype=np.float64)
+    kernel((min(blocks, 65535),), (THREADS,), (*inputs, *middle, sums, *sizes, count))
+    for array, buffer in ((call.values, values), (call.gradient, gradient)):
+        if array is not None and buffer is not array:
+            array[...] = buffer.astype(array.dtype)
+    sums = cupy.asnumpy(sums)
+    if plan.finish is None:
+        return host.fold(sums)
+    return host.fold(np.moveaxis(sums.reshape(outer, classes, tiles, columns), 2, 0))
