@@ -538,9 +538,12 @@ extern "C" __global__ void leaves_if_told(int* x, int stop) {
 }
 """
 PASSING = """
-extern "C" __global__ void pass(float f, double d, int i, long long l, bool b, unsigned char c, const float* null,
-                                const unsigned short* half, double* out) {
+struct Pair { float first, second; };
+struct Nothing {};
+extern "C" __global__ void pass(float f, double d, int i, long long l, bool b, unsigned char c, Pair pair,
+                                Nothing nothing, const float* null, const unsigned short* half, double* out) {
     out[0] = f; out[1] = d; out[2] = i; out[3] = l; out[4] = b; out[5] = c; out[6] = null == nullptr; out[7] = half[0];
+    out[8] = pair.first; out[9] = pair.second;
 }
 """
 EXCHANGES_SOURCE = "".join(
@@ -628,12 +631,16 @@ def test_threads_that_left_do_not_count_in_a_barrier(engine):
 
 
 def test_values_pass_with_their_exact_size():
-    """Scalars of every size reach the kernel unharmed, a null pointer is null, and a half may be read as its bits."""
+    """Scalars of every size and structs reach the kernel unharmed, a null pointer is null, a half is its bits."""
     with fake_cupy.install() as cupy:
-        out, half = cupy.empty(8), cupy.asarray(np.float16([1]))
+        out, half = cupy.empty(10), cupy.asarray(np.float16([1]))
         scalars = (np.float32(0.1), np.float64(0.1), np.int32(-3), np.int64(2**40), np.bool_(True), np.uint8(200))
-        right().get_function("pass")((1,), (1,), (*scalars, np.uint64(0), half, out))
-        np.testing.assert_array_equal(out.get(), [np.float32(0.1), 0.1, -3, 2**40, 1, 200, 1, 0x3C00])
+        structs = np.array((2.5, -4), [("first", np.float32), ("second", np.float32)]), np.zeros((), "V1")
+        right().get_function("pass")((1,), (1,), (*scalars, *structs, np.uint64(0), half, out))
+        np.testing.assert_array_equal(out.get(), [np.float32(0.1), 0.1, -3, 2**40, 1, 200, 1, 0x3C00, 2.5, -4])
+        wrong = np.array((2.5, -4), [("first", np.float64), ("second", np.float32)])
+        with pytest.raises(TypeError, match="argument 7: the parameter is a V8; got a V12"):
+            right().get_function("pass")((1,), (1,), (*scalars, wrong, structs[1], np.uint64(0), half, out))
 
 
 def test_functions_of_cuda():

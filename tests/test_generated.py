@@ -46,6 +46,38 @@ def test_sources_are_golden(loss, backend, update):
     assert old == new, f"{difference}\n\nIf this is meant: pytest tests/test_generated.py --update"
 
 
+def misplaced(text):
+    """The lines of a CUDA kernel that are too long, or not indented by the brackets and statements that are open."""
+    depth, before, is_open = 0, 0, False
+    for line in text.splitlines():
+        code = line.partition("//")[0].strip()
+        indent = len(line) - len(line.lstrip())
+        fresh = 4 * (depth - code.startswith("}"))
+        if code and code[0] != "#":
+            places = (before - 4,) if code[0] == ")" else (before, before + 4) if is_open else (fresh,)
+            if indent not in places:
+                yield line
+            depth += code.count("{") - code.count("}")
+            before, is_open = indent, code[-1] not in ";{}"
+        if len(line) > 120 or line != line.rstrip() or (line and not code and indent not in (fresh, before + 4)):
+            yield line
+
+
+@pytest.mark.parametrize("loss", SHOWN, ids=lambda loss: loss.name)
+def test_cuda_is_laid_out_to_be_read(loss):
+    """No line of a CUDA kernel is longer than 120 columns, and each stands where what is open before it puts it."""
+    assert list(misplaced(loss.source("cupy"))) == []
+
+
+def test_misplaced_lines_are_found():
+    """The check above sees what it is for."""
+    right = "void f(\n    int x\n) {\n    // all\n    if (x)\n        g(x,\n            x);\n    h();\n}\n"
+    assert list(misplaced(right)) == []
+    wrong = {"    h": "        h", "    // all": "// all", "h();": f"{'h' * 120}();", "    int": "int", "{\n": "{ \n"}
+    for part, changed in wrong.items():
+        assert len(list(misplaced(right.replace(part, changed)))) == 1, changed
+
+
 def test_no_golden_file_is_stale(update):
     """Each golden file belongs to a loss and a backend."""
     known = {f"{loss.name}_{backend}.txt" for loss in SHOWN for backend in BACKENDS}
@@ -242,12 +274,15 @@ def wrong_expressions(text):
 
 def mutants(text):
     """(what, text) of every kernel that is one mistake in an arithmetic line of `element` or `finish` away."""
-    inside, lines = False, text.splitlines()
     in_c = "__device__" in text
+    if in_c:  # a statement of `element` on one line
+        before, element, after = re.split(r"(void element\(.*?\n}\n)", text, maxsplit=1, flags=re.DOTALL)
+        text = before + element.replace("\n        ", " ") + after
+    inside, lines = False, text.splitlines()
     for number, line in enumerate(lines):
         if re.match(r"(def|__device__ \S+ void) (element|finish)\(", line):
             inside = True
-        elif line and line[0] not in " ":
+        elif line and line[0] not in " )":
             inside = False
         elif inside and (found := LINE.match(line)):
             start, name, expression, end = found.groups()

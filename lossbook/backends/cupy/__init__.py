@@ -2,8 +2,8 @@
 
     print(source(plan, np.float32))      the kernel that runs, readable from top to bottom
 
-A kernel is printed functions, of which `element` is the formula, and after them the files of loops/ that fit its
-shape. The words stand in words.cuh.
+A kernel is functions that are printed here, of which `element` is the formula, and behind them those files of loops/
+that fit its shape, as they are. In front of both stand the words, words.cuh.
 
 Each CUDA block writes its own partial sums and nothing is added atomically, so a result has the same bits on
 every device and in every run. The sums are few and are finished on the host.
@@ -50,15 +50,10 @@ def require(loss):
 # --- the text of a kernel --------------------------------------------------------------------------------------------
 
 
+@cache
 def _read(*path):
     """The text of a CUDA file of this folder, wherever Python finds it: in a folder or an archive."""
     return files(__name__).joinpath(*path).read_text(encoding="utf-8")
-
-
-@cache
-def _loop(name):
-    """A file of loops/ without its first paragraph, which is about the file."""
-    return _read("loops", f"{name}.cuh").partition("\n\n")[2]
 
 
 def _loops(plan):
@@ -82,6 +77,8 @@ def _broken(line, indent):
             depth += (sign in "([{") - (sign in ")]}")
             if sign == " " and (line[at - 1] == "," or re.match(r"\S ([+-]|&&|\|\|) ", line[at - 1 : at + 4])):
                 breaks.append((-depth, at))
+        if not breaks:
+            break
         _, at = max(breaks)
         lines.append(line[:at])
         line = " " * (indent + 4) + line[at + 1 :]
@@ -95,7 +92,7 @@ def _function(comment, returned, name, arguments, lines):
     if len(head[0]) > COLUMNS:
         head = [begin, *_broken(f"    {', '.join(arguments)}", 0), ") {"]
     body = [part for line in lines for part in _broken(f"    {line}", 4)]
-    return "\n".join([f"// {comment}", *head, *body, "}", "", ""])
+    return "\n".join([f"// {comment}", *head, *body, "}", ""])
 
 
 def _truth(value):
@@ -152,26 +149,18 @@ def _for_boxes(plan, integer):
 FOR = {"pointwise": _for_elements, "overlap": _for_elements, "rows": _for_rows, "boxes": _for_boxes}
 
 
-def _rules(plan, integer):
-    """The functions that say whether a prediction and a target obey the rules of their domains."""
-    checks, half = dict(plan.checks), len(plan.inputs) // 2
-    boxes = plan.shape == "boxes"
-    for role, name, components in (
-        ("prediction", plan.prediction, plan.inputs[:half]),
-        ("target", plan.arrays[-1], plan.inputs[half:]),
-    ):
-        is_label = integer or len(plan.arrays) == 1
-        domain = checks.get(name) if role == "prediction" or not is_label else None
-        rule = domain.condition(name, lambda value: f"real({value!r})", "&&", "||") if domain else "true"
-        names = components if boxes else [name]
-        comment = f"Whether a {role} obeys its rule." if domain else f"No {role} breaks a rule."
-        yield _function(comment, "bool", f"{role}_holds", [f"real {part}" for part in names], [f"return {rule};"])
+def _rule(role, name, domain):
+    """The function by which loops ask whether a prediction or a target obeys the rule of its domain, if that is one."""
+    if domain is None:
+        return _function(f"No {role} breaks a rule.", "bool", f"{role}_holds", [f"real {name}"], ["return true;"])
+    names = [f"{name}_{component}" for component in domain.components] or [name]
+    rule = domain.condition(name, lambda value: f"real({value!r})", "&&", "||")
+    arguments = [f"real {name}" for name in names]
+    return _function(f"Whether a {role} obeys its rule.", "bool", f"{role}_holds", arguments, [f"return {rule};"])
 
 
 def _of_row(plan, spell):
     """The function of a row's logsumexp that is added once per row, and its slope."""
-    if not plan.of_row:
-        return ""
     read = {symbol.name for _, value in plan.of_row for symbol in value.free_symbols}
     lines = ["const real C = real(classes);"] if "C" in read else []
     lines += [f"const real {name} = parameters.{name};" for name in plan.parameters if name in read]
@@ -192,15 +181,28 @@ def source(plan, real=np.float32, integer=False):
     inputs = [name for name in known if name in read and name not in (*outputs, *outside)]
     inputs += [name for name in outside if name in read]
     thing = {"rows": "class", "boxes": "box"}.get(plan.shape, "element")
-    element = _function(
-        f"The loss of one {thing} and its {'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
-        "void", "element",
-        [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
-        [*(f"{name} = words::magnitude({name});" for name in plan.unsigned),  # -0.0 is 0
-         *(f"{'' if title in outputs else 'const real '}{title} = {spell(value)};" for title, value in lines)],
-    )  # fmt: skip
-    passed = ", ".join(known[name] for name in (*inputs, *outputs))
-    step = _function("The same, as the loops call it.", "void", "step", arguments, [f"element({passed});"])
+    functions = [
+        _function(
+            f"The loss of one {thing} and its {'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
+            "void", "element",
+            [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
+            [*(f"{name} = words::magnitude({name});" for name in plan.unsigned),  # -0.0 is 0
+             *(f"{'' if title in outputs else 'const real '}{title} = {spell(value)};" for title, value in lines)],
+        ),
+        _function(
+            "The same, as the loops call it.", "void", "step", arguments,
+            [f"element({', '.join(known[name] for name in (*inputs, *outputs))});"],
+        ),
+    ]  # fmt: skip
+    loops = "\n".join(_read("loops", f"{name}.cuh") for name in _loops(plan))
+    checks = dict(plan.checks)
+    if "prediction_holds" in loops:
+        functions.append(_rule("prediction", plan.prediction, checks.get(plan.prediction)))
+    if "target_holds" in loops:
+        y = plan.arrays[1] if len(plan.arrays) > 1 else "y"
+        functions.append(_rule("target", y, None if integer else checks.get(y)))
+    if plan.of_row:
+        functions.append(_of_row(plan, spell))
     members = f" real {', '.join(plan.parameters)}; " if plan.parameters else ""
     head = [
         f"// {plan.name} in CUDA C++, {np.dtype(real).name}.",
@@ -211,8 +213,7 @@ def source(plan, real=np.float32, integer=False):
         f"using Target = {'long long' if integer else 'real'};{'  // class indices' if integer else ''}",
         *constants,
     ]
-    functions = [element, step, *_rules(plan, integer), _of_row(plan, spell)]
-    return "".join([*(f"{line}\n" for line in head), "\n", *functions, "\n".join(map(_loop, _loops(plan)))])
+    return "\n".join([*head, "", *functions, loops])
 
 
 @cache

@@ -1,5 +1,4 @@
-// Losses of boxes, one thread per box. Its corners stand where a row has its classes.
-
+// Boxes, one thread for each; their corners stand where rows have their classes.
 extern "C" __global__ void loops(
     const real* predictions, const Target* targets, const real* weight, const double* class_weight, long long ignore,
     int ignoring, Parameters parameters, double scale, real* values, real* gradient, double* sums, long long classes,

@@ -1,5 +1,3 @@
-// What loops over rows of classes check.
-
 // The label of a row. The label to ignore weighs nothing, nor does one that is no class, which counts as broken.
 __device__ __forceinline__ long long label_of(
     long long label, long long classes, long long ignore, int ignoring, double& w, double& broken

@@ -1,5 +1,3 @@
-// Rows in which classes compete: how the slopes of the classes act on each other.
-
 struct Pulls {  // what the slopes of a row take from each unit of odds: those of the classes in front, and of the rest
     Sum of_top, of_rest;
     __device__ void add(double slope, real z, real rest, const Row& row) {

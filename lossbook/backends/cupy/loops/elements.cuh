@@ -1,6 +1,5 @@
-// Losses of elements, and losses of totals, which are sums over the pixels of each image and class: a "group". The
-// elements of a pointwise loss are one group. A block of threads adds up BLOCK elements.
-
+// Each block of threads adds up BLOCK elements of a group: of a loss of totals, the pixels of an image and class; of a
+// pointwise loss, all elements.
 extern "C" __global__ void loops(
     const real* predictions, const Target* targets, const real* weight, long long weight_classes, long long ignore,
     int ignoring, Parameters parameters, const Factor* slopes, real* values, real* gradient, double* sums,

@@ -1,5 +1,4 @@
-// Rows of which only the labeled class enters.
-
+// Rows of which only the labeled class enters, one thread for each.
 extern "C" __global__ void loops(
     const real* predictions, const Target* targets, const real* weight, const double* class_weight, long long ignore,
     int ignoring, Parameters parameters, double scale, real* values, real* gradient, double* sums, long long classes,

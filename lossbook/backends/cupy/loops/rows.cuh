@@ -1,10 +1,8 @@
-// One thread per row, or per box.
-
 struct RowSums {  // what a row adds to the sums of its block
     double value, weight, broken;
 };
 
-// Calls body(here, first, sums of the row) for each row; its classes stand from `first` on, `inner` apart.
+// One thread per row: body(here, first, sums of the row), whose classes stand from `first` on, `inner` apart.
 template <class Body>
 __device__ __forceinline__ void over_rows(
     long long rows, long long classes, long long inner, double* sums, const Body& body

@@ -1,5 +1,3 @@
-// What every loop needs.
-
 // x, and 0 where the weight w is 0: what weighs nothing is not there, even if it is NaN. Weights and their products are
 // double, which are rounded once, when they are stored.
 __device__ __forceinline__ double present(double w, double x) { return w == 0 ? 0 : x; }

@@ -1,11 +1,10 @@
-// Rows of which every class enters.
-
 // The target of a class of a row: its share, or whether the label is that class.
 __device__ __forceinline__ real share_of(const Target* targets, long long at, long long label, long long k) {
     if constexpr (LABELED) return label == k;
     else return targets[at];
 }
 
+// Rows of which every class enters, one thread for each.
 extern "C" __global__ void loops(
     const real* predictions, const Target* targets, const real* weight, const double* class_weight, long long ignore,
     int ignoring, Parameters parameters, double scale, real* values, real* gradient, double* sums, long long classes,

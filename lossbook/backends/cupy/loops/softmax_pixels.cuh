@@ -1,5 +1,3 @@
-// Losses of totals under a softmax: one thread per pixel, and the sums of its block for each class in turn.
-
 // What a class of a pixel adds to the totals, and its h = p*dL/dp, all weighted.
 __device__ __forceinline__ void one_class(
     const real* predictions, const Target* targets, const real* weight, long long weight_classes, long long ignore,
@@ -12,14 +10,16 @@ __device__ __forceinline__ void one_class(
     const real y = target_of(targets, here, item * inner + pixel, k, classes, ignore, ignoring, w, broken);
     if (!target_holds(y) && w != 0) broken += 1;
     const real z = predictions[here], rest = rest_of_row(z, row), odds = odds_of(z, row);
+    const real probability = odds / (odds + rest), complement = rest / (odds + rest);
     Factor factors[FACTORS];
     for (int j = 0; j < FACTORS; ++j) factors[j] = slopes[(item * classes + k) * FACTORS + j];
     real terms[TERMS], slope;
-    step(standing_of(z, rest, row), odds / (odds + rest), rest / (odds + rest), y, parameters, factors, terms, slope);
+    step(standing_of(z, rest, row), probability, complement, y, parameters, factors, terms, slope);
     for (int j = 0; j < TERMS; ++j) totals[j] = present(w, w * terms[j]);
     h = present(w, w * slope);
 }
 
+// Totals under a softmax: one thread per pixel, and the sums of its block for each class in turn.
 extern "C" __global__ void loops(
     const real* predictions, const Target* targets, const real* weight, long long weight_classes, long long ignore,
     int ignoring, Parameters parameters, const Factor* slopes, real* values, real* gradient, double* sums,

@@ -1,5 +1,3 @@
-// Sums over the classes of a row, by one thread.
-
 struct Sum {  // a sum with twice the digits of a double
     double high, low;
     __device__ void add(double x) {

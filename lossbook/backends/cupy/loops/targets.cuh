@@ -1,5 +1,3 @@
-// The targets of elements and pixels: numbers, labels, or none.
-
 // The target of an element at `here`, of class `channel`; of labels, whether the label `at` is that class. The label to
 // ignore weighs nothing, and one that is no class counts as broken.
 __device__ __forceinline__ real target_of(

@@ -1,5 +1,3 @@
-// The same for contiguous rows of many classes, a block of threads for each.
-
 __device__ real largest_of_block(real value) {
     __shared__ real warps[32];
     for (int lane = 16; lane > 0; lane /= 2) {
