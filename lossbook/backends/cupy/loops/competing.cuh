@@ -21,5 +21,6 @@ __device__ __forceinline__ void store_slopes(
 ) {
     const double pull = pull_of(-slope, rest);
     for (long long k = 0; k < classes; ++k) gradient[k * inner] = real(taken_from(logits[k * inner], z, pull, row));
-    gradient[label * inner] = slope_of_label(slope, z, pull, row);
+    real& own = gradient[label * inner];
+    own = slope_of_label(slope, own, pull, row);
 }

@@ -28,13 +28,13 @@ __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     return z == row.top ? real(0) : z - row.top;
 }
 
-// Of the labeled class alone: what its slope takes from a rival, and its own slope; it is its own rival in front.
+// Of the labeled class alone: what its slope takes from a rival, and its own slope, after what it took from itself.
 __device__ __forceinline__ double taken_from(real other, real z, double pull, const Row& row) {
     return present(pull, pull * odds_of(other, row));
 }
 
-__device__ __forceinline__ real slope_of_label(real slope, real z, double pull, const Row& row) {
-    return real(taken_from(z, z, pull, row)) + slope;
+__device__ __forceinline__ real slope_of_label(real slope, real taken, double pull, const Row& row) {
+    return taken + slope;
 }
 
 // What is left of the slope of a class after what the slopes of its rivals take. A class alone in front has no lead:

@@ -41,7 +41,7 @@ __device__ __forceinline__ double taken_from(real other, real z, double pull, co
     return other < front_of(z, row) ? 0 : pull;
 }
 
-__device__ __forceinline__ real slope_of_label(real slope, real z, double pull, const Row& row) {
+__device__ __forceinline__ real slope_of_label(real slope, real taken, double pull, const Row& row) {
     return row.top == row.top ? slope : real(pull);
 }
 

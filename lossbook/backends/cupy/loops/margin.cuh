@@ -40,7 +40,7 @@ __device__ __forceinline__ double taken_from(real other, real z, double pull, co
     return present(pull, pull * odds_of(other, row));
 }
 
-__device__ __forceinline__ real slope_of_label(real slope, real z, double pull, const Row& row) { return slope; }
+__device__ __forceinline__ real slope_of_label(real slope, real taken, double pull, const Row& row) { return slope; }
 
 // What is left of the slope of a class after what the slopes of its rivals take.
 __device__ __forceinline__ double left_of(
