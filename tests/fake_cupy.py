@@ -535,6 +535,14 @@ class RawModule:
         text = f'#include "{HEADER.name}"\nnamespace {{\n#line 1 "module.cu"\n{self.code}\n}}\n{exports}'
         return _load(text, flags, _folder())
 
+    def lint(self):
+        """Raise KernelError with what g++ warns of; functions and their arguments may have no use in a kernel."""
+        allowed = ("-Wno-unused-function", "-Wno-unused-parameter", "-Wno-parentheses")
+        text = f'#include <{HEADER.name}>\nnamespace {{\n#line 1 "module.cu"\n{self.code}\n}}\n'
+        warnings = ("-Wall", "-Wextra", "-Werror", *allowed)
+        where = ("-fsyntax-only", f"-isystem{HEADER.parent}", "-x", "c++", "-")
+        _run_compiler("-std=c++20", *self.flags, *warnings, *where, given=text)
+
     def get_function(self, name):
         if name not in self.kernels:
             raise KernelError(f"the source has no kernel {name!r}; it has {', '.join(self.kernels) or 'none'}")

@@ -121,6 +121,13 @@ def test_nvrtc_compiles_every_kernel(loss, real):
         assert functions == (["loops", "wide"] if plan.hard and plan.row == "margin" else ["loops"])
 
 
+@pytest.mark.parametrize("loss", [loss for loss in KERNELS if loss.name in FIRST], ids=lambda loss: loss.name)
+def test_gcc_finds_nothing_to_warn_of(loss):
+    """A second compiler, asked for its warnings, has none about the loops of each kind."""
+    for plan, integer in variants(loss):
+        fake_cupy.RawModule(code=backends.get("cupy").text(plan, np.float32, integer)).lint()
+
+
 def test_variants_are_complete():
     """The kernels above include those for soft targets, for class indices alone, and for a flag's two settings."""
     kinds = {loss.name: [(plan.hard, integer) for plan, integer in variants(loss)] for loss in LOSSES}
