@@ -461,7 +461,9 @@ class Runner:
         parts = [whole.removesuffix(self.module.source(case.plan, np.float64, case.integer))]
         for k, text in enumerate(texts):
             named = re.sub(r"(__global__ void \w+)\(", rf"\1_{k}(", text)
-            parts.append(f"inline namespace mutant_{k} {{\n{named}\n}}\n")
+            functions = re.findall(r"__global__ void (\w+)\(", named)
+            parts.append(f"namespace mutant_{k} {{\n{named}\n}}\n")
+            parts.extend(f"using mutant_{k}::{function};\n" for function in functions)
         self.patch.setattr(fake_cupy, "FLAGS", tuple(flag for flag in fake_cupy.FLAGS if flag != "-O2"))
         compiled = fake_cupy.RawModule(code="".join(parts), options=("--std=c++17",))
 
