@@ -16,7 +16,8 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.arguments import ONE_CHANNEL, TWO_CLASSES, WORKING
+from lossbook.arrays import WORKING, is_dask
+from lossbook.checks import ONE_CHANNEL, TWO_CLASSES
 from lossbook.compose import Composed, Joined, Sum, SumOnLogits
 from lossbook.documentation import Shown
 from lossbook.domains import Logit
@@ -284,7 +285,7 @@ class DistanceOnLogits(Composed):
         options = [keywords.get(name) for name in ("weight", "class_weight")]
         if len(arrays) != len(self._arrays):
             self._check_names(arrays, keywords)
-        if backends.is_dask(*arrays, *options, out):
+        if is_dask(*arrays, *options, out):
             from lossbook.backends import dask
 
             return dask.on_logits(self, arrays, keywords, value, gradient, out, partial)

@@ -7,12 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
-from lossbook import backends, words
-from lossbook.call import SINGLE, Call, Layout, check_same, holds_exactly, refuse
+from lossbook import words
+from lossbook.arrays import WORKING, holds_exactly
+from lossbook.call import Call, Layout
+from lossbook.checks import (
+    FLOATS,
+    ONE_CHANNEL,
+    SINGLE,
+    TWO_CLASSES,
+    _overlaps_itself,
+    check_same,
+    cure,
+    plain,
+    real_numbers,
+    refuse,
+    shares_memory,
+)
 from lossbook.errors import DomainError, ShapeError, shown
-
-WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
-
 
 # What other packages call the options, and what their absence is called.
 ELSEWHERE = {
@@ -30,77 +41,6 @@ ARRAYS = (
 REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
                         "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
-TWO_CLASSES = "must have at least two classes, since the softmax of one is always 1"
-ONE_CHANNEL = "of one channel take the sigmoid, as binary.cross_entropy_with_logits does"
-UNMASK = "fill it, and pass weight=~mask"
-FLOATS = "must be float16, float32 or float64"
-
-
-def plain(where, name, array):
-    """A NumPy, CuPy or Dask array of what was given; what cannot be one is refused by name."""
-    if backends.is_cupy(array) or backends.is_dask(array):
-        return array
-    kind, home = type(array), type(array).__module__.partition(".")[0]
-    if array is None:
-        raise DomainError(where, name, "must be an array", None)
-    if isinstance(array, np.ma.MaskedArray):
-        raise DomainError(where, name, "must be a plain array", said="a masked array", hint=UNMASK)
-    if home == "scipy" and hasattr(array, "toarray"):
-        said, hint = f"a sparse {kind.__name__}", f"give {name}.toarray()"
-        raise DomainError(where, name, "must be a plain array", said=said, hint=hint)
-    if isinstance(array, (dict, set, frozenset)):
-        raise DomainError(where, name, "must be an array", said=f"a {kind.__name__}")
-    try:
-        return np.asarray(array)
-    except ValueError as error:  # lists of unequal lengths
-        raise ShapeError(where, name, "must be an array", array, hint="rows must have equal lengths") from error
-    except Exception as error:  # what another package raises when it is asked for a NumPy array
-        hint = shown(str(error)).strip("'\"")
-        raise DomainError(where, name, "must be an array that NumPy can read", array, hint=hint) from error
-
-
-def cure(dtype, name):
-    """What to do about an array of a dtype that cannot be computed with."""
-    if dtype.kind == "c":
-        return f"give its real part, {name}.real"
-    if dtype.kind in "OSU":
-        return f"give float16, float32 or float64: {name}.astype(np.float32), or of a table {name}.to_numpy(np.float32)"
-    return f"give float16, float32 or float64: {name}.astype(np.float32)"
-
-
-def real_numbers(where, name, array, kinds="fiub"):
-    """The array, if it holds numbers of one of these kinds."""
-    if array.dtype.kind not in kinds:
-        raise DomainError(where, name, "must hold real numbers", array.dtype, hint=cure(array.dtype, name))
-    return array
-
-
-def parameter(where, name, value, domain):
-    """A number of a domain, as a float. Arrays without axes, of whatever package, are numbers."""
-    given = value
-    if type(value) is not float:
-        if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
-            value = value.item()
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-            raise DomainError(where, name, f"must be a number {domain.rule}", given)
-        try:
-            value = float(value)
-        except OverflowError as error:
-            raise DomainError(where, name, "must fit a float64", given) from error
-    if not domain.holds(value):
-        raise DomainError(where, name, f"must be {domain.rule}", given)
-    return value
-
-
-def take_option(loss, name, value, options, instead=None):
-    """An option out of a few words; `instead` says what others call them."""
-    if isinstance(value, str) and value in options:
-        return value
-    meant = (instead or {}).get(value if isinstance(value, (str, type(None))) else ())
-    close = difflib.get_close_matches(str(value), options, 1) if isinstance(value, str) else []
-    meant = meant or (close[0] if close else None)
-    rule = f"must be {', '.join(map(repr, options[:-1]))} or {options[-1]!r}"
-    raise DomainError(loss, name, rule, value, hint=f"did you mean {meant!r}?" if meant else "")
 
 
 class Arguments:
@@ -340,30 +280,3 @@ def _check_index(loss, weight):
     said = f"a {type(weight).__name__} with the index {shown(list(index))}"
     hint = "put it in the order of the classes and give its to_numpy()"
     raise DomainError(loss, "class_weight", IN_ORDER, said=said, hint=hint)
-
-
-def shares_memory(out, array, xp):
-    """Whether an element of `out` is an element of the array, of whatever package, too; where in doubt, it is."""
-    if array is None or isinstance(array, (list, tuple, numbers.Number)):
-        return False
-    if xp is np and type(array) is not np.ndarray:
-        try:
-            array = np.asarray(array)  # what lends its memory, as tensors and buffers do
-        except Exception:  # of a foreign class, which has been refused as an argument, or will be
-            return False
-    if not xp.may_share_memory(out, array):
-        return False
-    try:
-        return bool(np.shares_memory(out, array, max_work=10**5) if xp is np else xp.shares_memory(out, array))
-    except np.exceptions.TooHardError:
-        return True
-
-
-def _overlaps_itself(array):
-    """Whether elements of a strided array may stand on one another."""
-    reach, axes = array.itemsize, zip(map(abs, array.strides), array.shape, strict=True)
-    for stride, length in sorted((stride, length) for stride, length in axes if length > 1):
-        if stride < reach:
-            return array.size > 0
-        reach += stride * (length - 1)
-    return False

@@ -10,11 +10,11 @@ import math
 import numpy as np
 
 from lossbook import backends
-from lossbook.arguments import cure
-from lossbook.call import check_same, quiet, refuse
+from lossbook.arrays import is_cupy, quiet
+from lossbook.checks import check_same, cure, parameter, plain, refuse
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import floats, parameter, plain
+from lossbook.labels import floats
 
 __all__ = ["decode_boxes", "encode_boxes"]
 
@@ -88,7 +88,7 @@ def decode_boxes(deltas, anchors, *, clip=CLIP):
 def _arguments(where, name, array, anchors):
     """Both arrays in the type to compute in, the array module, and the dtype of the result."""
     array, anchors = floats(where, name, array), plain(where, "anchors", anchors)
-    on_device = backends.is_cupy(array) or backends.is_cupy(anchors)
+    on_device = is_cupy(array) or is_cupy(anchors)
     xp = backends.choose(where, None if on_device else "numpy", (array, anchors)).xp
     if anchors.dtype.kind not in "fiu":
         hint = cure(anchors.dtype, "anchors")

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.errors import DomainError, ShapeError
+from lossbook.arrays import INDEX, as_indices, cut, number, rounded
+from lossbook.checks import MASK, ONE_CLASS, clipped, nearly, refuse
+from lossbook.errors import ShapeError
 
-INDEX = np.dtype(np.int64)
 PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
-SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
-MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
-ONE_CLASS = "with one channel give a mask as y[:, None] to a loss of elements, or a prediction of two classes"
 
 
 @dataclass
@@ -385,134 +383,3 @@ class Call:
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
         refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)
-
-
-def times(array, coefficient):
-    """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
-    real, info = array.dtype.type, np.finfo(array.dtype)
-    with np.errstate(all="ignore"):
-        if coefficient == 0:
-            array[...] = 0  # also of what is infinite
-        elif float(info.tiny) <= abs(coefficient) <= float(info.max):
-            if coefficient != 1:
-                array *= real(coefficient)
-        else:
-            array[...] = array * np.float64(coefficient)
-    return array
-
-
-def rounded(array, dtype):
-    """An array in this dtype, rounded once; what is too large for float16 is infinite.
-
-    NumPy takes some fifty times as long for each number that is subnormal in float16 as for others, and the slopes of
-    a mean are. A number below 2^-14 is therefore first rounded to what float16 has there, the multiples of 2^-24: these
-    are the spacing of float32 around 3/4.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        if dtype.itemsize == 2 and array.dtype == np.float32 and isinstance(array, np.ndarray):
-            middle = np.float32(0.75)
-            array = np.where(np.abs(array) < np.float32(2.0**-14), (array + middle) - middle, array)
-        return array.astype(dtype, copy=False)
-
-
-def number(value, dtype):
-    """A result as a scalar of this dtype."""
-    value = float(value)
-    if abs(value) <= 65504:  # the largest float16
-        return dtype.type(value + 0.0)  # and never -0.0
-    with np.errstate(over="ignore"):
-        return dtype.type(value)
-
-
-def check_same(loss, name, shape, wanted, of):
-    """Shapes never broadcast between prediction and target."""
-    if tuple(shape) != tuple(wanted):
-        raise ShapeError(loss, name, f"must have shape {tuple(wanted)}, as {of}", tuple(shape))
-
-
-def refuse(where, name, rule, array, bad, start=(), hint=""):
-    """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is.
-
-    `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array. The
-    hint is a text, or a function that makes it of what was found.
-    """
-    if not bool(bad.any()):
-        return
-    place = tuple(np.argwhere(to_host(bad))[0].tolist())
-    found = array[place].tolist()
-    found = tuple(found) if isinstance(found, list) else found
-    error = DomainError(where, name, rule, found, place, hint=hint(found) if callable(hint) else hint)
-    raise error.shifted(start) if start else error
-
-
-def nearly(domain, value):
-    """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations."""
-    if domain.components or domain.values or value.dtype.kind != "f":
-        return np.False_
-    reach = 4 * float(np.finfo(value.dtype).eps)
-    return (value >= domain.low - reach) & (value <= domain.high + reach)
-
-
-def clipped(domain, array, xp):
-    """The array with what leaves the interval of a domain on its bounds; itself, where nothing does."""
-    if domain.components or domain.values or array.dtype.kind != "f":
-        return array
-    inside = xp.minimum(xp.maximum(array, array.dtype.type(domain.low)), array.dtype.type(domain.high))
-    return inside if bool(((inside != array) & (array == array)).any()) else array
-
-
-def widened(domain, array):
-    """A prediction of float16 in float32, and others as they are.
-
-    Whether a number lies beyond a bound by rounding alone is a question to its own type: such a number is on the bound.
-    """
-    if array.dtype.itemsize > 2:
-        return array
-    wide = array.astype(np.float32)
-    if domain.checked:
-        near = nearly(domain, array) & ~domain.holds(array)
-        if bool(near.any()):
-            wide[near] = wide[near].clip(domain.low, domain.high)
-    return wide
-
-
-def holds_exactly(real, array):
-    """Whether a type has every number of an array; the first piece that says no ends the search."""
-    with quiet():
-        for piece in cut(array.shape, 1 << 16):
-            part = array[piece]
-            if bool(((part.astype(real) != part) & (part == part)).any()):
-                return False
-    return True
-
-
-def as_indices(array, xp=np):
-    """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
-    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
-        array = xp.minimum(array, array.dtype.type(np.iinfo(np.int64).max))
-    return xp.ascontiguousarray(array, dtype=INDEX)
-
-
-def quiet():
-    """In this block NumPy says nothing of overflow and its kin, which formulas know how to meet."""
-    return np.errstate(all="ignore")
-
-
-def to_host(array):
-    """A NumPy array of what may be on the device."""
-    return array.get() if type(array).__module__.partition(".")[0] == "cupy" else array
-
-
-def cut(shape, limit):
-    """Index tuples that cut an array of this shape into pieces of at most `limit` elements, in order."""
-    rest = prod(shape[1:])
-    if not shape or shape[0] * rest <= limit:
-        yield (slice(None),) * len(shape)
-    elif rest >= limit:
-        for first in range(shape[0]):
-            for others in cut(shape[1:], limit):
-                yield (slice(first, first + 1), *others)
-    else:
-        step = limit // rest
-        for first in range(0, shape[0], step):
-            yield (slice(first, first + step), *(slice(None),) * (len(shape) - 1))

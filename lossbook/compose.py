@@ -19,8 +19,8 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.arguments import shares_memory
-from lossbook.call import number, rounded, times, widened
+from lossbook.arrays import is_dask, number, rounded, times
+from lossbook.checks import shares_memory, widened
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import Loss, _changed, _exactly, _find, check_reduction, slopes
@@ -173,7 +173,7 @@ class Sum(Composed):
         options = [keywords.get("weight"), keywords.get("class_weight")]
         if partial:
             keywords = {name: option for name, option in keywords.items() if name != "reduction"}
-        if backends.is_dask(*arrays, *options, out):
+        if is_dask(*arrays, *options, out):
             from lossbook.backends import dask
 
             return dask.weighted_sum(self, arrays, keywords, value, gradient, out, partial)
@@ -343,7 +343,7 @@ class Joined(Composed):
         if len(arrays) != len(self._arrays):
             self._check_names(arrays, keywords)
         weight = keywords.get("weight")
-        if backends.is_dask(*arrays, *_several(weight), *_several(out)):
+        if is_dask(*arrays, *_several(weight), *_several(out)):
             from lossbook.backends import dask
 
             return dask.joined(self, arrays, keywords, value, gradient, out, partial)

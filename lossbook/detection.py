@@ -17,7 +17,7 @@ import sympy
 
 from lossbook import binary, multiclass, regression
 from lossbook.boxes import decode_boxes, encode_boxes
-from lossbook.call import check_same, refuse
+from lossbook.checks import check_same, refuse
 from lossbook.compose import Joined, Term
 from lossbook.domains import (
     Box,

@@ -23,10 +23,10 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from lossbook import backends
-from lossbook.call import MASK, SINGLE, check_same, clipped, nearly, quiet, refuse, times, to_host
+from lossbook.arrays import array_module, is_cupy, quiet, times, to_host
+from lossbook.checks import MASK, SINGLE, check_same, clipped, nearly, parameter, plain, refuse
 from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import parameter, plain
 from lossbook.loss import Loss, Shown
 from lossbook.reduce import reduced
 from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
@@ -379,7 +379,7 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
     """
     where = "segmentation.hausdorff_distance"
     p, y = plain(where, "p", p), plain(where, "y", y)
-    on_device = backends.is_cupy(p) or backends.is_cupy(y)
+    on_device = is_cupy(p) or is_cupy(y)
     xp = backends.choose(where, None if on_device else "numpy", (p, y)).xp
     _check_space(where, "p", p, xp)
     indices, pixels = y.ndim == p.ndim - 1, (p.shape[0], *p.shape[2:])
@@ -496,7 +496,7 @@ def _within(where, name, domain, array, live, start, hint=""):
     if not bool(bad.any()):
         return array
     _refuse_in(where, name, f"must be {domain.rule}", array, bad & ~nearly(domain, array), start, hint)
-    return clipped(domain, array, backends.get("cupy" if backends.is_cupy(array) else "numpy").xp)
+    return clipped(domain, array, array_module(array))
 
 
 def _refuse_in(where, name, rule, array, bad, start, hint=""):

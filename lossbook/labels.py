@@ -9,12 +9,10 @@ import numbers
 
 import numpy as np
 
-from lossbook import backends
-from lossbook.arguments import FLOATS, parameter, plain
-from lossbook.call import clipped, nearly, quiet, refuse, to_host
+from lossbook.arrays import WORKING, array_module, is_dask, quiet, to_host
+from lossbook.checks import FLOATS, clipped, nearly, parameter, plain, refuse
 from lossbook.domains import Domain, Fraction, Label
 from lossbook.errors import DomainError, ShapeError
-from lossbook.loss import WORKING
 
 __all__ = ["class_weights", "one_hot", "smooth"]
 
@@ -44,7 +42,7 @@ def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
     axis = _check_axis(where, "y", y.shape, y.ndim + 1, axis)
     dtype = dtype_of(where, dtype, lambda found: found.kind in "biuf", "a dtype of bools, integers or floats")
     arguments = int(classes), axis, ignore_index, dtype
-    if not backends.is_dask(y):
+    if not is_dask(y):
         return _one_hot(y, *arguments)
     chunks = (*y.chunks[:axis], (int(classes),), *y.chunks[axis:])
     return y.map_blocks(_one_hot, *arguments, new_axis=axis, chunks=chunks, dtype=dtype)
@@ -84,7 +82,7 @@ def smooth(targets, epsilon=0.1, *, axis=1):
         rule = "must have a known number of classes, as after targets.compute_chunk_sizes()"
         raise ShapeError(where, "targets", rule, targets.shape, said=f"shape {targets.shape}")
     arguments = epsilon, epsilon / max(1, targets.shape[axis])
-    if not backends.is_dask(targets):
+    if not is_dask(targets):
         return _smooth(targets, *arguments)
     return targets.map_blocks(_smooth, *arguments, dtype=targets.dtype)
 
@@ -130,7 +128,7 @@ def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None
         raise DomainError(where, "method", "must be 'inverse' or 'effective'", method)
     beta = parameter(where, "beta", beta, Decay)
     arguments = int(classes), ignore_index
-    if backends.is_dask(y):
+    if is_dask(y):
         chunks = (*((1,) * blocks for blocks in y.numblocks), (int(classes),))
         counts = y.map_blocks(_count, *arguments, new_axis=y.ndim, chunks=chunks, dtype=np.int64)
         counts = counts.sum(axis=tuple(range(y.ndim))).compute()
@@ -164,11 +162,6 @@ def _count(y, classes, ignore_index, block_info=None):
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------
-
-
-def array_module(array):
-    """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
-    return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
 
 
 def _start(block_info):

@@ -24,8 +24,9 @@ import numpy as np
 import sympy
 
 from lossbook import backends, words
-from lossbook.arguments import REDUCTIONS_ELSEWHERE, WORKING, Arguments, parameter, take_option
-from lossbook.call import quiet
+from lossbook.arguments import REDUCTIONS_ELSEWHERE, Arguments
+from lossbook.arrays import WORKING, is_cupy, is_dask, quiet
+from lossbook.checks import parameter, take_option
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
@@ -380,7 +381,7 @@ class Loss(Arguments, Documented):
     def _evaluate(self, arrays, keywords, value, gradient, out=None, partial=False, totals=None):
         """(value, gradient), or (Partial, gradient); `totals` are those of whole images, where known (`_totals`)."""
         keywords = {**self._baked, **keywords}
-        if backends.is_dask(*arrays, *keywords.values(), out):
+        if is_dask(*arrays, *keywords.values(), out):
             from lossbook.backends import dask
 
             return dask.evaluate(self, arrays, keywords, value, gradient, out, partial)
@@ -724,7 +725,7 @@ def kept_option(loss, name, value):
             raise DomainError(loss.name, "batch", "must be True or False", value)
         return bool(value)
     if name == "class_weight":
-        on_host = value.get() if backends.is_cupy(value) else value
+        on_host = value.get() if is_cupy(value) else value
         return tuple(map(float, loss._one_per_class(on_host, "C", np)))
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise DomainError(loss.name, name, "must be an integer", value)

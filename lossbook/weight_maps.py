@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from lossbook import backends
-from lossbook.call import quiet, refuse, to_host
+from lossbook.arrays import WORKING, is_cupy, quiet, to_host
+from lossbook.checks import parameter, plain, refuse
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import dtype_of, integers, parameter, plain
-from lossbook.loss import WORKING
+from lossbook.labels import dtype_of, integers
 
 __all__ = ["edge_weights"]
 
@@ -40,7 +40,7 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
     """
     where = "segmentation.edge_weights"
     y = integers(where, y, kinds="iu")  # a mask of bools has lost its instances
-    xp = backends.choose(where, None if backends.is_cupy(y) else "numpy", (y,)).xp
+    xp = backends.choose(where, None if is_cupy(y) else "numpy", (y,)).xp
     if y.ndim < 2:
         raise ShapeError(where, "y", "must have shape (N, *space)", y.shape)
     if xp is not np and y.ndim not in (3, 4):

@@ -7,6 +7,7 @@ import threading
 from contextvars import ContextVar
 from functools import cache
 
+from lossbook.arrays import is_cupy, is_dask
 from lossbook.errors import BackendError
 
 NAMES = ("numpy", "numba", "cupy")
@@ -86,19 +87,6 @@ def get(name, where="lossbook"):
 @cache
 def _load(name):
     return importlib.import_module(f"lossbook.backends.{name}")
-
-
-def is_cupy(array):
-    """Whether an array is CuPy's."""
-    return type(array).__module__.partition(".")[0] == "cupy"
-
-
-def is_dask(*arrays):
-    """Whether any array is Dask's; a package that is not loaded owns no array, so Dask is not imported to find out."""
-    if "dask.array" not in sys.modules:
-        return False
-    owned = getattr(sys.modules["dask.array"], "Array", ())  # absent while another thread imports it
-    return any(isinstance(array, owned) for array in arrays)
 
 
 def choose(loss, name, arrays):

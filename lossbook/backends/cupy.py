@@ -13,9 +13,9 @@ from string import Template
 
 import numpy as np
 
+from lossbook.arrays import as_indices
 from lossbook.backends import host, imported
 from lossbook.backends.spelling import Spelling, literal
-from lossbook.call import as_indices
 from lossbook.errors import BackendError
 from lossbook.words import SPELLED
 

@@ -24,8 +24,8 @@ from dask.core import flatten
 
 from lossbook import backends
 from lossbook.activations import _activate, _chain
-from lossbook.arguments import WORKING
-from lossbook.call import number, quiet, rounded, times, widened
+from lossbook.arrays import WORKING, is_dask, number, quiet, rounded, times
+from lossbook.checks import widened
 from lossbook.compose import _several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.reduce import Partial
@@ -41,7 +41,7 @@ def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False, n
     `named` is (loss with several predictions, name of one), if in its words the errors of the blocks are to speak.
     """
     first, *others = arrays or (None,)
-    if backends.is_dask(first) and first.dtype == bool and loss._arguments[loss._arrays[0]].name == "Probability":
+    if is_dask(first) and first.dtype == bool and loss._arguments[loss._arrays[0]].name == "Probability":
         arrays = first.astype(np.float64), *others
     blocks = Blocks(loss, arrays, keywords, out)
     blocks.named = named
@@ -97,7 +97,7 @@ def joined(loss, arrays, keywords, value, gradient, out=None, partial=False):
     reduction, _, name = loss._read(options)
     weight, count = keywords.get("weight"), len(loss._predictions)
     for argument, array in zip(loss._predictions, arrays, strict=False):
-        if not backends.is_dask(array):
+        if not is_dask(array):
             raise BackendError(loss.name, argument, "must be a Dask array if another is", said=type(array).__name__)
     if out is not None:
         raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
@@ -206,11 +206,11 @@ def check(loss, arrays, keywords, out):
     """Refuse what is not a call on Dask arrays made of NumPy arrays of known shapes."""
     named = dict(zip((*loss._arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
     name, first = next(iter(named.items()))
-    if not backends.is_dask(first):
+    if not is_dask(first):
         raise BackendError(loss.name, name, "must be a Dask array if another is", said=type(first).__name__)
     if out is not None:
         raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
-    if backends.is_dask(keywords.get("class_weight")):
+    if is_dask(keywords.get("class_weight")):
         rule = "must be a NumPy array, one number per class"
         raise BackendError(loss.name, "class_weight", rule, said="a Dask array")
     for name, array in named.items():
@@ -219,9 +219,9 @@ def check(loss, arrays, keywords, out):
 
 def _check_kind(loss, name, array):
     """A Dask array must have NumPy arrays in it, and a shape."""
-    if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
+    if is_dask(array) and not isinstance(array._meta, np.ndarray):
         raise BackendError(loss.name, name, "must have NumPy arrays in its chunks", said=str(type(array._meta)))
-    if backends.is_dask(array) and math.isnan(sum(array.shape)):
+    if is_dask(array) and math.isnan(sum(array.shape)):
         rule = f"must have a known shape, as after {name}.compute_chunk_sizes()"
         raise ShapeError(loss.name, name, rule, array.shape)
 
@@ -357,7 +357,7 @@ def _check_chunks(loss, z, axis):
 
 def _stand_in(array):
     """A NumPy array of the shape and dtype of a Dask array, in no memory; what is no Dask array is itself."""
-    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if backends.is_dask(array) else array
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_dask(array) else array
 
 
 def _meta(axes, dtype):

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from lossbook.call import cut, quiet
+from lossbook.arrays import cut, quiet
 from lossbook.errors import DomainError
 
 PIECE = 1 << 17  # elements of a converted piece
