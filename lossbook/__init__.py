@@ -12,6 +12,7 @@ from lossbook import (
     segmentation,
 )
 from lossbook.ahead import warm
+from lossbook.algebra import Loss
 from lossbook.backends import use
 from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
@@ -32,7 +33,7 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.loss import Loss, loss
+from lossbook.loss import loss
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from lossbook.compose import Joined, Term
 from lossbook.domains import Logit, Probability
 from lossbook.errors import ShapeError
+from lossbook.joined import Joined, Term
 from lossbook.loss import loss
 from lossbook.words import log, log1p, softplus
 
@@ -67,8 +67,8 @@ class Minimax(Joined):
         for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, self.signs, strict=True)):
             total = float(array.size)
             if w is not None:
-                with self._named(part, self._predictions[index]):
-                    w = part._array(w, "weight", xp)
+                with self.named(part, self.declaration.predictions[index]):
+                    w = part.evaluation.arguments.array(w, "weight", xp)
                 # each weight enters equally often, whatever its shape; the part refuses those that do not fit
                 total = float(w.sum(dtype=np.float64)) * (array.size // w.size) if w.size else 0.0
             terms.append(Term(part, index, None, w, sign, total))

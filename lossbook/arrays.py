@@ -23,6 +23,11 @@ def is_dask(*arrays):
     return any(isinstance(array, owned) for array in arrays)
 
 
+def several(given):
+    """What was given for several predictions, or for all of them at once, as a tuple."""
+    return given if isinstance(given, tuple) else (given,)
+
+
 def array_module(array):
     """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
     return sys.modules["cupy"] if is_cupy(array) else np

@@ -2,6 +2,7 @@
 
 import difflib
 import numbers
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,10 @@ TWO_CLASSES = "must have at least two classes, since the softmax of one is alway
 ONE_CHANNEL = "of one channel take the sigmoid, as binary.cross_entropy_with_logits does"
 UNMASK = "fill it, and pass weight=~mask"
 FLOATS = "must be float16, float32 or float64"
+
+REDUCTIONS = ("none", "sum", "mean")
+REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
+                        "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
 
 
 def plain(where, name, array):
@@ -57,8 +62,15 @@ def real_numbers(where, name, array, kinds="fiub"):
 
 
 def parameter(where, name, value, domain):
-    """A number of a domain, as a float. Arrays without axes, of whatever package, are numbers."""
+    """A number of a domain, as a float; of some domains also None, or several numbers as a tuple of floats.
+
+    Arrays without axes, of whatever package, are numbers.
+    """
     given = value
+    if domain.optional and value is None:
+        return None
+    if domain.several and (isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim)):
+        return tuple(parameter(where, name, number, replace(domain, several=False)) for number in value)
     if type(value) is not float:
         if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
             value = value.item()
@@ -82,6 +94,13 @@ def take_option(loss, name, value, options, instead=None):
     meant = meant or (close[0] if close else None)
     rule = f"must be {', '.join(map(repr, options[:-1]))} or {options[-1]!r}"
     raise DomainError(loss, name, rule, value, hint=f"did you mean {meant!r}?" if meant else "")
+
+
+def check_reduction(name, reduction):
+    """The reduction, if it is one."""
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        take_option(name, "reduction", reduction, REDUCTIONS, REDUCTIONS_ELSEWHERE)
+    return reduction
 
 
 def check_same(loss, name, shape, wanted, of):

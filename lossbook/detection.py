@@ -9,7 +9,7 @@ and values and slopes are wrong, infinite or NaN. Sides of 0 are allowed.
     diou, ciou     1e-9 to 1e9 pixels          1e-75 to 1e75 pixels
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +18,6 @@ import sympy
 from lossbook import binary, multiclass, regression
 from lossbook.boxes import decode_boxes, encode_boxes
 from lossbook.checks import check_same, refuse
-from lossbook.compose import Joined, Term
 from lossbook.domains import (
     Box,
     Classes,
@@ -33,6 +32,7 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import DomainError, ShapeError
+from lossbook.joined import Joined, Term
 from lossbook.loss import loss
 from lossbook.words import arctan2, below, determinant, difference, gap, larger, let, reciprocal, share, shared, smaller
 
@@ -192,7 +192,7 @@ def _item_weights(loss, weight, labels, low, high, xp):
 
     Refuses labels that are no whole numbers, and those out of range that count.
     """
-    shape, name = labels.shape, next(name for name in loss._arrays if loss._arguments[name].role == "target")
+    shape, name = labels.shape, loss.declaration.target
     if weight is None:
         given, total = xp.ones(shape), float(labels.size)
     else:
@@ -266,6 +266,9 @@ def _spread(weight, count):
     return weight[..., None].repeat(count, axis=-1)
 
 
+Norm = replace(Positive, optional=True)
+
+
 class FasterRCNN(Joined):
     """The loss of a region proposal network: objectness of all sampled anchors, boxes of the positive ones.
 
@@ -282,10 +285,9 @@ class FasterRCNN(Joined):
 
     arguments: ClassVar = {
         "scores": Probability, "boxes": Real, "labels": Label, "targets": Outcome,
-        "box_weight": NonNegative, "cls_norm": Positive, "box_norm": Positive, "beta": Positive,
+        "box_weight": NonNegative, "cls_norm": Norm, "box_norm": Norm, "beta": Positive,
     }  # fmt: skip
     defaults: ClassVar = {"box_weight": 10.0, "cls_norm": 256.0, "box_norm": 2400.0, "beta": 1.0}
-    optional = ("cls_norm", "box_norm")
     parts = (binary.cross_entropy, regression.smooth_l1)
 
     def fit(self, shapes, weight):

@@ -31,6 +31,41 @@ class Domain:
     open_low: bool = False
     values: tuple[float, ...] = ()
     components: tuple[str, ...] = ()  # the argument is a vector of these: a box of corners
+    optional: bool = False  # a parameter that may be None
+    several: bool = False  # a parameter that may be several numbers
+
+    @property
+    def holds_classes(self):
+        """Whether arrays of this domain may be class indices."""
+        return self.name == "Classes"
+
+    @property
+    def holds_probabilities(self):
+        """Whether arrays of this domain are predicted probabilities."""
+        return self.name == "Probability"
+
+    @property
+    def holds_logits(self):
+        """Whether arrays of this domain are raw scores."""
+        return self.name == "Logit"
+
+    @property
+    def is_observed(self):
+        """Whether a target has numbers of its own unit, which must not be rounded before a difference is taken."""
+        return self.role == "target" and self.name in ("Outcome", "TrueBox")
+
+    @property
+    def may_be_smoothed(self):
+        """Whether arrays of this domain are labels or distributions, which smoothing may soften."""
+        return self.role == "target" and self.name in ("Label", "Classes")
+
+    def takes_same(self, other):
+        """Whether arrays of one domain can be those of the other.
+
+        A mask is a distribution over classes to one loss and an array of labels to another.
+        """
+        names = ["Label" if domain.holds_classes else domain.name for domain in (self, other)]
+        return names[0] == names[1]
 
     @property
     def bounded(self):

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import sympy
 
+from lossbook.algebra import Loss
 from lossbook.backends import javascript as browser
-from lossbook.loss import Loss
 
 __all__ = ["Slider", "cliff", "curves", "javascript", "slider", "style"]
 
@@ -108,11 +108,11 @@ def _domain(loss):
         raise TypeError(
             f"{loss.name}: only pointwise losses can be drawn over one number; a value of this one is about {of}"
         )
-    return loss._arguments[loss._arrays[0]]
+    return loss.declaration.of_prediction
 
 
 def _usual_target(loss):
-    return None if loss._target is None else 0.0 if loss._arguments[loss._target].name == "Outcome" else 1.0
+    return None if loss.declaration.target is None else 0.0 if loss.declaration.of_target.is_observed else 1.0
 
 
 def _reach(losses, target):
@@ -123,7 +123,7 @@ def _reach(losses, target):
         raise ValueError(f"these losses have no common axis ({names}); draw them in two figures")
     if domains[0].bounded:
         return domains[0].low, domains[0].high
-    if any(domain.name == "Logit" for domain in domains):
+    if any(domain.holds_logits for domain in domains):
         return -6.0, 6.0
     return target - 3.0, target + 3.0
 
@@ -131,7 +131,7 @@ def _reach(losses, target):
 def _axis_labels(losses):
     """The labels of the prediction, of the loss and of the gradient."""
     kinds = {_domain(loss).name for loss in losses}
-    names = {loss._arrays[0] for loss in losses}
+    names = {loss.declaration.arrays[0] for loss in losses}
     words = {("Logit",): "logit", ("Probability",): "probability"}
     word, name = words.get(tuple(kinds), "prediction"), names.pop() if len(names) == 1 else ""
     # Logarithms of probabilities are measured in nats; log_cosh of a residual is not.
@@ -211,8 +211,8 @@ def curves(*losses, vary=None, target=None, x=None, labels=None, **parameters):
     for loss in losses:
         _domain(loss)
     for name in (*vary, *parameters):
-        if not any(name in loss._defaults for loss in losses):
-            known = "; ".join(f"{loss.name} has {', '.join(loss._defaults) or 'none'}" for loss in losses)
+        if not any(name in loss.declaration.defaults for loss in losses):
+            known = "; ".join(f"{loss.name} has {', '.join(loss.declaration.defaults) or 'none'}" for loss in losses)
             raise TypeError(f"curves: unknown parameter {name!r}; {known}")
         if name in vary and (name in parameters or np.ndim(vary[name]) != 1 or not len(vary[name])):
             raise TypeError(f"curves: vary needs a list of values of {name}, and {name} nowhere else")
@@ -222,14 +222,14 @@ def curves(*losses, vary=None, target=None, x=None, labels=None, **parameters):
 
     lines, names = [], []
     for loss in losses:
-        own = {name: value for name, value in parameters.items() if name in loss._defaults}
-        varied = [name for name in vary if name in loss._defaults]
-        each_target = [None] if loss._target is None else targets or [_usual_target(loss)]
+        own = {name: value for name, value in parameters.items() if name in loss.declaration.defaults}
+        varied = [name for name in vary if name in loss.declaration.defaults]
+        each_target = [None] if loss.declaration.target is None else targets or [_usual_target(loss)]
         for *setting, goal in product(*(vary[name] for name in varied), each_target):
             setting = dict(zip(varied, setting, strict=True))
             lines.append(_values(loss, x, goal, own | setting))
             parts = [loss.name] * (len(losses) > 1) + [_assign(setting)] * bool(setting)
-            parts += [_assign({loss._target: goal})] * (len(each_target) > 1)
+            parts += [_assign({loss.declaration.target: goal})] * (len(each_target) > 1)
             names.append(", ".join(parts) or loss.name)
     if labels is not None and len(labels) != len(names):
         raise ValueError(f"curves: labels must be {len(names)} texts ({'; '.join(names)}); got {len(labels)}")
@@ -262,7 +262,7 @@ def javascript(loss, **parameters):
     for a loss that is not pointwise, or whose formula has a word without a JavaScript spelling.
     """
     _domain(loss)
-    return browser.source(loss._plan(*loss._settings(parameters), integer=False))
+    return browser.source(loss.evaluation.plan(*loss.settings(parameters), integer=False))
 
 
 # --- slider ----------------------------------------------------------------------------------------------------------
@@ -327,9 +327,10 @@ def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **
     """
     _domain(loss)
     for given in (parameter, *fixed):
-        if given not in loss._parameters and (given == parameter or given not in loss._defaults):
+        if given not in loss.declaration.parameters and (given == parameter or given not in loss.declaration.defaults):
             raise TypeError(
-                f"slider: {loss.name} has no parameter {given!r} to set; it has {', '.join(loss._parameters) or 'none'}"
+                f"slider: {loss.name} has no parameter {given!r} to set; "
+                f"it has {', '.join(loss.declaration.parameters) or 'none'}"
             )
     name = name or f"{loss.name}-{parameter}".replace(".", "-").replace("_", "-").lower()
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
@@ -337,7 +338,7 @@ def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **
     if parameter in fixed or not low <= start <= high or not low < high:
         raise ValueError(f"slider: {parameter} must start between its ends, once; got {low}, {start}, {high}")
     decimals = _decimals(low, high, start)
-    target = _usual_target(loss) if target is None or loss._target is None else float(target)
+    target = _usual_target(loss) if target is None or loss.declaration.target is None else float(target)
     reach = tuple(map(float, x if x is not None else _reach([loss], target or 0.0)))
     if len(reach) != 2 or not reach[0] < reach[1]:
         raise ValueError(f"slider: x must be (low, high); got {reach}")
@@ -348,19 +349,20 @@ def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **
     drawn = [_values(loss, grid, target, fixed | {parameter: value}) for value in settings]
     shown = [_ticks(*_limits([line[which] for line in drawn])) for which in (0, 1)]
     along, *titles = _axis_labels([loss])
-    given = _assign({loss._target: target, **fixed})
+    given = _assign({loss.declaration.target: target, **fixed})
     given = f"{f' for {given}' if given else ''}, drawn for {_assign({parameter: start})}"
     panels, parts = [], []
     for which, (title, ticks) in enumerate(zip(titles, shown, strict=True)):
         line = drawn[0][which]
-        ends = f"from {_say(line[0])} at {loss._arrays[0]} = {reach[0]:g} to {_say(line[-1])} at {reach[1]:g}"
+        name = loss.declaration.arrays[0]
+        ends = f"from {_say(line[0])} at {name} = {reach[0]:g} to {_say(line[-1])} at {reach[1]:g}"
         what = f"{('Loss', 'Gradient')[which]} of {loss.name} over the {along}{given}: {ends}."
         panels.append(_panel(which, title, what, along, _ticks(*reach, within=True), ticks, line, reach))
         parts.append(f"the {('loss', 'gradient')[which]} goes {ends}")
     sentence = f"A slider for {parameter} from {low:g} to {high:g}; {loss.name} over the {along}{given}: "
     sentence += f"{', '.join(parts)}."
 
-    flags, values = loss._settings(fixed)
+    flags, values = loss.settings(fixed)
     constants = [json.dumps(target)] * (target is not None)
     constants += ["parameter" if own == parameter else json.dumps(value) for own, value in values.items()]
     my = {
@@ -472,14 +474,14 @@ def cliff(loss, naive, x=None, target=None, label="plain form", **parameters):
     except ImportError as error:
         raise ImportError("lossbook.figures.cliff needs exact values from mpmath, which is not installed") from error
     domain = _domain(loss)
-    target = _usual_target(loss) if target is None or loss._target is None else float(target)
-    reach = x if x is not None else (-100, 100) if domain.name == "Logit" else _reach([loss], target or 0.0)
+    target = _usual_target(loss) if target is None or loss.declaration.target is None else float(target)
+    reach = x if x is not None else (-100, 100) if domain.holds_logits else _reach([loss], target or 0.0)
     x = np.linspace(*map(float, reach), 401).astype(np.float32) if len(reach) == 2 else np.asarray(reach, np.float32)
     if not np.all(np.abs(x) <= 1e4):
         raise ValueError("cliff: predictions must be at most 1e4 in magnitude, since exp(x) is worked out in full")
     arrays = (x,) if target is None else (x, np.full_like(x, target))
-    flags, values = loss._settings(parameters)
-    form = loss._form(flags)
+    flags, values = loss.settings(parameters)
+    form = loss.formula_at(**flags)
     with mpmath.workdps(50 + int(2 * np.abs(x).max())):
         known = [mpmath.mpf(float(np.float32(values[symbol.name]))) for symbol in form.parameters]
         exactly = sympy.lambdify((*form.arrays, *form.parameters), form.formula.rewrite(sympy.exp), "mpmath")

@@ -1,6 +1,7 @@
 """Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import dtype_of, integers
 
 __all__ = ["edge_weights"]
+
+Spacing = replace(
+    Positive, several=True, describes="the distance of neighboring pixels, one number or one per space axis, > 0"
+)
 
 
 @quiet()
@@ -48,7 +53,8 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
         raise ShapeError(where, "y", rule, y.shape, said=f"shape {y.shape}")
     w0, sigma = parameter(where, "w0", w0, NonNegative), parameter(where, "sigma", sigma, Positive)
     background, instances = (1.0, 1.0) if class_weight is None else _class_weight(where, class_weight)
-    steps = per_axis(where, number_or_numbers(where, 1.0 if spacing is None else spacing), y.shape[1:], np.float64)
+    spacing = parameter(where, "spacing", 1.0 if spacing is None else spacing, Spacing)
+    steps = per_axis(where, spacing, y.shape[1:], np.float64)
     dtype = dtype_of(where, dtype, WORKING.__contains__, "float16, float32 or float64")
     refuse(where, "y", "must be >= 0 (0 for background, 1..K for instances)", y, y < 0)
     distance = distance_transform(where, xp)
@@ -92,16 +98,6 @@ def distance_transform(where, xp):
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
     module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
     return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
-
-
-def number_or_numbers(where, spacing):
-    """A spacing as a float, or as a tuple of floats, one per axis."""
-    several = isinstance(spacing, (tuple, list)) or (isinstance(spacing, np.ndarray) and spacing.ndim)
-    numbers = [
-        parameter(where, "spacing", step.item() if isinstance(step, np.generic) else step, Positive)
-        for step in (spacing if several else [spacing])
-    ]
-    return tuple(numbers) if several else numbers[0]
 
 
 def per_axis(where, spacing, shape, real):

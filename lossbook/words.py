@@ -968,6 +968,53 @@ class margin_slope(sympy.Function):
 
 OF_CLASS = (margin, lead, lead_over_others)  # what compares a class with the others of its row
 
+# --- words of kernels -----------------------------------------------------------------------------------------------
+# Products and quotients that know their limits. A plan puts them where a formula has plain ones.
+
+
+class weighted(Word):
+    """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit; NaN stays NaN."""
+
+    nargs = 2
+
+
+class quotient(Word):
+    """a/b for a bounded a, and 0 where both are 0."""
+
+    nargs = 2
+
+
+class weighted_quotient(Word):
+    """w*(a/b) for bounded w and an input a of the call: tiny a and b do not vanish in a product before they divide."""
+
+    nargs = 3
+
+
+class weighted_softplus(Word):
+    """w*softplus(x) for a w that may be so large that the product is a normal number where softplus(x) is not."""
+
+    nargs = 2
+
+
+class weighted_sigmoid(Word):
+    """The same of sigmoid(x)."""
+
+    nargs = 2
+
+
+class weighted_sigmoid_power(Word):
+    """The same of sigmoid(x)**k."""
+
+    nargs = 3
+
+
+# Factors that vanish far out, and what they become beside a factor that may bring them back.
+VANISHING = {
+    softplus: weighted_softplus,
+    sigmoid: weighted_sigmoid,
+    sigmoid_power: weighted_sigmoid_power,
+}
+
 # --- named steps ---------------------------------------------------------------------------------------------------
 
 # The names of the formula being declared: those of steps with their formulas, those of arguments with None.

@@ -287,7 +287,7 @@ def test_losses_of_other_libraries_can_be_declared(function):
         ("numba", np.float64, 1e-12),
         ("cupy", np.float32, 3e-5),
     ):
-        domains = [made._arguments[name] for name in made._arrays]
+        domains = [made.declaration.arguments[name] for name in made.declaration.arrays]
         given = arrays(domains[0], domains[1], dtype)
         with Backend(backend).ready() as ready:
             values, slopes = ready.call(made.value_and_grad, *given, reduction="none")

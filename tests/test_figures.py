@@ -66,10 +66,11 @@ def in_browser(loss, rows, **flags):
 @pytest.mark.parametrize("loss", POINTWISE.values(), ids=POINTWISE)
 def test_the_browser_computes_what_the_package_computes(loss, changed):
     """Value and gradient agree to 1e-12 for every pointwise loss, at infinite logits and at both ends of [0, 1] too."""
-    settings = {name: OTHER[loss._arguments[name].name] for name in loss._defaults} if changed else {}
-    flags, parameters = loss._settings(settings)
-    x = np.array(PREDICTIONS[loss._arguments[loss._arrays[0]].name])
-    for target in (None,) if loss._target is None else TARGETS[loss._arguments[loss._target].name]:
+    declaration = loss.declaration
+    settings = {name: OTHER[declaration.arguments[name].name] for name in declaration.defaults} if changed else {}
+    flags, parameters = loss.settings(settings)
+    x = np.array(PREDICTIONS[loss.declaration.of_prediction.name])
+    for target in (None,) if loss.declaration.target is None else TARGETS[loss.declaration.of_target.name]:
         arrays = (x,) if target is None else (x, np.full_like(x, target))
         given = list(parameters.values()) if target is None else [float(target), *parameters.values()]
         value, gradient = in_browser(loss, [[at, *given] for at in x.tolist()], **flags)

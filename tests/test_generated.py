@@ -62,16 +62,16 @@ def variants(loss):
     """(plan, integer) of every kernel that a loss can need: each setting of its flags, soft or integer targets."""
     found = {}
     for setting in settings(loss):
-        flags, parameters = loss._settings(setting)
-        for integer in (False, True) if loss._by_class else (False,):
-            plan = loss._plan(flags, parameters, integer)
+        flags, parameters = loss.settings(setting)
+        for integer in (False, True) if loss.declaration.by_class else (False,):
+            plan = loss.evaluation.plan(flags, parameters, integer)
             found[(plan, integer)] = None
     return list(found)
 
 
 ARCHITECTURES = {np.float32: (70, 80, 90, 100, 120), np.float64: (80, 120)}
 # One loss of each kind is compiled for every generation, the others for the oldest and the newest.
-FIRST = set({(loss.shape, loss._plan(*loss._settings({}), False).row): loss.name for loss in KERNELS[::-1]}.values())
+FIRST = set({(loss.shape, loss.plan().row): loss.name for loss in KERNELS[::-1]}.values())
 
 
 @pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
@@ -146,7 +146,7 @@ def suspicious(expression, prediction):
 def test_gradients_are_made_of_stable_words(loss):
     """Differentiated, no formula has a bare exp; it divides or takes a logarithm only where the list above says."""
     for setting in settings(loss):
-        form = loss._form(loss._settings(setting)[0])
+        form = loss.formula_at(**loss.settings(setting)[0])
         found = suspicious(sympy.diff(form.formula, form.prediction), form.prediction)
         assert found <= ALLOWED.get(form.domains[form.prediction].name, set())
 
@@ -272,8 +272,8 @@ class Case:
 
     def __init__(self, loss, setting, *arrays, integer=False):
         self.loss, self.setting, self.arrays = loss, setting, arrays
-        self.flags, self.parameters = loss._settings(setting)
-        self.plan = loss._plan(self.flags, self.parameters, integer)
+        self.flags, self.parameters = loss.settings(setting)
+        self.plan = loss.evaluation.plan(self.flags, self.parameters, integer)
         self.integer = integer
 
     def __repr__(self):
@@ -286,7 +286,7 @@ class Case:
 
     def exact(self):
         """Values and slopes from the formula alone."""
-        form = self.loss._form(self.flags)
+        form = self.loss.formula_at(**self.flags)
         fixed = {symbol: oracle.exact(self.parameters[symbol.name]) for symbol in form.parameters}
         prediction, target = self.arrays[0], self.arrays[-1]
         values, slopes = [], np.empty(prediction.shape)

@@ -61,8 +61,8 @@ for name in lossbook.__all__:
             loss.source(), loss._repr_markdown_()
             continue
         shape = (2, 3, 4) if loss.shape == "overlap" else (2, 3)
-        x = np.full(shape, -0.5 if loss._arguments[loss._arrays[0]].high == 0 else 0.5)
-        arrays = [x] + [np.full(shape, 1.0)] * (len(loss._arrays) - 1)
+        x = np.full(shape, -0.5 if loss.declaration.of_prediction.high == 0 else 0.5)
+        arrays = [x] + [np.full(shape, 1.0)] * (len(loss.declaration.arrays) - 1)
         if loss.shape == "boxes":
             arrays = [np.tile([0.0, 0.0, 1.0, 2.0], (2, 1))] * 2
         for reduction in ("none", "sum", "mean"):
@@ -123,7 +123,7 @@ for backend in {backends}:
     found.append(segmentation.dice(np.full((2, 2, 3), 0.5, np.float32), np.ones((2, 3), int), backend=backend).item())
 found.append(len(binary.focal.source("cupy")))
 from lossbook.backends import cupy
-plan = binary.focal._plan(*binary.focal._settings({{}}), integer=False)
+plan = binary.focal.evaluation.plan(*binary.focal.settings({{}}), integer=False)
 found.append("namespace words" in cupy.text(plan, np.float32, False))
 """
 

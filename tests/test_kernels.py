@@ -306,7 +306,7 @@ def test_a_cache_that_vanishes_is_made_again(cache):
 def test_the_file_is_the_source(cache, loss):
     """On disk stands what `source` shows, to the letter, for NumPy and for Numba in both types."""
     loss(*shown(loss))
-    plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    plan = loss.evaluation.plan(*loss.settings({}), integer=loss.shape == "rows")
     for real in (np.float32, np.float64):
         numba_backend.load(plan, real, plan.hard)
     texts = {file.read_text() for file in cache.rglob("kernel.py")}

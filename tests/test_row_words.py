@@ -166,8 +166,8 @@ def test_infinite_scores_give_the_limit_and_nan_stays(dtype):
 @pytest.mark.skipif(sys.platform == "darwin", reason="NVIDIA has no compiler for macOS")
 def test_nvrtc_compiles_every_kernel(made, dtype):
     """The CUDA compiler accepts the kernels of class indices and of distributions."""
-    for integer in (True, False) if made._by_class else (False,):
-        plan = made._plan(*made._settings({}), integer=integer)
+    for integer in (True, False) if made.declaration.by_class else (False,):
+        plan = made.evaluation.plan(*made.settings({}), integer=integer)
         assert nvrtc.nvrtc_compile(cupy.text(plan, dtype, integer), "sm_80", ("--std=c++17",))
 
 
@@ -209,8 +209,8 @@ def test_weights_and_ignored_labels(hinge, shape):
 def exact_sum(made, z, y):
     """(value, slopes, largest terms) of a row of OF_ROWS, in mpmath."""
     with mp.workdps(60):
-        z, y = list(map(exact, z)), list(map(exact, y)) if made._by_class else [mpf(0)] * len(z)
-        scale = mpf(made._defaults["scale"]) / (len(z) if made is per_class else 1)
+        z, y = list(map(exact, z)), list(map(exact, y)) if made.declaration.by_class else [mpf(0)] * len(z)
+        scale = mpf(made.declaration.defaults["scale"]) / (len(z) if made is per_class else 1)
         normalizer, asked = mp.log(mp.fsum(map(mp.exp, z))), mp.fsum(y)
         p = [mp.exp(score - normalizer) for score in z]
         terms = [(asked * share, -wanted, 2 * scale * normalizer * share) for share, wanted in zip(p, y, strict=True)]
@@ -230,9 +230,9 @@ def test_logsumexp_is_exact(made, dtype, classes):
     z = (4 * random.normal(size=(5, classes))).astype(dtype)
     z[0], z[1, :2], z[2, 1], z[3] = 0, 30, 1000, z[3] - 1e4
     z[4, 0], z[4, 1:] = 0, -14  # its sum is little more than 1
-    made = made.with_parameters(scale=float(dtype(made._defaults["scale"]))) if made is z_loss else made
+    made = made.with_parameters(scale=float(dtype(made.declaration.defaults["scale"]))) if made is z_loss else made
     for y in targets(*z.shape, dtype):
-        results = on_all_backends(made.value_and_grad, z, *([y] if made._by_class else []), reduction="none")
+        results = on_all_backends(made.value_and_grad, z, *([y] if made.declaration.by_class else []), reduction="none")
         for i in range(len(z)):
             true, slopes, largest = exact_sum(made, z[i], spread(y, classes, dtype)[i])
             for name, (values, gradient) in results.items():

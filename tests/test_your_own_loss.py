@@ -56,8 +56,8 @@ def notebook(code):
 
 def exact(made, arrays, setting):
     """Values and slopes of each element, row, or image and class, from the formula alone."""
-    flags, parameters = made._settings(setting)
-    form = made._form(flags)
+    flags, parameters = made.settings(setting)
+    form = made.formula_at(**flags)
     fixed = {symbol: oracle.exact(parameters[symbol.name]) for symbol in form.parameters}
     if made.shape == "pointwise":
         values, slopes = np.empty(arrays[0].shape), np.empty(arrays[0].shape)

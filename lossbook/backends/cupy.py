@@ -538,8 +538,33 @@ def _indent(lines, by):
     return "".join(f"{' ' * by}{line}\n" for line in lines)
 
 
+# The keywords of C++.
+CPP = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alignas alignof and and_eq asm auto bitand bitor bool case catch char class compl concept const constexpr
+    const_cast default delete do double dynamic_cast enum explicit export extern false float friend goto inline int
+    long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register
+    reinterpret_cast requires short signed sizeof static static_assert static_cast struct switch template this
+    thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
+    xor_eq
+        """,
+    )
+)
+
+
+@cache
+def reserved():
+    """The names that kernels use themselves."""
+    texts = [v.template if isinstance(v, Template) else v for v in globals().values()]
+    text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
+    return frozenset(re.findall(r"[A-Za-z_]\w*", re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text))) | CPP
+
+
 def source(plan, real=np.float32, integer=False):
     """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
+    plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
     rows = plan.shape == "rows"
     outside = [title for title, _ in plan.slopes]

@@ -212,21 +212,21 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     z, y, weight = writeable(arrays.z), writeable(arrays.y), writeable(arrays.weight)
     tiles = -(-inner // kernel.block)
     blocks = outer * classes * tiles
-    if plan.shape in ("rows", "boxes"):
+    if plan.space.by_row:
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
     else:
         options = (weight, call.ignore, call.parameters, arrays.slopes)
     shape = (blocks, columns)
-    if plan.shape == "overlap" and plan.row:  # a softmax takes the pixels of a tile with all their classes
+    if plan.space.totals and plan.row:  # a softmax takes the pixels of a tile with all their classes
         size = kernel.rows_in_block(classes)
         tiles = -(-inner // size)
         blocks, options = outer * tiles, (*options, size)
         shape = (outer, classes, tiles, columns)
     sums, values = np.zeros(shape), arrays.values
     if values is None and kernel.typed:
-        values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
+        values = np.empty((0, 0) if plan.space.by_row else (0, 0, 0), call.real)
     kind = call.real if weight is None and (call.class_weight is None or call.overlap) else np.float64
     inputs = (z, y, *([np.empty(0, kind)] if kernel.typed else []), *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1

@@ -851,8 +851,17 @@ def _indent(lines, by):
     return "".join(f"{' ' * by}{line}\n" for line in lines)
 
 
+@cache
+def reserved():
+    """The names that kernels use themselves."""
+    texts = [v.template if isinstance(v, Template) else v for v in globals().values()]
+    text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
+    return frozenset(re.findall(r"[A-Za-z_]\w*", re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)))
+
+
 def source(plan, real=np.float32, integer=False):
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+    plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", known=SPELLED)
     spell.used |= {"weighted"}
     rows = plan.shape == "rows"

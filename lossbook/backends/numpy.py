@@ -21,6 +21,7 @@ BLOCK = 1 << 16  # elements per block: with fewer, threads wait for each other; 
 NARROW = 128  # up to so many classes, rows are turned into columns: NumPy's innermost loops should be long
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 WEIGHTED = ("weighted_softplus", "weighted_sigmoid", "weighted_sigmoid_power")
+RESERVED = {"Logistic", "backward", "element", "finish", "of_row", "unsigned", "weighted"}
 
 
 class _Spelling(Spelling):
@@ -56,10 +57,11 @@ class _Spelling(Spelling):
         return "".join(f"{' ' * indent}{line}\n" for line in text)
 
 
-def source(plan):
-    """The generated functions of a loss, as text."""
+def source(plan, real=np.float64, integer=False):
+    """The generated functions of a loss, as text; they are the same for all dtypes and targets."""
+    plan = plan.avoiding(RESERVED)
     spell = _Spelling()
-    inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.inputs)
+    inputs = ["u", plan.arrays[1], "C"] if plan.space.rows_of_classes else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
     forward = "".join(f"    {name} = unsigned({name})\n" for name in plan.unsigned)
     forward += spell.lines((*plan.forward, *plan.terms), 4)
@@ -110,7 +112,7 @@ def functions(plan):
 def load(plan):
     """The kernel of a plan: its generated functions in the loops that go with its shape."""
     module = functions(plan)
-    loops = _rows if plan.shape in ("rows", "boxes") else _softmax_sweep if plan.row else _sweep
+    loops = _rows if plan.space.by_row else _softmax_sweep if plan.row else _sweep
     return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK, threads=2)
 
 
@@ -287,7 +289,7 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
             of_class = None if class_weight is None else class_weight[:, None]
             there = live if of_class is None else live & (of_class != 0)
             broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, there)
-            if plan.shape == "boxes":
+            if plan.space.corners:
                 d, value = _box_block(module, rows, target, parameters, d_z is not None)
             else:
                 d, value = _row_block(plan, module, rows, target, of_class, parameters, d_z is not None)

@@ -1,15 +1,11 @@
 """The arrays of a call, checked: what each may be, and the error that names it if it is not that."""
 
-import difflib
 import numbers
-from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
 
-from lossbook import words
 from lossbook.arrays import WORKING, holds_exactly
-from lossbook.call import Call, Layout
+from lossbook.backends.call import Call, Layout
 from lossbook.checks import (
     FLOATS,
     ONE_CHANNEL,
@@ -25,134 +21,78 @@ from lossbook.checks import (
 )
 from lossbook.errors import DomainError, ShapeError, shown
 
-# What other packages call the options, and what their absence is called.
-ELSEWHERE = {
-    "label_smoothing": "smoothing", "sample_weight": "weight", "sample_weights": "weight", "weights": "weight",
-    "pixel_weight": "weight", "mask": "weight", "class_weights": "class_weight", "classes_weight": "class_weight",
-    "ignore_label": "ignore_index", "ignore": "ignore_index", "ignore_value": "ignore_index", "dim": "axis",
-    "class_axis": "axis", "size_average": "reduction", "reduce": "reduction", "average": "reduction",
-    "smooth_nr": "smooth", "smooth_dr": "smooth", "eps": "smooth", "epsilon": "smooth", "sigmoid": "from_logits",
-    "softmax": "from_logits", "apply_softmax": "from_logits", "focusing": "gamma",
-}  # fmt: skip
-ARRAYS = (
-    "input", "inputs", "target", "targets", "y_true", "y_pred", "z", "y", "p", "t", "x", "logits", "labels", "label",
-    "prediction", "predictions", "pred", "preds", "output", "outputs", "y_score",
-)  # fmt: skip
-REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
-                        "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
 
 
 class Arguments:
-    """The part of a Loss that checks and lays out the arrays of a call; `xp` is the array module of its backend."""
+    """Checks and lays out the arrays of a call of a loss; `xp` is the array module of the backend."""
 
-    name: str
-    shape: str
-    _arguments: dict
-    _arrays: list[str]
-    _defaults: dict
-    _target: str | None
-    _by_class: bool
-    _baked: Mapping
+    def __init__(self, declaration, space, compares_classes=lambda: False):
+        self.name, self.space = declaration.name, space
+        self.domains, self.names, self.target = declaration.arguments, declaration.arrays, declaration.target
+        self.by_class, self.compares_classes = declaration.by_class, compares_classes
 
-    def _check_names(self, arrays, keywords):
-        """Refuse a call with a wrong number of arrays, and keywords that this loss has not, with what may be meant."""
-        known = (*self._defaults, *self._options(), *self._baked)
-        for name in keywords:
-            if name not in known:
-                raise TypeError(f"{self.name}: {self._unknown(name, known)}")
-        if len(arrays) != len(self._arrays):
-            raise TypeError(f"{self.name}: takes {', '.join(self._arrays)} by position; got {len(arrays)} arrays")
+    @property
+    def pixels(self):
+        """Whether a value depends on the pixels of an image, which then may be a mask of one class."""
+        return self.space.totals or self.space.maps
 
-    def _unknown(self, name, known):
-        """The sentence about a keyword that is none."""
-        short = self.name.rpartition(".")[2] if self.name.isidentifier() or "(" not in self.name else "loss"
-        if name in self._arrays or (name in ARRAYS and name not in known):
-            return f"{name} is given by position: {short}({', '.join(self._arrays)}, ...)"
-        meant = ELSEWHERE.get(name)
-        if name == "from_logits" or meant == "from_logits":
-            return f"unknown argument {name!r}; {self._about_logits()}"
-        if name in ("size_average", "reduce", "average"):
-            return f"unknown argument {name!r}; did you mean reduction='mean' or reduction='sum'?"
-        target = self._arguments[self._arrays[-1]].name
-        if name == "label_smoothing" and "smoothing" not in known and target in ("Label", "Classes"):
-            return f"unknown argument {name!r}; give a smoothed target, as labels.smooth makes of a distribution"
-        if name == "out":
-            return "out is for grad and value_and_grad"
-        close = difflib.get_close_matches(name, known, 1)
-        meant = meant if meant in known else close[0] if close else None
-        if meant:
-            return f"unknown argument {name!r}; did you mean {meant}?"
-        parameters = ", ".join(self._defaults) or "none"
-        return f"unknown argument {name!r}; the parameters are {parameters}, beside {', '.join(self._options())}"
-
-    def _about_logits(self):
-        kind = self._arguments[self._arrays[0]].name
-        if kind == "Probability":
-            return f"for logits take {self.name}_with_logits, if there is one, or {self.name}.on_logits('sigmoid')"
-        return f"{self._arrays[0]} holds logits here" if kind == "Logit" else "it takes no logits"
-
-    def _array(self, array, name, xp):
+    def array(self, array, name, xp):
         """An array of the backend's kind that holds numbers; what cannot be one is refused by name."""
         if type(array) is not np.ndarray:
             array = plain(self.name, name, array)
         return array if array.dtype.kind in "fiub" else real_numbers(self.name, name, array)
 
-    def _prediction(self, array, xp, name=None, target=None):
+    def prediction(self, array, xp, name=None, target=None):
         """The prediction; one of bools is a mask, and taken as float64 where probabilities are asked for."""
-        name = name or self._arrays[0]
+        name = name or self.names[0]
         z = plain(self.name, name, array) if type(array) is not np.ndarray else array
         if z.dtype.newbyteorder("=") not in WORKING:
-            if z.dtype.kind == "b" and self._arguments[name].name == "Probability":
+            if z.dtype.kind == "b" and self.domains[name].holds_probabilities:
                 return z.astype(np.float64)
             hint = f"{name}.astype(np.float32)" if z.dtype.kind in "iub" else cure(z.dtype, name)
             if z.dtype.kind in "iub" and getattr(getattr(target, "dtype", None), "kind", "") == "f":
-                hint = f"the prediction stands first: ({', '.join(self._arrays)})"
+                hint = f"the prediction stands first: ({', '.join(self.names)})"
             raise DomainError(self.name, name, FLOATS, z.dtype, hint=hint)
         return z
 
-    def _lay_out(self, z, target, xp, real, axis):
+    def lay_out(self, z, target, xp, real, axis):
         """A Call with the shapes checked."""
-        layout = Layout(z.shape, None) if self.shape == "pointwise" else self._class_axis(z, axis)
-        call = Call(self.name, None, xp, real, layout, z, None, False, None, None, None, ())
-        name = self._target
+        layout = Layout(z.shape, None) if self.space.axis is None else self._class_axis(z, axis)
+        call = Call(self.name, xp, real, layout, z)
+        name = self.target
         if name is None:
-            call.y = z if self.shape == "rows" else None  # a row's kernel wants an array, even if it does not read it
+            call.y = z if self.space.rows_of_classes else None  # the kernel of a row wants one, if only not to read it
             return call
-        call.y = y = self._array(target, name, xp)
-        if y.shape != z.shape or self._by_class:
+        call.y = y = self.array(target, name, xp)
+        if y.shape != z.shape or self.by_class:
             y = call.y = self._by_label(y, call)
-        if y.dtype.itemsize > 2 and y.dtype != real and self._arguments[name].name in ("Outcome", "TrueBox"):
+        if y.dtype.itemsize > 2 and y.dtype != real and self.domains[name].is_observed:
             call.real = real if holds_exactly(real, y) else np.float64  # a target is not rounded before the difference
-        if self.shape == "overlap":
+        if self.space.totals:
             call.move_classes()
         return call
 
     def _class_axis(self, z, axis):
         """The layout of a prediction with an axis of classes, or of corners."""
-        name, said = self._arrays[0], f"shape {z.shape}"
-        if self.shape == "overlap" and self._by_class and z.ndim < 3:
+        name, said = self.names[0], f"shape {z.shape}"
+        if self.space.totals and self.by_class and z.ndim < 3:
             raise ShapeError(self.name, name, "must have shape (N, C, *space)", z.shape, said=said, hint=SINGLE)
         is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
         if not is_number or not -z.ndim <= axis < z.ndim:
-            wanted = ("an axis", "(N, 4)") if self.shape == "boxes" else ("a class axis", "(N, C, ...)")
+            wanted = ("an axis", "(N, 4)") if self.space.corners else ("a class axis", "(N, C, ...)")
             rule = f"must have {wanted[0]} {shown(axis)}, as in {wanted[1]}"
             raise ShapeError(self.name, name, rule, z.shape, said=said)
         axis = int(axis) % z.ndim
-        corners, classes = len(self._arguments[name].components), z.shape[axis]
+        corners, classes = len(self.domains[name].components), z.shape[axis]
         if corners and classes != corners:
             rule = f"must have {corners} numbers (x1, y1, x2, y2) along axis {axis}"
             raise ShapeError(self.name, name, rule, z.shape, said=said)
         if classes == 0:
             raise ShapeError(self.name, name, "must have at least one class", z.shape, said=said)
-        if classes == 1 and self._compares_classes:
+        if classes == 1 and self.compares_classes():
             raise ShapeError(self.name, name, TWO_CLASSES, z.shape, said=said, hint=ONE_CHANNEL)
         return Layout(z.shape, axis)
-
-    @cached_property
-    def _compares_classes(self):
-        """Whether the formula knows a class by its distance from the others, as a softmax does."""
-        return self.shape in ("rows", "overlap") and self._form({}).has(*words.OF_CLASS)
 
     def _by_label(self, y, call):
         """A target that need not have the shape of the prediction: labels, or a mask of the only class.
@@ -160,8 +100,8 @@ class Arguments:
         Labels stand without the class axis, or with one of length 1. Where there is one class alone, integers are no
         labels, of which there would be one, but a mask.
         """
-        name, first, layout = self._target, self._arrays[0], call.layout
-        if not self._by_class or layout.axis is None:  # a loss of elements may take a distribution, too
+        name, first, layout = self.target, self.names[0], call.layout
+        if not self.by_class or layout.axis is None:  # a loss of elements may take a distribution, too
             check_same(self.name, name, y.shape, layout.shape, f"{first} has")
             return y
         axis, whole = layout.axis, y.dtype.kind in "iub"
@@ -173,22 +113,22 @@ class Arguments:
             if not whole:
                 rule, hint = "must be integers when it holds class indices", f"{name}.astype(int)"
                 raise DomainError(self.name, name, rule, y.dtype, hint=hint)
-            if classes == 1 and self.shape in ("overlap", "distance"):
+            if classes == 1 and self.pixels:
                 call.mask = True
                 return call.xp.expand_dims(y, axis)
             call.integer = True
             return y
         of = f"{first} has (or {layout.without_classes} for class indices)"
         check_same(self.name, name, y.shape, layout.shape, of)
-        call.mask = whole and classes == 1 and self.shape in ("overlap", "distance")
+        call.mask = whole and classes == 1 and self.pixels
         return y
 
-    def _weight(self, weight, call, xp):
+    def weight(self, weight, call, xp):
         """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each.
 
         One per pixel may have an axis of length 1 where the prediction has its classes, or may be without.
         """
-        weight = self._array(weight, "weight", xp)
+        weight = self.array(weight, "weight", xp)
         given, full, axes = weight.shape, call.layout.without_classes, call.z.ndim
         if call.overlap and given == call.given_shape and weight.ndim > 1:
             return call.moved(weight)
@@ -211,25 +151,25 @@ class Arguments:
 
     def _about_weights(self, shape, call):
         """What to do about weights that may be one per class."""
-        if self._by_class:
+        if self.by_class:
             return "weights per class are class_weight" if shape == (call.layout.three[1],) else ""
         classes = call.z.shape[1:2]
         return f"for weights per class give np.broadcast_to(weight, {call.z.shape})" if shape == classes != () else ""
 
-    def _class_weight(self, weight, call, xp):
+    def class_weight(self, weight, call, xp):
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
-        return xp.ascontiguousarray(self._one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
+        return xp.ascontiguousarray(self.one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
 
-    def _one_per_class(self, weight, classes, xp):
+    def one_per_class(self, weight, classes, xp):
         """Class weights, checked; `classes` is how many there must be, or "C"."""
         if isinstance(weight, (dict, str)):
             said = "a dict" if isinstance(weight, dict) else ""
-            hint = f"labels.class_weights({self._target}, {classes}) balances the classes"
+            hint = f"labels.class_weights({self.target}, {classes}) balances the classes"
             hint = f"such as [weights[k] for k in range({classes})]" if said else hint
             raise DomainError(self.name, "class_weight", IN_ORDER, weight, said=said, hint=hint)
         _check_index(self.name, weight)
-        weight = self._array(weight, "class_weight", xp)
+        weight = self.array(weight, "class_weight", xp)
         if weight.ndim != 1 or classes not in ("C", len(weight)):
             rule = f"must have shape ({classes},), one per class"
             raise ShapeError(self.name, "class_weight", rule, weight.shape)
@@ -237,17 +177,17 @@ class Arguments:
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
         return weight
 
-    def _ignore(self, ignore, call):
+    def ignore(self, ignore, call):
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
             raise DomainError(self.name, "ignore_index", "must be an integer or None", ignore)
         if not -(2**63) <= ignore < 2**63:
             raise DomainError(self.name, "ignore_index", "must be a 64-bit integer", ignore)
         if not (call.integer or call.mask):
-            said = f"a distribution as {self._target}"
+            said = f"a distribution as {self.target}"
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
         return int(ignore)
 
-    def _out(self, out, z, inputs, xp):
+    def out(self, out, z, inputs, xp):
         """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
         if out is None:
             return xp.empty_like(z)
@@ -262,7 +202,7 @@ class Arguments:
             raise DomainError(self.name, "out", "must be writeable", said="a read-only array")
         if not out.flags.c_contiguous and _overlaps_itself(out):
             raise DomainError(self.name, "out", "must have a place for each element", said=f"strides {out.strides}")
-        for name, array in zip((*self._arrays, "weight", "class_weight"), inputs, strict=False):
+        for name, array in zip((*self.names, "weight", "class_weight"), inputs, strict=False):
             if array is not None and shares_memory(out, array, xp):
                 rule = f"must not share memory with {name}, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)

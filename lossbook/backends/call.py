@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import INDEX, as_indices, cut, number, rounded
+from lossbook.arrays import INDEX, as_indices, cut, number, quiet, rounded
 from lossbook.checks import MASK, ONE_CLASS, clipped, nearly, refuse
 from lossbook.errors import ShapeError
 
@@ -46,17 +46,17 @@ class Call:
     """One call of a loss on NumPy or CuPy arrays; `xp` is the array module."""
 
     loss: str
-    plan: Any
     xp: Any
     real: type  # the working type: float32 or float64
     layout: Layout
     z: Any
-    y: Any
-    integer: bool  # the target is class indices
-    weight: Any  # broadcast to the rows, elements or pixels; None for 1
-    class_weight: Any
-    ignore: int | None
-    parameters: tuple
+    y: Any = None
+    plan: Any = None
+    integer: bool = False  # the target is class indices
+    weight: Any = None  # broadcast to the rows, elements or pixels; None for 1
+    class_weight: Any = None
+    ignore: int | None = None
+    parameters: tuple = ()
     values: Any = None  # output, one per element or row
     gradient: Any = None  # output
     scale: float = 1.0  # of the gradient
@@ -69,11 +69,11 @@ class Call:
     @property
     def rows(self):
         """Whether one value belongs to a row of classes, or to the corners of a box."""
-        return self.plan.shape in ("rows", "boxes")
+        return self.plan.space.by_row
 
     @property
     def overlap(self):
-        return self.plan.shape == "overlap"
+        return self.plan.space.totals
 
     @property
     def given_shape(self):
@@ -96,7 +96,7 @@ class Call:
         live = self.y != self.xp.asarray(label)
         self.y, self.left_out = self.y * live, True
         if self.weight is None:
-            self.weight = live if self.plan.shape == "pointwise" else live[:, 0]  # distances have one per class
+            self.weight = live if self.plan.space.axis is None else live[:, 0]  # distances have one per class
         elif self.weight.ndim < self.z.ndim - 1:
             rule = "must be one per pixel where labels of a mask are ignored"
             raise ShapeError(self.loss, "weight", rule, said="one per image")
@@ -164,20 +164,20 @@ class Call:
             start, step = start + step, max(1, min(8 * step, (1 << 18) // max(1, len(images) * line)))
         return np.broadcast_to(found, (outer, classes))
 
-    def total_weight(self, backend):
+    @property
+    def weighs_on_host(self):
+        """Whether `total_weight` can tell the sum of the weights; on a device a kernel counts those of classes."""
+        return self.xp is np or (self.class_weight is None and self.ignore is None)
+
+    def total_weight(self):
         """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
         if self.weight is None and self.class_weight is None and self.ignore is None:
             return float(prod(self.layout.without_classes))
-        if self.xp is np:
-            with np.errstate(all="ignore"):
-                sums = [float(np.sum(self._row_weights(piece))) for piece in cut(self.piece_shape, 1 << 17)]
-            return fsum(sums) if np.all(np.isfinite(sums)) else sum(sums)
-        if self.class_weight is None and self.ignore is None:
+        if self.xp is not np:
             return float(self.weight.astype(self.real).sum(dtype=np.float64))
-        gradient, self.gradient = self.gradient, None  # the device's kernel counts, in a pass without a gradient
-        total = backend.run(self.plan, self)[1]
-        self.gradient = gradient
-        return float(total)
+        with quiet():
+            sums = [float(np.sum(self._row_weights(piece))) for piece in cut(self.piece_shape, 1 << 17)]
+        return fsum(sums) if np.all(np.isfinite(sums)) else sum(sums)
 
     def _row_weights(self, piece):
         """The weight of each row of a piece in float64: its own, times that of its class or classes."""

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lossbook.checks import REDUCTIONS
 from lossbook.errors import DomainError
-
-REDUCTIONS = ("none", "sum", "mean")
 
 
 @dataclass(frozen=True, eq=False)
