@@ -106,17 +106,8 @@ class Loss:
         return (self.text or self.__doc__ or "").partition("\n")[0]
 
     def formula_of(self, *arrays, **parameters):
-        """The formula as one expression, for other symbols or expressions."""
-        symbols, defaults = sum(self.array_symbols, ()), self.declaration.defaults
-        if len(arrays) != len(symbols):
-            raise TypeError(f"{self.name}.formula_of: takes {', '.join(map(str, symbols))}; got {len(arrays)}")
-        for name in parameters:
-            if name not in defaults:
-                raise TypeError(f"{self.name}.formula_of: has no parameter {name}")
-        given = {name: parameters.get(name, exactly(default)) for name, default in defaults.items()}
-        formula = self.formula_for({name: given[name] for name in self.declaration.flags})
-        found = {symbol: given[symbol.name] for symbol in formula.free_symbols if symbol.name in given}
-        return formula.xreplace(dict(zip(symbols, arrays, strict=True)) | found)
+        """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple."""
+        return substituted(self, arrays, parameters)
 
     def formula_for(self, flags):
         """The formula under a setting of the flags."""
@@ -183,15 +174,7 @@ class Loss:
 
     def on_logits(self, activation):
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
-        where, declaration = f"{self.name}.on_logits", self.declaration
-        if not isinstance(activation, str) or activation not in ACTIVATIONS:
-            raise DomainError(where, "activation", "must be 'sigmoid' or 'softmax'", activation)
-        if not declaration.of_prediction.holds_probabilities:
-            raise TypeError(f"{where}: needs a loss of probabilities; {declaration.predictions[0]} is not one")
-        if len(declaration.predictions) > 1:
-            raise TypeError(f"{where}: needs a loss of one prediction; use {self.name}_with_logits instead")
-        if activation == "softmax" and not self.space.classes:
-            raise TypeError(f"{where}: softmax needs a loss with a class axis, which this is not")
+        check_activation(self, activation)
         return self._on_logits(activation)
 
     def _on_logits(self, activation):
@@ -206,7 +189,7 @@ class Loss:
         """`0.3*loss`: the loss times a number, which other losses can be added to."""
         if not isinstance(coefficient, (numbers.Number, np.bool_)):
             return NotImplemented
-        return Sum([(self.coefficient(coefficient), self)])
+        return Sum([(coefficient_of(self, coefficient), self)])
 
     __rmul__ = __mul__
 
@@ -214,7 +197,7 @@ class Loss:
         """`loss/2`: the loss times 1/2."""
         if not isinstance(number, (numbers.Number, np.bool_)):
             return NotImplemented
-        return self * (1 / self.coefficient(number))
+        return self * (1 / coefficient_of(self, number))
 
     def __neg__(self):
         """`-loss`: the loss times -1."""
@@ -231,18 +214,6 @@ class Loss:
     def __add__(self, other):
         """`loss + loss`: the sum of losses of the same prediction and target."""
         return Sum([(1.0, self), (1.0, other)]) if isinstance(other, Loss) else NotImplemented
-
-    def coefficient(self, number):
-        """A coefficient of this loss in a sum, as a float."""
-        if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
-            raise TypeError(f"{self.name}: a coefficient must be a real number; got {shown(number)}")
-        try:
-            value = float(number)
-        except OverflowError:
-            value = np.inf
-        if not abs(value) < np.inf:
-            raise DomainError(self.name, "a coefficient", "must be finite, as a float64", number)
-        return value
 
     # --- identity ---------------------------------------------------------------------------------------------------
 
@@ -276,6 +247,48 @@ class Loss:
 
     def __deepcopy__(self, memo):
         return self
+
+
+def substituted(loss, arrays, parameters):
+    """The formula of a loss in which expressions stand for the arrays and the parameters."""
+    declaration, where = loss.declaration, f"{loss.name}.formula_of"
+    for name in parameters:
+        if name not in declaration.defaults:
+            raise TypeError(f"{where}: has no parameter {name}; it has {', '.join(declaration.defaults) or 'none'}")
+    symbols = sum(loss.array_symbols, ())
+    values = [part for array in arrays for part in (array if isinstance(array, (tuple, sympy.Tuple)) else (array,))]
+    if len(values) != len(symbols):
+        raise TypeError(f"{where}: takes expressions for {', '.join(map(str, symbols))}; got {len(values)}")
+    given = {name: parameters.get(name, exactly(default)) for name, default in declaration.defaults.items()}
+    formula = loss.formula_for({name: given[name] for name in declaration.flags})
+    found = {symbol: given[symbol.name] for symbol in formula.free_symbols if symbol.name in given}
+    return formula.xreplace(dict(zip(symbols, values, strict=True)) | found)
+
+
+def check_activation(loss, activation):
+    """Refuse an activation that is none, or that does not fit the loss."""
+    where, declaration = f"{loss.name}.on_logits", loss.declaration
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise DomainError(where, "activation", "must be 'sigmoid' or 'softmax'", activation)
+    if not declaration.of_prediction.holds_probabilities:
+        raise TypeError(f"{where}: needs a loss of probabilities; {declaration.predictions[0]} is not one")
+    if len(declaration.predictions) > 1:
+        raise TypeError(f"{where}: needs a loss of one prediction; use {loss.name}_with_logits instead")
+    if activation == "softmax" and not loss.space.classes:
+        raise TypeError(f"{where}: softmax needs a loss with a class axis, which this is not")
+
+
+def coefficient_of(loss, number):
+    """A coefficient of a loss in a sum, as a float."""
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{loss.name}: a coefficient must be a real number; got {shown(number)}")
+    try:
+        value = float(number)
+    except OverflowError:
+        value = np.inf
+    if not abs(value) < np.inf:
+        raise DomainError(loss.name, "a coefficient", "must be finite, as a float64", number)
+    return value
 
 
 # --- of one formula --------------------------------------------------------------------------------------------------
@@ -358,8 +371,9 @@ class FormulaLoss(Loss):
 
     def of(self, *arrays, **parameters):
         """The formula of this loss for other symbols or expressions, with its named steps, in another declaration."""
-        given = {name: parameters.get(name, exactly(value)) for name, value in self.declaration.defaults.items()}
-        return self.__wrapped__(*arrays, **given)
+        arguments = inspect.signature(self.__wrapped__).parameters
+        defaults = {name: value for name, value in self.declaration.defaults.items() if name in arguments}
+        return self.__wrapped__(*arrays, **{name: parameters.get(name, exactly(v)) for name, v in defaults.items()})
 
     def plan(self, **parameters):
         """What its kernel computes for these parameters, step by step, before it is printed in a language."""
@@ -612,7 +626,7 @@ class Sum(Loss):
         self.terms = tuple(term for term in terms if term[0] != 0) or terms[:1]  # 0 times an infinite loss is NaN
         parts = [part for _, part in self.terms]
         for coefficient, part in self.terms:
-            part.coefficient(coefficient)
+            coefficient_of(part, coefficient)
         first = parts[0].declaration
         for part in parts[1:]:
             mine, other = ([d.arguments[a] for a in d.arrays] for d in (first, part.declaration))
@@ -742,6 +756,10 @@ class SumOnLogits(Sum):
         super().__init__((coefficient, loss.on_logits(activation)) for coefficient, loss in part.terms)
         self.name = self.__name__ = self.__qualname__ = f"({part.name}).on_logits({activation!r})"
         self.declaration = self.declaration.changed(name=self.name)
+
+    def with_parameters(self, **given):
+        """That of a sum whose parts have these parameters and options."""
+        return SumOnLogits(self.part.with_parameters(**given), self.activation)
 
     def __reduce__(self):
         return SumOnLogits, (self.part, self.activation)

@@ -155,7 +155,7 @@ class Joined(Loss):
         # In float32 up to the end, which rounds once.
         wide = [widened(domains[n], z) for n, z in zip(predictions, given, strict=True)]
         terms = self.terms([*wide, *checked[len(given) :]], weight, parameters, xp)
-        outs = self.outs(request.out, checked, several(weight), xp) if request.gradient else None
+        outs = outs_of(self, request.out, checked, several(weight), xp) if request.gradient else None
         totals = outs and [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=True)]
         results = []
         for k, term in enumerate(terms):
@@ -230,33 +230,34 @@ class Joined(Loss):
             mine["weight"] = f"weight of {prediction}"
             raise error.renamed(self.name, mine.get(error.argument)) from None
 
-    def outs(self, out, arrays, weights, xp):
-        """The arrays that receive the gradients, zeroed."""
-        predictions = arrays[: len(self.declaration.predictions)]
-        outs = out if out is not None else (None,) * len(predictions)
-        if not isinstance(outs, tuple) or len(outs) != len(predictions):
-            rule = f"must be a tuple of {len(predictions)} arrays, one per prediction"
-            raise ShapeError(self.name, "out", rule)
-        found = tuple(self.arguments_of_call.out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
-
-        for k, array in enumerate(found):
-            if any(shares_memory(array, weight, xp) for weight in weights):
-                rule = "must not share memory with weight, since inputs are never modified"
-                raise DomainError(self.name, "out", rule)
-            for name, other in zip(self.declaration.predictions, found[:k], strict=False):
-                if shares_memory(array, other, xp):
-                    both = f"{name} and {self.declaration.predictions[k]}"
-                    rule = f"must not share memory between {both}, which have a gradient each"
-                    raise DomainError(self.name, "out", rule)
-        for array in found:
-            array[...] = 0
-        return found
-
     def __reduce__(self):
         found = find(self.__module__, self.__qualname__)
         if found is self:
             return find, (self.__module__, self.__qualname__)
         return with_settings, (found, settings_of(self))
+
+
+def outs_of(loss, out, arrays, weights, xp):
+    """The arrays that receive the gradients, zeroed."""
+    predictions = arrays[: len(loss.declaration.predictions)]
+    outs = out if out is not None else (None,) * len(predictions)
+    if not isinstance(outs, tuple) or len(outs) != len(predictions):
+        rule = f"must be a tuple of {len(predictions)} arrays, one per prediction"
+        raise ShapeError(loss.name, "out", rule)
+    found = tuple(loss.arguments_of_call.out(o, z, arrays, xp) for o, z in zip(outs, predictions, strict=True))
+
+    for k, array in enumerate(found):
+        if any(shares_memory(array, weight, xp) for weight in weights):
+            rule = "must not share memory with weight, since inputs are never modified"
+            raise DomainError(loss.name, "out", rule)
+        for name, other in zip(loss.declaration.predictions, found[:k], strict=False):
+            if shares_memory(array, other, xp):
+                both = f"{name} and {loss.declaration.predictions[k]}"
+                rule = f"must not share memory between {both}, which have a gradient each"
+                raise DomainError(loss.name, "out", rule)
+    for array in found:
+        array[...] = 0
+    return found
 
 
 @dataclass(frozen=True)

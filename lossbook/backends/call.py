@@ -5,13 +5,13 @@ along at no cost, and only if one is found wrong does `explain` search for it.
 """
 
 from dataclasses import dataclass
-from math import fsum, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import INDEX, as_indices, cut, number, quiet, rounded
-from lossbook.checks import MASK, ONE_CLASS, clipped, nearly, refuse
+from lossbook.arrays import INDEX, as_indices, number, rounded
+from lossbook.checks import refuse
 from lossbook.errors import ShapeError
 
 PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
@@ -120,84 +120,6 @@ class Call:
         """Losses of totals: whether the weights are one per image, and act on the mean."""
         return self.weight is not None and self.weight.ndim == 1 and len(self.layout.without_classes) != 1
 
-    def image_weights(self):
-        """Losses of totals: the weight of each image and class, or of each class of all images, in float64.
-
-        Weights given one per image leave the pixels and act on the mean. They are checked here.
-        """
-        each = np.ones((1, self.layout.three[1]))
-        if self.class_weight is not None:
-            each *= self.to_host(self.class_weight)
-        if not self.item_weights:
-            return each
-        items, self.weight = self.to_host(self.weight).astype(np.float64), None
-        self._report("weight", items, (items >= 0) & (items < np.inf), (slice(None),), "must be >= 0 and finite")
-        return items[:, None] * each
-
-    def left(self):
-        """Losses of totals: where a pixel of an image and class is neither ignored nor of weight 0.
-
-        A few pixels of an image answer mostly; further ones are looked at where all so far are absent.
-        """
-        outer, classes, inner = self.layout.three
-        if self.weight is None and self.ignore is None:
-            return np.full((outer, classes), inner > 0)
-        by_class = self.weight is not None and self.weight.ndim == self.z.ndim
-
-        def spread(array, whole=False):
-            """With axes of images and classes, and at least one of space."""
-            array = array if whole else array[:, None] if array.ndim else array[None, None]
-            return array if array.ndim > 2 else array[..., None]
-
-        weight = None if self.weight is None else spread(self.weight, by_class)
-        labels = None if self.ignore is None else spread(self.y)
-        some = labels if weight is None else weight
-        found = np.zeros((outer, classes if by_class else 1), bool)
-        start, step, line = 0, 1, prod(some.shape[1:2] + some.shape[3:])
-        while start < some.shape[2] and not found.all():
-            images = np.flatnonzero(~found.all(axis=1))
-            part = self.xp.asarray(images), slice(None), slice(start, start + step)
-            live = True if weight is None else weight[part] != 0
-            if labels is not None:
-                live = live & (labels[part] != self.ignore)
-            found[images] |= self.to_host(live.any(axis=tuple(range(2, live.ndim))))
-            start, step = start + step, max(1, min(8 * step, (1 << 18) // max(1, len(images) * line)))
-        return np.broadcast_to(found, (outer, classes))
-
-    @property
-    def weighs_on_host(self):
-        """Whether `total_weight` can tell the sum of the weights; on a device a kernel counts those of classes."""
-        return self.xp is np or (self.class_weight is None and self.ignore is None)
-
-    def total_weight(self):
-        """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
-        if self.weight is None and self.class_weight is None and self.ignore is None:
-            return float(prod(self.layout.without_classes))
-        if self.xp is not np:
-            return float(self.weight.astype(self.real).sum(dtype=np.float64))
-        with quiet():
-            sums = [float(np.sum(self._row_weights(piece))) for piece in cut(self.piece_shape, 1 << 17)]
-        return fsum(sums) if np.all(np.isfinite(sums)) else sum(sums)
-
-    def _row_weights(self, piece):
-        """The weight of each row of a piece in float64: its own, times that of its class or classes."""
-        weight = np.float64(1)
-        if self.weight is not None:  # in the working type first, as a kernel has it
-            weight = np.ascontiguousarray(self.weight[piece], self.real).astype(np.float64)
-        if self.class_weight is None and self.ignore is None:
-            return weight
-        if self.integer:
-            y = self.y[piece]
-            counts = (y >= 0) & (y < self.layout.three[1])
-            if self.ignore is not None:
-                counts = counts & (y != self.ignore)
-            if self.class_weight is not None:
-                weight = weight * self.class_weight[np.where(counts, y, 0)]
-            return np.where(counts, weight, 0)
-        y = np.ascontiguousarray(np.moveaxis(self.y[self.index(piece)], self.layout.axis, -1), self.real)
-        shares = np.sum(np.where(self.class_weight != 0, y * self.class_weight, 0), axis=-1)
-        return np.where(weight != 0, shares * weight, 0)
-
     @property
     def classes_per_piece(self):
         return 1 if self.layout.axis is None else max(1, self.layout.shape[self.layout.axis])
@@ -277,7 +199,7 @@ class Call:
         weight = take(self.weight, at)
         if weight is not None:
             kept = (weight.reshape(self.weight[at].shape) != 0) | (self.weight[at] == 0)
-            self._report("weight", self.weight[at], kept, at, f"must be 0 or not vanish in {self.native}")
+            self.refuse("weight", self.weight[at], kept, at, f"must be 0 or not vanish in {self.native}")
         values = None if self.values is None else np.empty(self.values[piece].shape, self.real)
         gradient = None if self.gradient is None else np.empty(z.shape, self.real)
         slopes = None if self.slopes is None else self.slopes[piece[:1]]
@@ -292,94 +214,7 @@ class Call:
             target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
             target[...] = rounded(arrays.gradient.reshape(target.shape), target.dtype)
 
-    # --- the slow path: something was out of its domain ------------------------------------------------------------
-
-    def explain(self):
-        """Raise the error that names the first value that breaks a rule, as it is in the working type.
-
-        Where rounding alone brought values across the bounds of an interval, the arrays are replaced by ones within.
-        """
-
-        def rounded(array):
-            with np.errstate(over="ignore"):
-                return array.astype(self.real, copy=False)
-
-        host = self.to_host
-        for piece in cut(self.piece_shape, 1 << 16):
-            index = self.index(piece)
-            live = True
-            if self.weight is not None:
-                by_class = self.overlap and self.weight.ndim == self.z.ndim
-                at = index if by_class else piece
-                weight = host(self.weight[at])
-                good = (rounded(weight) >= 0) & (rounded(weight) < np.inf) | self._absent(piece, by_class)
-                self._report("weight", weight, good, at, "must be >= 0 and finite")
-                live = weight != 0
-            if self.integer:
-                y = host(self.y[piece])
-                if self.ignore is not None:
-                    live = live & (y != self.ignore)
-                classes = self.layout.three[1]
-                rule = f"must be a class index in 0..{classes - 1}"
-                rule += "" if self.ignore is None else f" or ignore_index={self.ignore}"
-                good = (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape) | self._absent(piece, by_class=False)
-                self._report(self.plan.arrays[1], y, good, piece, rule, self._about_label)
-                if self.plan.hard and self.class_weight is not None:  # the weight of its class is one of the row
-                    live = live & (host(self.class_weight)[np.where(live & (y >= 0) & (y < classes), y, 0)] != 0)
-            for name, domain in self.plan.checks:
-                array = self.z if name == self.plan.arrays[0] else None if self.integer else self.y
-                if array is None:
-                    continue
-                value = host(array[index])
-                if domain.components:
-                    good = domain.holds(rounded(np.moveaxis(value, self.layout.axis, 0))) | ~np.asarray(live)
-                    value = np.moveaxis(value, self.layout.axis, -1)
-                    self._report(name, value, good, piece, f"must be {domain.rule}")
-                    continue
-                mask = live
-                if self.layout.axis is not None and np.ndim(live) == value.ndim - 1:
-                    mask = np.expand_dims(live, self.layout.axis)
-                if self.rows and self.class_weight is not None:
-                    of_class = np.ones(value.ndim, int)
-                    of_class[self.layout.axis] = -1
-                    mask = mask & (host(self.class_weight).reshape(of_class) != 0)
-                good = domain.holds(rounded(value)) | ~np.broadcast_to(mask, value.shape) | self._absent(piece, True)
-                hint = MASK if self.mask and array is self.y else ""
-                self._report(name, value, good | nearly(domain, value), index, f"must be {domain.rule}", hint)
-        if not self._clip():
-            raise AssertionError(f"{self.loss}: a kernel refused a value that obeys every rule")
-
-    def _clip(self):
-        """Replace arrays that leave their intervals; whether any did."""
-        found = False
-        for name, domain in self.plan.checks:
-            if name == self.plan.arrays[0]:
-                z, self.z = self.z, clipped(domain, self.z, self.xp)
-                found |= z is not self.z
-            elif not self.integer:
-                y, self.y = self.y, clipped(domain, self.y, self.xp)
-                found |= y is not self.y
-        return found
-
-    def _about_label(self, found):
-        """What to do about a label that is no class."""
-        if self.ignore is None and (found < 0 or found == 255):
-            return f"pass ignore_index={found} to leave such labels out"
-        return ONE_CLASS if self.layout.three[1] == 1 else ""
-
-    def _absent(self, piece, by_class):
-        """Where a piece holds images of weight 0, or images and classes, to broadcast with what it holds."""
-        if self.removed is None:
-            return False
-        removed = np.broadcast_to(self.removed, self.layout.three[:2])
-        removed = removed if by_class else removed.all(axis=1, keepdims=True)
-        if self.z.ndim == 1:
-            return removed[0] if by_class else removed[0, 0]
-        removed = removed[piece[0]]
-        space = (1,) * (self.z.ndim - 2)
-        return removed.reshape(*removed.shape, *space) if by_class else removed.reshape(len(removed), *space)
-
-    def _report(self, name, value, good, at, rule, hint=""):
+    def refuse(self, name, value, good, at, rule, hint=""):
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
         refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)

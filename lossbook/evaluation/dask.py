@@ -31,6 +31,7 @@ from lossbook.evaluation.reduce import Partial
 from lossbook.evaluation.reduce import weighted_sum as sum_of_partials
 from lossbook.evaluation.request import VALUE, Request
 from lossbook.evaluation.sums import check_shapes
+from lossbook.evaluation.weights import image_weights
 
 TOGETHER = 16  # partial sums that one task adds
 ABSENT = (None, None)  # an array that is not there, and its axes
@@ -433,7 +434,7 @@ def _count(z, y, weight, *, loss, options):
 def _totals(z, y, weight, *, loss, options):
     """The totals of each image and class, with an axis of length 1 for each of space."""
     backend, call, *_ = loss.evaluation.prepare((z, y), {**options, "weight": weight}, VALUE)
-    totals = loss.evaluation.totals(backend, call, call.image_weights())
+    totals = loss.evaluation.totals(backend, call, image_weights(call))
     return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), totals.shape[2])
 
 

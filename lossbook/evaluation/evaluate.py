@@ -19,7 +19,9 @@ from lossbook.checks import check_reduction
 from lossbook.declaration import flag
 from lossbook.errors import DomainError, ShapeError
 from lossbook.evaluation.arguments import Arguments
+from lossbook.evaluation.explain import explain
 from lossbook.evaluation.reduce import Partial, reduced
+from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
 
 SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 
@@ -144,8 +146,8 @@ class Evaluation:
 
     def count(self, backend, call):
         """sum(w) over the elements or rows, by which a mean divides."""
-        if call.weighs_on_host:
-            return call.total_weight()
+        if weighs_on_host(call):
+            return total_weight(call)
         gradient, call.gradient = call.gradient, None  # the device's kernel counts, in a pass without a gradient
         total = backend.run(call.plan, call)[1]
         call.gradient = gradient
@@ -172,7 +174,7 @@ class Evaluation:
             call.values = call.xp.empty(call.layout.without_classes, call.z.dtype)
         sums = backend.run(call.plan, call)
         if sums[-1]:
-            call.explain()
+            explain(call)
             return self.summed(backend, call, setting, request)
         if call.gradient is not None and is_mean and count == 0:
             call.gradient[...] = 0  # nothing to average, not even a NaN
@@ -194,15 +196,15 @@ class Evaluation:
         call.removed = each == 0
         sums = backend.run(call.plan, call)
         if np.any((sums[..., -1] != 0) & ~call.removed):
-            call.explain()
+            explain(call)
             sums = backend.run(call.plan, call)
-        sums[..., -1] = call.left()
+        sums[..., -1] = left(call)
         return sums
 
     def of_totals(self, backend, call, setting, request):
         """The value: sums per image and class, then the finish. The gradient follows from the slopes of the finish."""
         gradient, call.gradient = call.gradient, None
-        each, totals, batch, reduction = call.image_weights(), request.known, setting.batch, setting.reduction
+        each, totals, batch, reduction = image_weights(call), request.known, setting.batch, setting.reduction
         if totals is None:
             totals = self.totals(backend, call, each)
             if batch:
