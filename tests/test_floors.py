@@ -1,11 +1,13 @@
 """The floors of the package: a module imports only from floors below its own, lazy imports included."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
 
 import lossbook
+from lossbook import backends
 
 PACKAGE = Path(lossbook.__file__).parent
 FLOORS = (  # from the ground up; modules of one floor may import one another, but never in a circle
@@ -62,3 +64,14 @@ def test_no_circle():
         for module in ready:
             del left[module]
     assert not left
+
+
+@pytest.mark.parametrize("name", backends.NAMES)
+def test_a_backend_has_what_backends_have(name):
+    """The package of each backend follows the protocol."""
+    module = backends.get(name)
+    for needed in vars(backends.Backend):
+        if not needed.startswith("_") and inspect.isfunction(vars(backends.Backend)[needed]):
+            wanted, found = vars(backends.Backend)[needed], getattr(module, needed)
+            names = list(inspect.signature(wanted).parameters)[1:]  # without self
+            assert list(inspect.signature(found).parameters) == names

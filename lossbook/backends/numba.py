@@ -1147,6 +1147,11 @@ def load(plan, real, integer):
     return module
 
 
+def require(loss):
+    """Raise the BackendError that says what is missing."""
+    imported("numba", loss, "'numba' needs the package numba", "backend")
+
+
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     module = load(plan, call.real, call.integer)

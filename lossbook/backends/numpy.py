@@ -116,6 +116,10 @@ def load(plan):
     return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK, threads=2)
 
 
+def require(loss):
+    """Nothing is missing: NumPy is there."""
+
+
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     return host.run(load(plan), plan, call)
