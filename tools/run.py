@@ -32,6 +32,14 @@ LARGE = [
     for name in ("activations", "arguments", "compose", "declarations", "row_words", "ties", "weights_and_sums")
 ]
 
+# What `check` runs: all but that which compiles kernels or computes exact values.
+QUICK = [
+    f"tests/test_{name}.py"
+    for name in ("every_loss", "arguments", "boxes", "errors", "labels", "names", "readme", "weights_and_sums")
+]
+QUICK += [f"tests/test_generated.py::test_{name}" for name in ("sources_are_golden", "no_golden_file_is_stale")]
+SLOW = "numba or cupy or dask or any_shape_any_stride or sums_are_made_in or exact_to_the or promise"
+
 
 def run(*arguments, quiet=False, **variables):
     """Run the Python of .venv from the root of the repository; an error if it fails."""
@@ -80,6 +88,9 @@ def test():
 
 def check():
     """Find most mistakes in less than 90 seconds: the style, the types and a part of the unit tests"""
+    lint()
+    with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
+        pytest(*QUICK, "-k", f"golden or not ({SLOW})", LOSSBOOK_CACHE=kernels)
 
 
 def lint():
