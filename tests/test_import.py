@@ -77,7 +77,7 @@ print((first, sorted(set(heavy) & set(sys.modules))))
 def modules():
     """All modules of the package but those that need an optional package."""
     for found in pkgutil.walk_packages(lossbook.__path__, "lossbook."):
-        if found.name not in ("lossbook.figures", "lossbook.backends.numba_words"):
+        if found.name != "lossbook.backends.numba_words":
             yield importlib.import_module(found.name)
 
 

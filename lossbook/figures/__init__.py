@@ -8,6 +8,10 @@ Every number comes from the loss itself: Python's from its kernels, the browser'
 its formula (`javascript` shows it). matplotlib is imported when something is drawn, not before.
 """
 
-from lossbook.figures.slider import COLORS, Slider, cliff, curves, javascript, slider, style
+# The functions hide the modules of the same names.
+from lossbook.figures.cliff import cliff
+from lossbook.figures.curves import curves
+from lossbook.figures.slider import Slider, javascript, slider
+from lossbook.figures.style import COLORS, style
 
 __all__ = ["COLORS", "Slider", "cliff", "curves", "javascript", "slider", "style"]
