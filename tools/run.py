@@ -39,6 +39,7 @@ QUICK = [
     *(f"tests/test_generated.py::test_{name}" for name in ("sources_are_golden", "no_golden_file_is_stale")),
     *(f"tests/test_import.py::test_public_names_{name}" for name in ("exist", "are_complete")),
 ]
+# Parts of the names of tests, for pytest -k.
 SLOW = "numba or cupy or dask or any_shape_any_stride or sums_are_made_in or exact_to_the or promise or helper_thread"
 COMPILED = "regression.huber or multiclass.cross_entropy_with_logits or segmentation.dice"
 CHOSEN = f"golden or (backends_agree and numba and float32 and ({COMPILED})) or not ({SLOW})"
@@ -69,6 +70,7 @@ def prepare():
 
 
 def pytest(*arguments, **variables):
+    """Run tests in worker processes."""
     run("-m", "pytest", "-n", WORKERS, *arguments, **variables)
 
 
