@@ -884,9 +884,9 @@ def test_inexact_math_is_refused(option):
 
 
 def test_a_missing_compiler_is_told(monkeypatch, tmp_path):
-    """Without g++ the tests fail and say what is missing."""
+    """Without g++ the error says what is missing, and who wants it."""
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with fake_cupy.install(folder=tmp_path) as cupy, pytest.raises(RuntimeError, match=r"g\+\+ is missing"):
+    with fake_cupy.install(folder=tmp_path) as cupy, pytest.raises(nvrtc.CompilerMissing, match=r"g\+\+ is missing"):
         cupy.RawModule(code=CALL).get_function("kernel")
 
 

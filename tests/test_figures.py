@@ -17,6 +17,7 @@ import pytest
 import lossbook
 from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
 from lossbook.backends import javascript, numpy_words
+from lossbook.figures.style import load_matplotlib, rc_parameters
 from lossbook.words import let, log_cosh, magnitude, softplus
 
 
@@ -29,6 +30,9 @@ def every_pointwise_loss():
                 found[value.name] = value
     return found
 
+
+# The module: the function of the same name hides it.
+slider_module = importlib.import_module("lossbook.figures.slider")
 
 POINTWISE = every_pointwise_loss()
 PREDICTIONS = {
@@ -234,13 +238,13 @@ def test_a_slider_loads_nothing(make):
 def test_a_slider_is_the_same_twice_and_with_other_last_digits(make, monkeypatch):
     """Stored outputs are compared letter by letter, on machines whose libraries round differently."""
     html, sentence = make().html, make().sentence
-    values, random = figures._values, np.random.default_rng(0)
+    evaluate, random = slider_module.evaluate, np.random.default_rng(0)
     for _ in range(3):
 
         def blurred(*arguments):
-            return [line * (1 + 4e-16 * random.integers(-1, 2, line.shape)) for line in values(*arguments)]
+            return [line * (1 + 4e-16 * random.integers(-1, 2, line.shape)) for line in evaluate(*arguments)]
 
-        monkeypatch.setattr(figures, "_values", blurred)
+        monkeypatch.setattr(slider_module, "evaluate", blurred)
         assert (make().html, make().sentence) == (html, sentence)
 
 
@@ -301,7 +305,8 @@ def test_a_slider_shows_itself_in_html_png_and_words():
 
 def test_a_slider_reaches_its_start():
     """The step is fine enough for ends and start, and coarse enough to be pleasant."""
-    assert [figures._decimals(*ends) for ends in [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]] == [1, 2, 0, 3]
+    ends = [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]
+    assert [slider_module.needed_decimals(*each) for each in ends] == [1, 2, 0, 3]
     with pytest.raises(ValueError, match="at most 6 decimals"):
         figures.slider(binary.focal, "gamma", 0, 5, start=1 / 3)
 
@@ -497,6 +502,20 @@ def test_a_word_without_a_javascript_spelling_is_named(monkeypatch):
 # What is imported.
 
 
+def test_a_slider_can_be_made_from_a_zip_file(tmp_path):
+    """The script is read as a part of the package, which need not be a folder."""
+    package = os.path.dirname(lossbook.__path__[0])
+    archive = shutil.make_archive(str(tmp_path / "lossbook"), "zip", package, "lossbook")
+    code = "from lossbook import figures, regression; print(figures.__file__, len(figures.slider("
+    code += "regression.huber, 'delta', 0.25, 3, start=1, target=2).html))"
+    environment = os.environ | {"PYTHONPATH": archive}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    place, length = done.stdout.split()
+    assert place.startswith(archive)
+    assert int(length) == len(SLIDERS["huber"]().html)
+
+
 def test_importing_lossbook_does_not_import_matplotlib():
     """Neither does importing the figures: only drawing does."""
     code = "import sys, lossbook, lossbook.figures; sys.exit('matplotlib' in sys.modules)"
@@ -507,8 +526,8 @@ def test_importing_lossbook_does_not_import_matplotlib():
 def test_a_missing_library_is_named(missing, monkeypatch):
     """Without matplotlib or mpmath the error says what is missing and who wants it."""
     monkeypatch.setitem(sys.modules, missing, None)
-    figures._matplotlib.cache_clear()
-    figures._style.cache_clear()
+    load_matplotlib.cache_clear()
+    rc_parameters.cache_clear()
     with pytest.raises(ImportError, match=rf"lossbook\.figures.* {missing}, which is not installed"):
         figures.cliff(binary.cross_entropy_with_logits, naive, x=[0.0, 1.0, 2.0])
-    figures._matplotlib.cache_clear()
+    load_matplotlib.cache_clear()

@@ -19,7 +19,8 @@ FLOORS = (  # from the ground up; modules of one floor may import one another, b
     ("labels", "boxes", "weight_maps"),
     ("algebra", "loss", "joined", "distance", "ahead"),
     ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
-    ("figures", ""),
+    ("figures",),
+    ("",),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FILES = {
