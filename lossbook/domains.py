@@ -9,12 +9,13 @@ of these can disagree.
 
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy
 
 __all__ = [
-    "Box", "Classes", "Domain", "Exponent", "Flag", "Fraction", "Label", "LogProbability", "Logit", "NonNegative",
-    "Outcome", "Positive", "Probability", "Real", "Sign", "TrueBox",
+    "Box", "Classes", "Domain", "Exponent", "Expression", "Flag", "Fraction", "Label", "LogProbability", "Logit",
+    "NonNegative", "Outcome", "Positive", "Probability", "Real", "Sign", "TrueBox",
 ]  # fmt: skip
 
 
@@ -92,36 +93,60 @@ class Domain:
         return self.name
 
 
-Logit = Domain("Logit", "prediction", "a real number", "raw scores (logits), any real number")
-Probability = Domain("Probability", "prediction", "in [0, 1]", "predicted probabilities", 0.0, 1.0)
-LogProbability = Domain("LogProbability", "prediction", "<= 0", "logarithms of predicted probabilities", high=0.0)
-Real = Domain("Real", "prediction", "a real number", "predicted values, in the unit of the target")
+# To a type checker a domain is the type of the symbols that a formula is called with, of which anything may be asked;
+# `Expression` is that of what it returns.
+if TYPE_CHECKING:
+    Logit: TypeAlias = Any
+    Probability: TypeAlias = Any
+    LogProbability: TypeAlias = Any
+    Real: TypeAlias = Any
+    Label: TypeAlias = Any
+    Sign: TypeAlias = Any
+    Outcome: TypeAlias = Any
+    Classes: TypeAlias = Any
+    Box: TypeAlias = Any
+    TrueBox: TypeAlias = Any
+    Positive: TypeAlias = Any
+    NonNegative: TypeAlias = Any
+    Exponent: TypeAlias = Any
+    Fraction: TypeAlias = Any
+    Flag: TypeAlias = Any
+    Expression: TypeAlias = Any
+else:
+    Logit = Domain("Logit", "prediction", "a real number", "raw scores (logits), any real number")
+    Probability = Domain("Probability", "prediction", "in [0, 1]", "predicted probabilities", 0.0, 1.0)
+    LogProbability = Domain("LogProbability", "prediction", "<= 0", "logarithms of predicted probabilities", high=0.0)
+    Real = Domain("Real", "prediction", "a real number", "predicted values, in the unit of the target")
 
-Label = Domain("Label", "target", "in [0, 1]", "target probabilities: labels 0 and 1, or soft labels between", 0.0, 1.0)
-Sign = Domain("Sign", "target", "-1 or 1", "labels -1 and 1", -1.0, 1.0, values=(-1.0, 1.0))
-Outcome = Domain("Outcome", "target", "a real number", "observed values")
-Classes = Domain(
-    "Classes",
-    "target",
-    "in [0, 1]",
-    "class indices (integers, without the class axis), or a distribution over the classes (with it)",
-    0.0,
-    1.0,
-)
+    Label = Domain(
+        "Label", "target", "in [0, 1]", "target probabilities: labels 0 and 1, or soft labels between", 0.0, 1.0
+    )
+    Sign = Domain("Sign", "target", "-1 or 1", "labels -1 and 1", -1.0, 1.0, values=(-1.0, 1.0))
+    Outcome = Domain("Outcome", "target", "a real number", "observed values")
+    Classes = Domain(
+        "Classes",
+        "target",
+        "in [0, 1]",
+        "class indices (integers, without the class axis), or a distribution over the classes (with it)",
+        0.0,
+        1.0,
+    )
 
-CORNERS, IN_ORDER = ("x1", "y1", "x2", "y2"), "a box with x1 <= x2 and y1 <= y2"
-Box = Domain("Box", "prediction", IN_ORDER, "predicted boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
-TrueBox = Domain("TrueBox", "target", IN_ORDER, "true boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
+    CORNERS, IN_ORDER = ("x1", "y1", "x2", "y2"), "a box with x1 <= x2 and y1 <= y2"
+    Box = Domain("Box", "prediction", IN_ORDER, "predicted boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
+    TrueBox = Domain("TrueBox", "target", IN_ORDER, "true boxes (x1, y1, x2, y2), in pixels", components=CORNERS)
 
-Positive = Domain("Positive", "parameter", "> 0 and finite", "a positive number", 0.0, 1.7e308, open_low=True)
-NonNegative = Domain("NonNegative", "parameter", ">= 0 and finite", "a number that is not negative", 0.0, 1.7e308)
-Exponent = Domain(
-    "Exponent",
-    "parameter",
-    "in [0, 1000], since a larger exponent would magnify the rounding of its base",
-    "an exponent, from 0 to 1000",
-    0.0,
-    1000.0,
-)
-Fraction = Domain("Fraction", "parameter", "in [0, 1]", "a number in [0, 1]", 0.0, 1.0)
-Flag = Domain("Flag", "flag", "True or False", "a switch", 0.0, 1.0)
+    Positive = Domain("Positive", "parameter", "> 0 and finite", "a positive number", 0.0, 1.7e308, open_low=True)
+    NonNegative = Domain("NonNegative", "parameter", ">= 0 and finite", "a number that is not negative", 0.0, 1.7e308)
+    Exponent = Domain(
+        "Exponent",
+        "parameter",
+        "in [0, 1000], since a larger exponent would magnify the rounding of its base",
+        "an exponent, from 0 to 1000",
+        0.0,
+        1000.0,
+    )
+    Fraction = Domain("Fraction", "parameter", "in [0, 1]", "a number in [0, 1]", 0.0, 1.0)
+    Flag = Domain("Flag", "flag", "True or False", "a switch", 0.0, 1.0)
+
+    Expression = sympy.Expr

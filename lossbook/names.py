@@ -4,6 +4,7 @@ They reach kernels, paths, pages and scripts, so they are identifiers and nothin
 """
 
 import keyword
+from types import ModuleType
 
 LONGEST = 100
 # The arguments that losses have beside those of their formula.
@@ -27,3 +28,10 @@ def check_argument(name, where):
     if check_name(name, "the name of an argument", where) in OPTIONS:
         raise TypeError(f"{where}: {name} is an option that losses have; the argument needs another name")
     return name
+
+
+def offer_only(*modules: ModuleType) -> None:
+    """Let `dir`, and completion with it, offer what a module names in `__all__`, and not what it has imported."""
+    for module in modules:
+        hidden = [name for name in vars(module) if name.startswith("_")]
+        module.__dir__ = lambda names=(*module.__all__, *hidden): names  # type: ignore[method-assign, misc]
