@@ -14,11 +14,12 @@ import inspect
 import itertools
 import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import attrgetter
 from types import MappingProxyType
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import sympy
@@ -32,12 +33,19 @@ from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
+from lossbook.typing import Backend, Number
 
 FORMULA = "._function"  # where the function of a loss is found
 SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 NO_NUMBERS = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan, sympy.I)
 
 
+@overload
+def loss(function: Callable[..., Any]) -> "Loss": ...
+@overload
+def loss(
+    *, source: str = "", properties: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., Any]], "Loss"]: ...
 def loss(function=None, *, source="", properties=None):
     """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
 
@@ -69,11 +77,13 @@ class Loss(Arguments, Documented):
     (its slope along the prediction), `latex`.
     """,
     )
+    reference: str
+    properties: dict[str, Any]
     signature = Shown(lambda self: self._public_signature())
     __signature__ = Shown(lambda self: self.signature)
     __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
     _baked: Mapping = MappingProxyType({})  # options that this loss has of its own, by name
-    _plain_name = None  # without those options, where there are any
+    _plain_name: str | None = None  # without those options, where there are any
 
     def __init__(self, function, reference, properties):
         self._function = function
@@ -206,12 +216,12 @@ class Loss(Arguments, Documented):
             )
         return form
 
-    def of(self, *arrays, **parameters):
+    def of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula of this loss for other symbols or expressions, with its named steps, in another declaration."""
         given = {name: parameters.get(name, _exactly(value)) for name, value in self._defaults.items()}
         return self._function(*arrays, **given)
 
-    def formula_of(self, *arrays, **parameters):
+    def formula_of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula as one expression, for other symbols or expressions."""
         form = self._form({})
         names = {
@@ -219,7 +229,7 @@ class Loss(Arguments, Documented):
         }
         return self.formula.xreplace(dict(zip(form.arrays, arrays, strict=True)) | names)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options.
 
             tversky.with_parameters(alpha=0.3, beta=0.7)
@@ -298,21 +308,21 @@ class Loss(Arguments, Documented):
     # --- the formula, in several forms ------------------------------------------------------------------------------
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         """The loss of one element, row or image, as a SymPy expression in words."""
         return self._form({}).formula
 
     @property
-    def textbook(self):
+    def textbook(self) -> Any:
         """The formula in exp, log and arithmetic: the same function, not stable."""
         return words.plainly(self.formula)
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         """The slope of the formula along the prediction (of one element, pixel or class; of each corner), in words."""
         return slopes(self.formula, self._symbols[0])
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         real = WORKING.get(np.dtype(dtype))
         if real is None:
@@ -340,12 +350,12 @@ class Loss(Arguments, Documented):
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
-    def __call__(self, *arrays, **keywords):
+    def __call__(self, *arrays: Any, **keywords: Any) -> Any:
         """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
 
-    def grad(self, *arrays, out=None, **keywords):
+    def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
 
         With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
@@ -353,12 +363,12 @@ class Loss(Arguments, Documented):
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
 
-    def value_and_grad(self, *arrays, out=None, **keywords):
+    def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
 
-    def partial(self, *arrays, **keywords):
+    def partial(self, *arrays: Any, **keywords: Any) -> Any:
         """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
         if "reduction" in keywords:
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
@@ -530,7 +540,7 @@ class Loss(Arguments, Documented):
 
     # --- composition --------------------------------------------------------------------------------------------------
 
-    def __mul__(self, coefficient):
+    def __mul__(self, coefficient: Number) -> "Loss":
         """`0.3*loss`: the loss times a number, which other losses can be added to."""
         from lossbook.compose import Sum
 
@@ -540,7 +550,7 @@ class Loss(Arguments, Documented):
 
     __rmul__ = __mul__
 
-    def __truediv__(self, number):
+    def __truediv__(self, number: Number) -> "Loss":
         """`loss/2`: the loss times 1/2."""
         if not isinstance(number, (numbers.Number, np.bool_)):
             return NotImplemented
@@ -558,19 +568,19 @@ class Loss(Arguments, Documented):
             raise DomainError(self.name, "a coefficient", "must be finite, as a float64", coefficient)
         return value
 
-    def __neg__(self):
+    def __neg__(self) -> "Loss":
         """`-loss`: the loss times -1."""
         return self * -1
 
-    def __sub__(self, other):
+    def __sub__(self, other: "Loss") -> "Loss":
         """`loss - loss`: the difference of losses of the same prediction and target."""
         return self + -other if isinstance(other, Loss) else NotImplemented
 
-    def __radd__(self, other):
+    def __radd__(self, other: int) -> Self:
         """So that `sum(losses)` works, which starts from 0."""
         return self if type(other) is int and other == 0 else NotImplemented
 
-    def __add__(self, other):
+    def __add__(self, other: "Loss") -> "Loss":
         """`loss + loss`: the sum of losses of the same prediction and target."""
         from lossbook.compose import Sum
 
@@ -598,7 +608,7 @@ class Loss(Arguments, Documented):
     def __hash__(self):
         return hash(self._identity())
 
-    def on_logits(self, activation):
+    def on_logits(self, activation: Literal["sigmoid", "softmax"]) -> "Loss":
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
         from lossbook.activations import put_on_logits
 
