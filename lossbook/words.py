@@ -19,6 +19,7 @@ generated kernel.
 """
 
 from contextvars import ContextVar
+from typing import Any
 
 import sympy
 from sympy import exp, log
@@ -974,7 +975,7 @@ OF_CLASS = (margin, lead, lead_over_others)  # what compares a class with the ot
 steps: ContextVar[dict | None] = ContextVar("steps", default=None)
 
 
-def let(**named):
+def let(**named: Any) -> Any:
     """Name a step of a formula: `t = let(t=1 - p)`. The name survives in the kernel and in the gradient.
 
     A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.
