@@ -493,7 +493,7 @@ def as_indices(array, xp=np):
     return xp.ascontiguousarray(array, dtype=INDEX)
 
 
-def quiet():
+def quiet() -> np.errstate:
     """In this block NumPy says nothing of overflow and its kin, which formulas know how to meet."""
     return np.errstate(all="ignore")
 

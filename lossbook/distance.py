@@ -9,12 +9,11 @@ background. Distances are Euclidean, from the center of a pixel to the center of
 so they are never 0. A mask that is empty or full has no boundary: every pixel then is as far from it as anything can be
 in this image, the diagonal from corner to corner.
 """
-# mypy: disable-error-code="operator, valid-type"
 
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import parameter, plain
 from lossbook.loss import Loss, Shown
 from lossbook.reduce import reduced
+from lossbook.typing import ArrayLike, Number
 from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
 from lossbook.words import Word
 
@@ -354,7 +354,14 @@ def boundary(p: Probability, y: Classes):
 
 
 @quiet()
-def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
+def hausdorff_distance(
+    p: "ArrayLike",
+    y: "ArrayLike",
+    *,
+    percentile: "Number" = 100.0,
+    spacing: "Number | Sequence[Number]" = 1.0,
+    threshold: "Number" = 0.5,
+) -> Any:
     """The Hausdorff distance between the boundaries of two masks, for each image and class: a metric, not a loss.
 
         max(max over a of min over b of |a - b|, max over b of min over a of |a - b|)

@@ -4,10 +4,14 @@ The functions take NumPy and CuPy arrays, and answer with arrays of the same kin
 block: `one_hot` and `smooth` stay lazy, `class_weights` counts at once.
 """
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
 from lossbook.arguments import FLOATS, parameter, plain
@@ -15,6 +19,7 @@ from lossbook.call import clipped, nearly, quiet, refuse, to_host
 from lossbook.domains import Domain, Fraction, Label
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import WORKING
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["class_weights", "one_hot", "smooth"]
 
@@ -25,7 +30,14 @@ Decay = Domain("Decay", "parameter", "in [0, 1)", "a number in [0, 1)", 0.0, mat
 
 
 @quiet()
-def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
+def one_hot(
+    y: ArrayLike,
+    classes: SupportsIndex,
+    *,
+    axis: SupportsIndex = 1,
+    ignore_index: SupportsIndex | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Any:
     """Class indices as a distribution over the classes: 1 at the label, 0 elsewhere.
 
     y             integers (or bools) of shape (N, *space), each in 0..classes - 1 or equal to ignore_index
@@ -61,7 +73,7 @@ def _one_hot(y, classes, axis, ignore_index, dtype, block_info=None):
 
 
 @quiet()
-def smooth(targets, epsilon=0.1, *, axis=1):
+def smooth(targets: ArrayLike, epsilon: Number = 0.1, *, axis: SupportsIndex = 1) -> Any:
     """Label smoothing: (1 - epsilon)*targets + epsilon/C, the targets mixed with the uniform distribution.
 
     targets  float16, float32 or float64 of shape (N, C, *space): a distribution over the classes along `axis`
@@ -103,7 +115,14 @@ def _smooth(targets, epsilon, uniform, block_info=None):
 
 
 @quiet()
-def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None):
+def class_weights(
+    y: ArrayLike,
+    classes: SupportsIndex,
+    *,
+    method: Literal["inverse", "effective"] = "inverse",
+    beta: Number = 0.999,
+    ignore_index: SupportsIndex | None = None,
+) -> Any:
     """One weight per class, larger for rarer classes, from the labels y: what a loss takes as `class_weight`.
 
     y             integers (or bools) of any shape, each in 0..classes - 1 or equal to ignore_index

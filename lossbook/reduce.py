@@ -6,7 +6,7 @@ from a few sums, and the sums of two pieces add.
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Partial:
     finisher: Any = None  # from (sums, reduction) to the loss, where sums are not sum(w*l) and sum(w)
     reduction: str | None = None  # of finish(), where the loss has one of its own
 
-    def __add__(self, other):
+    def __add__(self, other: "Partial") -> "Partial":
         if not isinstance(other, Partial):
             return NotImplemented
         if self.loss != other.loss:
@@ -46,11 +46,11 @@ class Partial:
     def _refuse(self, found):
         raise DomainError(self.loss, "partial sums", "merge only within one loss and one setting", said=found)
 
-    def __radd__(self, other):
+    def __radd__(self, other: int) -> "Partial":
         """So that `sum(partials)` works."""
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def finish(self, reduction=None):
+    def finish(self, reduction: Literal["mean", "sum"] | None = None) -> float:
         """The loss of all that was added up, as a Python float: "mean" or "sum"; left out, the loss's own, if any."""
         if reduction is None:
             reduction = self.reduction if self.reduction in REDUCTIONS[1:] else "mean"

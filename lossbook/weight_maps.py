@@ -1,8 +1,13 @@
 """Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
 from lossbook.call import quiet, refuse, to_host
@@ -10,12 +15,21 @@ from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import dtype_of, integers, parameter, plain
 from lossbook.loss import WORKING
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["edge_weights"]
 
 
 @quiet()
-def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtype=np.float32):
+def edge_weights(
+    y: ArrayLike,
+    *,
+    w0: Number = 10.0,
+    sigma: Number = 5.0,
+    class_weight: ArrayLike | None = None,
+    spacing: Number | Sequence[Number] | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Any:
     """The weight map of U-Net, which makes a network learn the gaps between objects that nearly touch.
 
         w = w_class + w0*exp(-(d1 + d2)**2/(2*sigma**2))

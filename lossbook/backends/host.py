@@ -48,7 +48,7 @@ def _threads_at_first():
 _threads = _threads_at_first()
 
 
-def set_threads(count):
+def set_threads(count: int) -> None:
     """Use this many threads, 1 to 1024, in the Numba backend, and up to 2 of them in that of NumPy, whose threads wait
     for each other and have temporaries (results do not depend on it).
     """
@@ -58,7 +58,7 @@ def set_threads(count):
     _threads = int(count)
 
 
-def get_threads():
+def get_threads() -> int:
     """How many threads the Numba backend uses, and that of NumPy at most."""
     return _threads
 
