@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import stubs
 
+# mypy runs once for all tests of the module.
+pytestmark = pytest.mark.xdist_group("types")
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = Path(__file__).parent / "data" / "types"
 
@@ -41,6 +44,29 @@ def found(tmp_path_factory, request):
 def test_mypy_accepts_a_users_code(found, script):
     """`mypy --strict` has nothing to say of the README's code, nor of a script with losses of every kind."""
     assert found[script] == {}
+
+
+RUN = """
+import runpy, typing
+
+def assert_type(value, kind):
+    if typing.get_origin(kind) is None:
+        assert type(value) is kind, (value, kind)
+    else:
+        (dtype,) = typing.get_args(typing.get_args(kind)[1])
+        assert type(value) is typing.get_origin(kind), (value, kind)
+        assert value.dtype == dtype, (value, kind)
+
+typing.assert_type = assert_type
+runpy.run_path({path!r})
+"""
+
+
+def test_the_script_runs_and_its_types_hold():
+    """What the script says to the type checker of values, `assert_type`, is true of them when it runs."""
+    code, path = RUN.format(path=str(SCRIPTS / "script.py")), os.pathsep.join([str(ROOT), *sys.path])
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_mypy_finds_mistakes(found):

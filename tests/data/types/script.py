@@ -35,7 +35,7 @@ def descend(z: Float32, y: Float32, steps: int = 3) -> Float32:
     for _ in range(steps):
         value, _ = binary.cross_entropy_with_logits.value_and_grad(z, y, out=slope, weight=np.ones(3))
         print(value.dtype, value.item())
-        z = z - np.float32(0.1) * slope
+        z = z - slope
     return binary.cross_entropy_with_logits.grad(z, y)
 
 
@@ -48,6 +48,7 @@ descend(z, y)
 print(by_name("none"), by_name("mean", "numpy"))
 values, slopes = divergence.alpha_jensen_shannon.value_and_grad(p, y, alpha=0.3, reduction="none")
 assert_type(values, Float64)
+assert_type(slopes, Float64)
 print(values + slopes, divergence.entropy(p))
 
 # What NumPy can read is an array as well, and a number.
@@ -69,6 +70,7 @@ print(multilabel.soft_margin(scores, soft, axis=1), multiclass.perceptron(scores
 images = np.full((1, 2, 4, 4), 0.5, np.float64)
 masks = np.zeros((1, 4, 4), int)
 print(seg.dice(images, masks, smooth=1, squared=True, batch=True, class_weight=(0, 1)))
+assert_type(seg.cross_entropy(images, masks, reduction="none"), Float64)
 print(seg.focal_tversky.value_and_grad(images, masks, alpha=0.3, beta=0.7)[1].max())
 both = 0.3 * seg.dice + 0.7 * seg.cross_entropy - seg.jaccard / 2
 print(both(images, masks), both.grad(images, masks), -both, both.formula, both.textbook, both.latex)
@@ -92,9 +94,11 @@ print(detection.giou(boxes, boxes + 1), detection.decode_boxes(offsets, boxes, c
 objects, kinds = np.array([[0.2, 0.8]], np.float64), np.array([1])
 value, (of_scores, of_boxes) = detection.detection.value_and_grad(objects, offsets, kinds, offsets, alpha=0.4)
 assert_type(value, np.float64)
+assert_type(of_boxes, Float32)
 anchors = np.zeros((3, 4))
 print(of_scores + 1, of_boxes.dtype, detection.faster_rcnn.grad(p, anchors, [1, 0, 1], anchors, cls_norm=None))
 pair = adversarial.minimax(p, z.astype(np.float64) * 0 + 0.5, reduction="none", weight=(None, [1, 1, 1]))
+assert_type(pair[1], Float64)
 print(pair[0].mean() + pair[1].mean(), adversarial.generator(p))
 
 # --- own losses ------------------------------------------------------------------------------------------------------
@@ -113,6 +117,12 @@ def squares(z: lossbook.Logit, y: lossbook.Classes, *, signed: lossbook.Flag = F
     return across((y - sigmoid(z)) ** 2) if signed else across((sigmoid(z) - y) ** 2)
 
 
+@lossbook.loss
+def halved(z: Logit, y: Label) -> Expression:
+    """A formula may be made of those of other losses."""
+    return tempered.of(z, y, temperature=2) / 2
+
+
 def report(loss: lossbook.Loss, prediction: ArrayLike, target: ArrayLike) -> str:
     """A function of any loss."""
     value, slope = loss.value_and_grad(prediction, target, reduction="sum")
@@ -120,7 +130,7 @@ def report(loss: lossbook.Loss, prediction: ArrayLike, target: ArrayLike) -> str
 
 
 print(report(tempered, z, y), report(squares, scores, classes), report(binary.focal, p, y), report(both, images, masks))
-print(tempered(z, y, temperature=2.0), tempered.of(z, y), tempered.with_parameters(temperature=2.0).grad(z, y))
+print(tempered(z, y, temperature=2.0), halved(z, y), tempered.with_parameters(temperature=2.0).grad(z, y))
 print((0.5 * tempered + tempered).partial(z, y).finish())
 
 # --- the package -----------------------------------------------------------------------------------------------------
@@ -128,7 +138,7 @@ print((0.5 * tempered + tempered).partial(z, y).finish())
 with lossbook.use("numpy"):
     print(binary.focal(p, y))
 lossbook.use("numpy")
-lossbook.warm(binary.focal, both, dtype=np.float32, backend="numpy", weight=True, gamma=2.0)
+lossbook.warm(binary.focal, both, dtype=np.float32, backend="numpy", weight=True)
 lossbook.set_threads(lossbook.get_threads())
 print(seg.hausdorff_distance(images, masks, percentile=95, spacing=(1.0, 2.0)).max(), seg.hausdorff(images, masks))
 print(seg.boundary(images, masks, spacing=[1.0, 2.0], normalize=True), seg.edge_weights(masks, w0=5).dtype)
