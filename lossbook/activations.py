@@ -120,6 +120,7 @@ class OnLogits(Loss):
     """A loss of probabilities with the sigmoid, or the softmax over the class axis, in its formula."""
 
     __doc__ = Shown(lambda self: self._document(self._text) + self._document_options(), __doc__)
+    __wrapped__ = Shown(lambda self: self.part.__wrapped__)
 
     def __init__(self, part, activation):
         self.part, self.activation = part, activation
@@ -235,6 +236,8 @@ class DistanceOnLogits(Composed):
 
     The gradient follows by the chain rule in one more pass.
     """
+
+    __wrapped__ = Shown(lambda self: self.part.__wrapped__)
 
     def __init__(self, part, activation):
         self.part, self.activation = part, activation

@@ -21,6 +21,7 @@ import sympy
 from lossbook import backends, words
 from lossbook.arguments import shares_memory
 from lossbook.call import number, rounded, times, widened
+from lossbook.documentation import Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 from lossbook.loss import Loss, _changed, _exactly, _find, check_reduction, slopes
@@ -284,6 +285,7 @@ class Joined(Composed):
         self._predictions = [n for n in self._arrays if self._arguments[n].role == "prediction"]
 
     shape = "joined"
+    __wrapped__ = Shown(type)
 
     def fit(self, shapes, weight):
         """Refuse arrays of shapes that do not fit together; `weight` is the shape of the weights, None without them."""

@@ -30,6 +30,7 @@ from lossbook.call import quiet
 from lossbook.documentation import Documented, Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
+from lossbook.methods import of_each_loss
 from lossbook.names import check_argument, check_name
 from lossbook.plan import Form, make_plan
 from lossbook.reduce import REDUCTIONS, Partial, reduced
@@ -81,6 +82,7 @@ class Loss(Arguments, Documented):
     properties: dict[str, Any]
     signature = Shown(lambda self: self._public_signature())
     __signature__ = Shown(lambda self: self.signature)
+    __wrapped__ = Shown(lambda self: self._function)  # whose source `inspect.getsource` and `??` show
     __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
     _baked: Mapping = MappingProxyType({})  # options that this loss has of its own, by name
     _plain_name: str | None = None  # without those options, where there are any
@@ -355,6 +357,7 @@ class Loss(Arguments, Documented):
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=False)[0]
 
+    @of_each_loss()
     def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
 
@@ -363,11 +366,13 @@ class Loss(Arguments, Documented):
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=False, gradient=True, out=out)[1]
 
+    @of_each_loss()
     def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
         with np.errstate(all="ignore"):  # formulas know how to meet overflow and its kin
             return self._evaluate(arrays, keywords, value=True, gradient=True, out=out)
 
+    @of_each_loss(without=("reduction",))
     def partial(self, *arrays: Any, **keywords: Any) -> Any:
         """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
         if "reduction" in keywords:
