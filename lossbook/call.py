@@ -4,12 +4,14 @@ Shapes are checked here, once, for every loss; values are checked inside the ker
 along at no cost, and only if one is found wrong does `explain` search for it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import fsum, prod
 from typing import Any
 
 import numpy as np
 
+from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 
 INDEX = np.dtype(np.int64)
@@ -34,7 +36,7 @@ class Arrays:
 class Layout:
     """How the shape of a prediction reads as (outer, classes, inner); `axis` is the class axis, None for pointwise."""
 
-    def __init__(self, shape, axis):
+    def __init__(self, shape: tuple[int, ...], axis: Any) -> None:
         self.shape, self.axis = shape, axis
         if axis is None:
             self.three, self.without_classes = (1, 1, prod(shape)), shape
@@ -69,23 +71,23 @@ class Call:
     given_axis: int | None = None  # where the class axis was, if it had to be moved
 
     @property
-    def rows(self):
+    def rows(self) -> bool:
         """Whether one value belongs to a row of classes, or to the corners of a box."""
         return self.plan.shape in ("rows", "boxes")
 
     @property
-    def overlap(self):
+    def overlap(self) -> bool:
         return self.plan.shape == "overlap"
 
     @property
-    def given_shape(self):
+    def given_shape(self) -> tuple[int, ...]:
         """The shape of the prediction as the user gave it."""
         shape = list(self.layout.shape)
         if self.given_axis is not None:
             shape.insert(self.given_axis, shape.pop(1))
         return tuple(shape)
 
-    def move_classes(self):
+    def move_classes(self) -> None:
         """Losses of totals run over the images first and the classes second."""
         if self.layout.axis != 1 and self.z.ndim > 1:
             self.given_axis = self.layout.axis
@@ -93,7 +95,7 @@ class Call:
             self.y = self.y if self.integer else self.moved(self.y)
             self.layout = Layout(self.z.shape, 1)
 
-    def leave_out(self, label):
+    def leave_out(self, label: int) -> None:
         """Give the pixels of a mask that have this label the weight 0."""
         live = self.y != self.xp.asarray(label)
         self.y, self.left_out = self.y * live, True
@@ -105,24 +107,24 @@ class Call:
         else:
             self.weight = self.xp.where(live if self.weight.ndim == self.z.ndim else live[:, 0], self.weight, 0)
 
-    def moved(self, array):
+    def moved(self, array: Any) -> Any:
         """An array of the prediction's given shape, with its class axis second."""
         return array if self.given_axis is None else self.xp.moveaxis(array, self.given_axis, 1)
 
-    def to_host(self, array):
+    def to_host(self, array: Any) -> Any:
         """A NumPy array of what may be on the device."""
         return array if self.xp is np else self.xp.asnumpy(array)
 
-    def number(self, value):
+    def number(self, value: Any) -> np.floating[Any]:
         """A result in the prediction's dtype."""
         return number(value, self.z.dtype)
 
     @property
-    def item_weights(self):
+    def item_weights(self) -> bool:
         """Losses of totals: whether the weights are one per image, and act on the mean."""
         return self.weight is not None and self.weight.ndim == 1 and len(self.layout.without_classes) != 1
 
-    def image_weights(self):
+    def image_weights(self) -> np.ndarray:
         """Losses of totals: the weight of each image and class, or of each class of all images, in float64.
 
         Weights given one per image leave the pixels and act on the mean. They are checked here.
@@ -136,7 +138,7 @@ class Call:
         self._report("weight", items, (items >= 0) & (items < np.inf), (slice(None),), "must be >= 0 and finite")
         return items[:, None] * each
 
-    def left(self):
+    def left(self) -> np.ndarray:
         """Losses of totals: where a pixel of an image and class is neither ignored nor of weight 0.
 
         A few pixels of an image answer mostly; further ones are looked at where all so far are absent.
@@ -151,22 +153,22 @@ class Call:
             array = array if whole else array[:, None] if array.ndim else array[None, None]
             return array if array.ndim > 2 else array[..., None]
 
-        weight = None if self.weight is None else spread(self.weight, by_class)
-        labels = None if self.ignore is None else spread(self.y)
+        weight: Any = None if self.weight is None else spread(self.weight, by_class)
+        labels: Any = None if self.ignore is None else spread(self.y)
         some = labels if weight is None else weight
         found = np.zeros((outer, classes if by_class else 1), bool)
         start, step, line = 0, 1, prod(some.shape[1:2] + some.shape[3:])
         while start < some.shape[2] and not found.all():
             images = np.flatnonzero(~found.all(axis=1))
             part = self.xp.asarray(images), slice(None), slice(start, start + step)
-            live = True if weight is None else weight[part] != 0
+            live: Any = True if weight is None else weight[part] != 0
             if labels is not None:
                 live = live & (labels[part] != self.ignore)
             found[images] |= self.to_host(live.any(axis=tuple(range(2, live.ndim))))
             start, step = start + step, max(1, min(8 * step, (1 << 18) // max(1, len(images) * line)))
         return np.broadcast_to(found, (outer, classes))
 
-    def total_weight(self, backend):
+    def total_weight(self, backend: Any) -> float:
         """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
         if self.weight is None and self.class_weight is None and self.ignore is None:
             return float(prod(self.layout.without_classes))
@@ -201,23 +203,23 @@ class Call:
         return np.where(weight != 0, shares * weight, 0)
 
     @property
-    def classes_per_piece(self):
+    def classes_per_piece(self) -> int:
         return 1 if self.layout.axis is None else max(1, self.layout.shape[self.layout.axis])
 
     @property
-    def piece_shape(self):
+    def piece_shape(self) -> tuple[int, ...]:
         return self.layout.without_classes
 
     @property
-    def group_shape(self):
+    def group_shape(self) -> tuple[int, ...]:
         return self.layout.three[:2] if self.overlap else ()
 
     @property
-    def native(self):
+    def native(self) -> np.dtype:
         """The dtype that a kernel wants of every array but class indices, which are int64."""
         return np.dtype(self.real)
 
-    def is_native(self):
+    def is_native(self) -> bool:
         """Whether every array can be handed to a kernel as it is."""
         real, y = self.native, self.y
         if y is not None and (y.flags.num & PLAIN != PLAIN or y.dtype != (INDEX if self.integer else real)):
@@ -227,7 +229,7 @@ class Call:
                 return False
         return True
 
-    def whole(self):
+    def whole(self) -> Arrays:
         return self._arrays(self.layout, self.z, self.y, self.weight, self.values, self.gradient, self.slopes)
 
     def _arrays(self, layout, z, y, weight, values, gradient, slopes):
@@ -245,7 +247,7 @@ class Call:
             slopes=None if self.rows else self.slopes_or_scale(np, layout) if slopes is None else slopes,
         )  # fmt: skip
 
-    def slopes_or_scale(self, xp, layout=None):
+    def slopes_or_scale(self, xp: Any, layout: Layout | None = None) -> Any:
         """The slope of the result along each total: what `finish` gave, or the scale of the gradient."""
         if self.slopes is not None:
             return self.slopes
@@ -255,12 +257,12 @@ class Call:
         dtype = self.real if self.overlap else np.float64
         return xp.full((*layout.three[:2], len(self.plan.slopes) or 1), self.scale, dtype=dtype)
 
-    def index(self, piece):
+    def index(self, piece: tuple) -> tuple:
         """The index of a piece into the prediction; pieces never cut the class axis."""
         axis = self.layout.axis
         return piece if axis is None else (*piece[:axis], slice(None), *piece[axis:])
 
-    def piece(self, piece):
+    def piece(self, piece: tuple) -> Arrays:
         """Contiguous copies of a piece in the working type, and room for its outputs."""
         index = self.index(piece)
 
@@ -286,7 +288,7 @@ class Call:
         layout = Layout(z.shape, self.layout.axis)
         return self._arrays(layout, z, y, weight, values, gradient, slopes)
 
-    def put_back(self, piece, arrays):
+    def put_back(self, piece: tuple, arrays: Arrays) -> None:
         """Store the outputs of a converted piece."""
         if self.values is not None:
             self.values[piece] = rounded(arrays.values.reshape(self.values[piece].shape), self.values.dtype)
@@ -296,7 +298,7 @@ class Call:
 
     # --- the slow path: something was out of its domain ------------------------------------------------------------
 
-    def explain(self):
+    def explain(self) -> None:
         """Raise the error that names the first value that breaks a rule, as it is in the working type.
 
         Where rounding alone brought values across the bounds of an interval, the arrays are replaced by ones within.
@@ -373,7 +375,7 @@ class Call:
         """Where a piece holds images of weight 0, or images and classes, to broadcast with what it holds."""
         if self.removed is None:
             return False
-        removed = np.broadcast_to(self.removed, self.layout.three[:2])
+        removed: Any = np.broadcast_to(self.removed, self.layout.three[:2])
         removed = removed if by_class else removed.all(axis=1, keepdims=True)
         if self.z.ndim == 1:
             return removed[0] if by_class else removed[0, 0]
@@ -387,7 +389,7 @@ class Call:
         refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)
 
 
-def times(array, coefficient):
+def times(array: Any, coefficient: float) -> Any:
     """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
     real, info = array.dtype.type, np.finfo(array.dtype)
     with np.errstate(all="ignore"):
@@ -401,7 +403,7 @@ def times(array, coefficient):
     return array
 
 
-def rounded(array, dtype):
+def rounded(array: Any, dtype: Any) -> Any:
     """An array in this dtype, rounded once; what is too large for float16 is infinite.
 
     NumPy takes some fifty times as long for each number that is subnormal in float16 as for others, and the slopes of
@@ -415,7 +417,7 @@ def rounded(array, dtype):
         return array.astype(dtype, copy=False)
 
 
-def number(value, dtype):
+def number(value: Any, dtype: np.dtype) -> np.floating[Any]:
     """A result as a scalar of this dtype."""
     value = float(value)
     if abs(value) <= 65504:  # the largest float16
@@ -424,13 +426,13 @@ def number(value, dtype):
         return dtype.type(value)
 
 
-def check_same(loss, name, shape, wanted, of):
+def check_same(loss: str, name: str, shape: tuple[int, ...], wanted: tuple[int, ...], of: str) -> None:
     """Shapes never broadcast between prediction and target."""
     if tuple(shape) != tuple(wanted):
         raise ShapeError(loss, name, f"must have shape {tuple(wanted)}, as {of}", tuple(shape))
 
 
-def refuse(where, name, rule, array, bad, start=(), hint=""):
+def refuse(where: str, name: str, rule: str, array: Any, bad: Any, start: tuple[int, ...] = (), hint: str = "") -> None:
     """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is.
 
     `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array. The
@@ -445,7 +447,7 @@ def refuse(where, name, rule, array, bad, start=(), hint=""):
     raise error.shifted(start) if start else error
 
 
-def nearly(domain, value):
+def nearly(domain: Domain, value: Any) -> Any:
     """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations."""
     if domain.components or domain.values or value.dtype.kind != "f":
         return np.False_
@@ -453,7 +455,7 @@ def nearly(domain, value):
     return (value >= domain.low - reach) & (value <= domain.high + reach)
 
 
-def clipped(domain, array, xp):
+def clipped(domain: Domain, array: Any, xp: Any) -> Any:
     """The array with what leaves the interval of a domain on its bounds; itself, where nothing does."""
     if domain.components or domain.values or array.dtype.kind != "f":
         return array
@@ -461,7 +463,7 @@ def clipped(domain, array, xp):
     return inside if bool(((inside != array) & (array == array)).any()) else array
 
 
-def widened(domain, array):
+def widened(domain: Domain, array: Any) -> Any:
     """A prediction of float16 in float32, and others as they are.
 
     Whether a number lies beyond a bound by rounding alone is a question to its own type: such a number is on the bound.
@@ -476,7 +478,7 @@ def widened(domain, array):
     return wide
 
 
-def holds_exactly(real, array):
+def holds_exactly(real: type, array: Any) -> bool:
     """Whether a type has every number of an array; the first piece that says no ends the search."""
     with quiet():
         for piece in cut(array.shape, 1 << 16):
@@ -486,7 +488,7 @@ def holds_exactly(real, array):
     return True
 
 
-def as_indices(array, xp=np):
+def as_indices(array: Any, xp: Any = np) -> Any:
     """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         array = xp.minimum(array, array.dtype.type(np.iinfo(np.int64).max))
@@ -498,12 +500,12 @@ def quiet() -> np.errstate:
     return np.errstate(all="ignore")
 
 
-def to_host(array):
+def to_host(array: Any) -> Any:
     """A NumPy array of what may be on the device."""
     return array.get() if type(array).__module__.partition(".")[0] == "cupy" else array
 
 
-def cut(shape, limit):
+def cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
     """Index tuples that cut an array of this shape into pieces of at most `limit` elements, in order."""
     rest = prod(shape[1:])
     if not shape or shape[0] * rest <= limit:

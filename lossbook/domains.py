@@ -7,6 +7,7 @@ of these can disagree.
     def focal(p: Probability, y: Label, *, gamma: Exponent = 2.0): ...
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,16 +35,16 @@ class Domain:
     components: tuple[str, ...] = ()  # the argument is a vector of these: a box of corners
 
     @property
-    def bounded(self):
+    def bounded(self) -> bool:
         """Whether every value that obeys the rule lies between two finite bounds."""
         return self.low > -inf and self.high < inf
 
     @property
-    def checked(self):
+    def checked(self) -> bool:
         """Whether any number of the working type can break the rule."""
         return self.low > -inf or self.high < inf or bool(self.components)
 
-    def holds(self, value):
+    def holds(self, value: Any) -> Any:
         """Elementwise truth of the rule; a NaN breaks the rule of a target, and passes through a prediction.
 
         Of a box, whose corners stand along the first axis, the truth is one for all four.
@@ -61,7 +62,7 @@ class Domain:
         result = ((value > self.low) if self.open_low else (value >= self.low)) & (value <= self.high)
         return result | (value != value) if self.role == "prediction" else result
 
-    def condition(self, name, real):
+    def condition(self, name: str, real: Callable[[float], str]) -> str:
         """The rule as kernel text for the element `name`, without branches; `real` wraps a literal."""
         if not self.checked:
             return ""
@@ -77,19 +78,19 @@ class Domain:
         rule = " & ".join(bounds)
         return f"{rule} | ({name} != {name})" if self.role == "prediction" else rule
 
-    def symbol(self, name):
+    def symbol(self, name: str) -> sympy.Symbol:
         """The symbol of the argument, with the assumption that its domain grants."""
         if self.open_low:
             return sympy.Symbol(name, positive=True)
         return sympy.Symbol(name, nonnegative=True) if self.low >= 0 else sympy.Symbol(name, real=True)
 
-    def argument(self, name):
+    def argument(self, name: str) -> sympy.Symbol | tuple[sympy.Symbol, ...]:
         """What a declaration is called with: the symbol, or the symbols of a vector."""
         if not self.components:
             return self.symbol(name)
         return tuple(sympy.Symbol(f"{name}_{component}", real=True) for component in self.components)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.name
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any, Literal, SupportsIndex
 
 import numpy as np
@@ -185,7 +186,7 @@ def _count(y, classes, ignore_index, block_info=None):
 # --- arguments -----------------------------------------------------------------------------------------------------
 
 
-def array_module(array):
+def array_module(array: Any) -> Any:
     """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
     return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
 
@@ -195,7 +196,7 @@ def _start(block_info):
     return tuple(first for first, _ in block_info[0]["array-location"]) if block_info else ()
 
 
-def integers(where, y, kinds="iub"):
+def integers(where: str, y: Any, kinds: str = "iub") -> Any:
     """An array of labels."""
     y = plain(where, "y", y)
     if y.dtype.kind not in kinds:
@@ -204,7 +205,7 @@ def integers(where, y, kinds="iub"):
     return y
 
 
-def floats(where, name, array):
+def floats(where: str, name: str, array: Any) -> Any:
     """An array of one of the three dtypes that the package computes with."""
     array = plain(where, name, array)
     if array.dtype.newbyteorder("=") not in WORKING:
@@ -212,7 +213,7 @@ def floats(where, name, array):
     return array
 
 
-def dtype_of(where, dtype, fits, rule):
+def dtype_of(where: str, dtype: Any, fits: Callable[[np.dtype], bool], rule: str) -> np.dtype:
     """The dtype that a result shall have, if it fits."""
     try:
         found = None if dtype is None else np.dtype(dtype)

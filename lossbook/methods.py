@@ -14,7 +14,7 @@ from lossbook.documentation import Shown
 C = TypeVar("C", bound=Callable[..., Any])
 
 
-class Method(functools.partial):
+class Method(functools.partial[Any]):
     """A method of one loss: call it with the arrays, the parameters and the options of that loss."""
 
     __doc__ = Shown(lambda self: f"{inspect.getdoc(self.func)}\n\n{self.__self__.__doc__}", __doc__)
@@ -23,33 +23,33 @@ class Method(functools.partial):
     __wrapped__ = Shown(lambda self: self.func)
 
     @property
-    def __self__(self):
+    def __self__(self) -> Any:
         """The loss."""
         return self.args[0]
 
-    def _public_signature(self):
+    def _public_signature(self) -> inspect.Signature:
         """That of the loss, with the keywords that the method adds and without those that it leaves out."""
         given = self.__self__.signature
         own = inspect.signature(self.func).parameters.values()
         added = [p.replace(annotation=p.empty) for p in own if p.kind is p.KEYWORD_ONLY]
         arrays = [p for p in given.parameters.values() if p.kind is p.POSITIONAL_ONLY]
-        keywords = [p for name, p in given.parameters.items() if name not in self.func.left_out]
+        keywords = [p for name, p in given.parameters.items() if name not in vars(self.func)["left_out"]]
         return given.replace(parameters=[*arrays, *added, *keywords[len(arrays) :]])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{self.__name__} of {self.__self__!r}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.__self__, self.__name__)
 
 
 class _OfEachLoss:
     """The descriptor of such a method; the class itself has the function."""
 
-    def __init__(self, function):
-        functools.update_wrapper(self, function)
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__wrapped__, self.__doc__ = function, function.__doc__
 
-    def __get__(self, loss, owner=None):
+    def __get__(self, loss: Any, owner: type | None = None) -> Callable[..., Any]:
         return self.__wrapped__ if loss is None else Method(self.__wrapped__, loss)
 
 

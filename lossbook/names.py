@@ -5,13 +5,14 @@ They reach kernels, paths, pages and scripts, so they are identifiers and nothin
 
 import keyword
 from types import ModuleType
+from typing import Any
 
 LONGEST = 100
 # The arguments that losses have beside those of their formula.
 OPTIONS = ("axis", "backend", "batch", "class_weight", "ignore_index", "out", "reduction", "self", "weight")
 
 
-def check_name(name, what, where):
+def check_name(name: Any, what: str, where: str) -> str:
     """The name, if it is an identifier of ordinary length; if not, TypeError says what it was to name."""
     is_name = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
     if not is_name or len(name) > LONGEST or name.startswith("__"):
@@ -23,7 +24,7 @@ def check_name(name, what, where):
     return name
 
 
-def check_argument(name, where):
+def check_argument(name: Any, where: str) -> str:
     """The name of an argument, which must leave those of the options free."""
     if check_name(name, "the name of an argument", where) in OPTIONS:
         raise TypeError(f"{where}: {name} is an option that losses have; the argument needs another name")

@@ -4,9 +4,10 @@ A mean is itself a quotient of two totals, sum(w*l)/sum(w), so a loss over a pie
 from a few sums, and the sums of two pieces add.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Partial:
             raise DomainError(self.loss, "partial sums", "merge only for equal class counts")
         return replace(self, sums=self.sums + other.sums)
 
-    def _refuse(self, found):
+    def _refuse(self, found: str) -> NoReturn:
         raise DomainError(self.loss, "partial sums", "merge only within one loss and one setting", said=found)
 
     def __radd__(self, other: int) -> "Partial":
@@ -65,7 +66,7 @@ class Weighted:
 
     parts: tuple  # (coefficient, shape of the sums, finisher, own reduction) of each
 
-    def __call__(self, sums, reduction):
+    def __call__(self, sums: np.ndarray, reduction: str) -> float:
         total, start = 0.0, 0
         for coefficient, shape, finisher, own in self.parts:
             stop = start + prod(shape)
@@ -75,7 +76,7 @@ class Weighted:
         return total
 
 
-def weighted_sum(loss, coefficients, partials):
+def weighted_sum(loss: str, coefficients: Sequence[float], partials: Sequence[Partial]) -> Partial:
     """The Partial of a weighted sum of losses, from those of its parts."""
     names = [f"of part {k}, {partial.loss}" for k, partial in enumerate(partials, 1)]
     setting = [(f"coefficient {name}", c) for name, c in zip(names, coefficients, strict=True)]
@@ -85,12 +86,15 @@ def weighted_sum(loss, coefficients, partials):
     return Partial(loss, tuple(setting), np.concatenate([part.sums.ravel() for part in partials]), end)
 
 
-def finished(sums, finisher, reduction):
+def finished(sums: np.ndarray, finisher: Any, reduction: str) -> float:
     """The loss, from its sums."""
-    return reduced(*sums, reduction) if finisher is None else finisher(sums, reduction)
+    if finisher is not None:
+        return finisher(sums, reduction)
+    value, weight = sums
+    return reduced(value, weight, reduction)
 
 
-def reduced(value, weight, reduction):
+def reduced(value: float, weight: float, reduction: str) -> float:
     """sum(w*l), or sum(w*l)/sum(w), which is NaN where there is nothing to average."""
     if reduction == "sum":
         return value

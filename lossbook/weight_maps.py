@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,13 +102,13 @@ def _class_weight(where, given):
 # --- distances -------------------------------------------------------------------------------------------------------
 
 
-def distance_transform(where, xp):
+def distance_transform(where: str, xp: Any) -> Callable[..., Any]:
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
     module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
     return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
 
 
-def number_or_numbers(where, spacing):
+def number_or_numbers(where: str, spacing: Any) -> float | tuple[float, ...]:
     """A spacing as a float, or as a tuple of floats, one per axis."""
     several = isinstance(spacing, (tuple, list)) or (isinstance(spacing, np.ndarray) and spacing.ndim)
     numbers = [
@@ -118,7 +118,7 @@ def number_or_numbers(where, spacing):
     return tuple(numbers) if several else numbers[0]
 
 
-def per_axis(where, spacing, shape, real):
+def per_axis(where: str, spacing: float | tuple[float, ...], shape: Sequence[int], real: type) -> tuple[float, ...]:
     """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
     steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
     if len(steps) != len(shape):
@@ -132,6 +132,6 @@ def per_axis(where, spacing, shape, real):
     return steps
 
 
-def diagonal(shape, steps):
+def diagonal(shape: Sequence[int], steps: Sequence[float]) -> float:
     """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
     return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))
