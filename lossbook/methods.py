@@ -39,6 +39,12 @@ class Method(functools.partial[Any]):
     def __repr__(self) -> str:
         return f"<{self.__name__} of {self.__self__!r}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Method) and (self.func, self.args) == (other.func, other.args)
+
+    def __hash__(self) -> int:
+        return hash((self.func, self.args))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.__self__, self.__name__)
 

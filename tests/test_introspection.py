@@ -64,7 +64,9 @@ def test_methods_are_those_of_their_loss():
     text = inspect.getdoc(method)
     assert text.startswith("The gradient")
     assert text.endswith(inspect.getdoc(other))
-    assert pickle.loads(pickle.dumps(method)).__self__ == other
+    assert pickle.loads(pickle.dumps(method)) == method == other.grad
+    assert hash(method) == hash(other.grad)
+    assert method not in (binary.focal.grad, other.value_and_grad)
     assert inspect.isfunction(Loss.grad)
     assert next(iter(inspect.signature(Loss.grad).parameters)) == "self"
 
