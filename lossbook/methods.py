@@ -32,9 +32,9 @@ class Method(functools.partial[Any]):
         given = self.__self__.signature
         own = inspect.signature(self.func).parameters.values()
         added = [p.replace(annotation=p.empty) for p in own if p.kind is p.KEYWORD_ONLY]
-        arrays = [p for p in given.parameters.values() if p.kind is p.POSITIONAL_ONLY]
-        keywords = [p for name, p in given.parameters.items() if name not in vars(self.func)["left_out"]]
-        return given.replace(parameters=[*arrays, *added, *keywords[len(arrays) :]])
+        kept = [p for name, p in given.parameters.items() if name not in vars(self.func)["left_out"]]
+        arrays = sum(p.kind is p.POSITIONAL_ONLY for p in kept)
+        return given.replace(parameters=[*kept[:arrays], *added, *kept[arrays:]])
 
     def __repr__(self) -> str:
         return f"<{self.__name__} of {self.__self__!r}>"
