@@ -1,5 +1,7 @@
 """Losses of generative adversarial networks: what a discriminator D says of real and of made data (section 1.1)."""
 
+from typing import Any
+
 import numpy as np
 
 from lossbook.domains import Logit, Probability
@@ -78,7 +80,7 @@ class Minimax(Joined):
         return tuple(values)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         real, fake = self.symbols().values()
         return self.parts[0].formula_of(real) - self.parts[1].formula_of(fake)
 

@@ -1,18 +1,29 @@
 """Kernels made before they are needed."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
 from lossbook.algebra import Loss
 from lossbook.errors import DomainError
+from lossbook.typing import Backend
 
 __all__ = ["warm"]
 
 
 def warm(
-    *losses, dtype=np.float32, backend="numba", weight=False, class_weight=False, ignore_index=False, indices=True,
-    classes=3, **parameters,
-):  # fmt: skip
+    *losses: Loss,
+    dtype: DTypeLike = np.float32,
+    backend: Backend = "numba",
+    weight: bool = False,
+    class_weight: bool = False,
+    ignore_index: bool = False,
+    indices: bool = True,
+    classes: int = 3,
+    **parameters: Any,
+) -> None:
     """Make the kernels of losses ahead of their first call: those of the value alone, and those with the gradient.
 
         lossbook.warm(multiclass.cross_entropy_with_logits, segmentation.dice, dtype="float32", class_weight=True)

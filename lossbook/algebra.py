@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from operator import attrgetter
+from typing import Any, Literal, Self
 
 import numpy as np
 import sympy
@@ -32,9 +33,11 @@ from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
 from lossbook.evaluation.sums import WeightedSum
 from lossbook.formula import Formulas, declared, exactly, slopes
 from lossbook.logits import on_logits
+from lossbook.methods import of_each_loss
 from lossbook.names import check_name
 from lossbook.plan.variants import Plans
 from lossbook.spaces import MIXED, Space
+from lossbook.typing import Backend, Number
 
 OPTIONS = ("reduction", "weight", "backend")  # of every loss
 OF_CLASSES = ("class_weight", "ignore_index")
@@ -56,6 +59,7 @@ class Loss:
     )
     signature = Shown(lambda self: self.declaration.signature(self.axis))
     __signature__ = Shown(lambda self: self.signature)
+    __wrapped__: Any  # the function or class that declares it, whose source `inspect.getsource` and `??` show
     __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
 
     space: Space  # what one value belongs to
@@ -86,7 +90,7 @@ class Loss:
         return self.declaration.own.get("axis", self.space.axis)
 
     @property
-    def textbook(self):
+    def textbook(self) -> Any:
         """The formula in exp, log and arithmetic: the same function, not stable."""
         return words.plainly(self.formula)
 
@@ -105,7 +109,7 @@ class Loss:
         """The first sentence of the docstring."""
         return (self.text or self.__doc__ or "").partition("\n")[0]
 
-    def formula_of(self, *arrays, **parameters):
+    def formula_of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple."""
         return substituted(self, arrays, parameters)
 
@@ -113,11 +117,11 @@ class Loss:
         """The formula under a setting of the flags."""
         return self.formula
 
-    def of(self, *arrays, **parameters):
+    def of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula for other symbols or expressions, in another declaration."""
         return self.formula_of(*arrays, **parameters)
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         raise NotImplementedError
 
@@ -131,12 +135,13 @@ class Loss:
         """(value or None, gradient or None), as `request` asks."""
         raise NotImplementedError
 
-    def __call__(self, *arrays, **keywords):
+    def __call__(self, *arrays: Any, **keywords: Any) -> Any:
         """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
         with quiet():
             return self.evaluate(arrays, keywords, VALUE)[0]
 
-    def grad(self, *arrays, out=None, **keywords):
+    @of_each_loss()
+    def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
 
         With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
@@ -145,12 +150,14 @@ class Loss:
         with quiet():
             return self.evaluate(arrays, keywords, request)[1]
 
-    def value_and_grad(self, *arrays, out=None, **keywords):
+    @of_each_loss()
+    def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
         with quiet():
             return self.evaluate(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
 
-    def partial(self, *arrays, **keywords):
+    @of_each_loss(without=("reduction",))
+    def partial(self, *arrays: Any, **keywords: Any) -> Any:
         """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
         if "reduction" in keywords:
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
@@ -160,7 +167,7 @@ class Loss:
 
     # --- algebra ----------------------------------------------------------------------------------------------------
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options.
 
             tversky.with_parameters(alpha=0.3, beta=0.7)
@@ -172,7 +179,7 @@ class Loss:
         """
         raise NotImplementedError
 
-    def on_logits(self, activation):
+    def on_logits(self, activation: Literal["sigmoid", "softmax"]) -> "Loss":
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
         check_activation(self, activation)
         return self._on_logits(activation)
@@ -185,7 +192,7 @@ class Loss:
         """((coefficient, loss), ...): what this loss adds to a sum of losses."""
         return ((1.0, self),)
 
-    def __mul__(self, coefficient):
+    def __mul__(self, coefficient: Number) -> "Loss":
         """`0.3*loss`: the loss times a number, which other losses can be added to."""
         if not isinstance(coefficient, (numbers.Number, np.bool_)):
             return NotImplemented
@@ -193,25 +200,25 @@ class Loss:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, number):
+    def __truediv__(self, number: Number) -> "Loss":
         """`loss/2`: the loss times 1/2."""
         if not isinstance(number, (numbers.Number, np.bool_)):
             return NotImplemented
         return self * (1 / coefficient_of(self, number))
 
-    def __neg__(self):
+    def __neg__(self) -> "Loss":
         """`-loss`: the loss times -1."""
         return self * -1
 
-    def __sub__(self, other):
+    def __sub__(self, other: "Loss") -> "Loss":
         """`loss - loss`: the difference of losses of the same prediction and target."""
         return self + -other if isinstance(other, Loss) else NotImplemented
 
-    def __radd__(self, other):
+    def __radd__(self, other: int) -> Self:
         """So that `sum(losses)` works, which starts from 0."""
         return self if type(other) is int and other == 0 else NotImplemented
 
-    def __add__(self, other):
+    def __add__(self, other: "Loss") -> "Loss":
         """`loss + loss`: the sum of losses of the same prediction and target."""
         return Sum([(1.0, self), (1.0, other)]) if isinstance(other, Loss) else NotImplemented
 
@@ -234,7 +241,7 @@ class Loss:
     def __hash__(self):
         return hash(self.identity())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<loss {self.name}{self.signature}>"
 
     def _repr_markdown_(self):
@@ -344,7 +351,7 @@ class FormulaLoss(Loss):
         return self.formula_at().space
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         """The loss of one element, row or image, as a SymPy expression in words."""
         return self.formula_for({})
 
@@ -365,11 +372,11 @@ class FormulaLoss(Loss):
         return formula.predictions, formula.arrays[len(formula.predictions) :]
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         """The slope of the formula along the prediction (of one element, pixel or class; of each corner), in words."""
         return slopes(self.formula, self.array_symbols[0])
 
-    def of(self, *arrays, **parameters):
+    def of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula of this loss for other symbols or expressions, with its named steps, in another declaration."""
         arguments = inspect.signature(self.__wrapped__).parameters
         defaults = {name: value for name, value in self.declaration.defaults.items() if name in arguments}
@@ -379,7 +386,7 @@ class FormulaLoss(Loss):
         """What its kernel computes for these parameters, step by step, before it is printed in a language."""
         return self.evaluation.plan(*self.settings(parameters), integer=self.space.rows_of_classes)
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         return self.evaluation.source(backend, dtype, parameters)
 
@@ -393,7 +400,7 @@ class FormulaLoss(Loss):
             return dask.evaluate(self, arrays, keywords, request)
         return self.evaluation(arrays, keywords, request)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options (see `Loss.with_parameters`)."""
         declaration, _ = changed(self, given), self.plans  # which the new one shares
         other = object.__new__(type(self))  # not copy.copy, which gives the loss itself
@@ -413,7 +420,7 @@ class FormulaLoss(Loss):
     def same_formula(self, other):
         return self.declaration.arguments == other.declaration.arguments and self.formulas.same(other.formulas)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<loss {self.plain_name}{self.signature}>"
 
     def __reduce__(self):
@@ -528,6 +535,8 @@ class OnLogits(FormulaLoss):
 
     __doc__ = Shown(Loss.__dict__["__doc__"].make, __doc__)
 
+    __wrapped__ = Shown(lambda self: self.part.__wrapped__)
+
     def __init__(self, part, activation):
         self.part, self.activation = part, activation
         declaration = part.declaration
@@ -582,7 +591,7 @@ class OnLogits(FormulaLoss):
         return formula
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         """The slope along the logit, by the chain rule."""
         if not self._of_softmax_in_totals:
             return super().gradient
@@ -590,11 +599,11 @@ class OnLogits(FormulaLoss):
         slope = self.part.gradient.xreplace({self.part.formula_at().prediction: p})
         return p * (slope - words.across(p * slope))
 
-    def of(self, *arrays, **parameters):
+    def of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula for other symbols, in another declaration."""
         return self.formula_of(*arrays, **parameters)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Any:
         """This loss of a part that has these parameters and options."""
         return OnLogits(self.part.with_parameters(**given), self.activation)
 
@@ -604,7 +613,7 @@ class OnLogits(FormulaLoss):
     def same_formula(self, other):
         return True
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<loss {self.name}{self.signature}>"
 
     def __reduce__(self):
@@ -669,12 +678,12 @@ class Sum(Loss):
         return self.terms[0][1].array_symbols
 
     @cached_property
-    def formula(self):
+    def formula(self) -> Any:
         """The weighted sum of the formulas."""
         return self._total("formula")
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         """The weighted sum of the slopes."""
         return self._total("gradient")
 
@@ -693,7 +702,7 @@ class Sum(Loss):
             total = terms if total is None else [a + b for a, b in zip(total, terms, strict=True)]
         return total[0] if len(total) == 1 else sympy.Tuple(*total)
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of the parts, one after the other."""
         texts = [part.source(backend, dtype, **self.keywords_of(part, parameters)) for _, part in self.terms]
         return "\n\n".join(texts)
@@ -714,7 +723,7 @@ class Sum(Loss):
         wanted = {*part.declaration.defaults, *part.declaration.options}
         return {name: value for name, value in keywords.items() if name in wanted}
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Any:
         """This sum of parts that have these parameters and options, each as far as a call would pass them on to it."""
         terms = ((c, part.with_parameters(**self.keywords_of(part, given))) for c, part in self.terms)
         return Sum(terms)
@@ -757,7 +766,7 @@ class SumOnLogits(Sum):
         self.name = self.__name__ = self.__qualname__ = f"({part.name}).on_logits({activation!r})"
         self.declaration = self.declaration.changed(name=self.name)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Any:
         """That of a sum whose parts have these parameters and options."""
         return SumOnLogits(self.part.with_parameters(**given), self.activation)
 

@@ -1,7 +1,9 @@
 """Arrays of whatever package: whose they are, what they are computed in, and how results are rounded."""
 
 import sys
+from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +30,12 @@ def several(given):
     return given if isinstance(given, tuple) else (given,)
 
 
-def array_module(array):
+def array_module(array: Any) -> Any:
     """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
     return sys.modules["cupy"] if is_cupy(array) else np
 
 
-def times(array, coefficient):
+def times(array: Any, coefficient: float) -> Any:
     """The array, multiplied in place; in float64, if its own dtype cannot hold the coefficient."""
     real, info = array.dtype.type, np.finfo(array.dtype)
     with np.errstate(all="ignore"):
@@ -47,7 +49,7 @@ def times(array, coefficient):
     return array
 
 
-def rounded(array, dtype):
+def rounded(array: Any, dtype: Any) -> Any:
     """An array in this dtype, rounded once; what is too large for float16 is infinite.
 
     NumPy takes some fifty times as long for each number that is subnormal in float16 as for others, and the slopes of
@@ -61,7 +63,7 @@ def rounded(array, dtype):
         return array.astype(dtype, copy=False)
 
 
-def number(value, dtype):
+def number(value: Any, dtype: np.dtype) -> np.floating[Any]:
     """A result as a scalar of this dtype."""
     value = float(value)
     if abs(value) <= 65504:  # the largest float16
@@ -70,7 +72,7 @@ def number(value, dtype):
         return dtype.type(value)
 
 
-def holds_exactly(real, array):
+def holds_exactly(real: type, array: Any) -> bool:
     """Whether a type has every number of an array; the first piece that says no ends the search."""
     with quiet():
         for piece in cut(array.shape, 1 << 16):
@@ -80,24 +82,24 @@ def holds_exactly(real, array):
     return True
 
 
-def as_indices(array, xp=np):
+def as_indices(array: Any, xp: Any = np) -> Any:
     """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         array = xp.minimum(array, array.dtype.type(np.iinfo(np.int64).max))
     return xp.ascontiguousarray(array, dtype=INDEX)
 
 
-def quiet():
+def quiet() -> np.errstate:
     """In this block NumPy says nothing of overflow and its kin, which formulas know how to meet."""
     return np.errstate(all="ignore")
 
 
-def to_host(array):
+def to_host(array: Any) -> Any:
     """A NumPy array of what may be on the device."""
     return array.get() if type(array).__module__.partition(".")[0] == "cupy" else array
 
 
-def cut(shape, limit):
+def cut(shape: tuple[int, ...], limit: int) -> Iterator[tuple[slice, ...]]:
     """Index tuples that cut an array of this shape into pieces of at most `limit` elements, in order."""
     rest = prod(shape[1:])
     if not shape or shape[0] * rest <= limit:

@@ -3,10 +3,12 @@
 import difflib
 import numbers
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from lossbook.arrays import is_cupy, is_dask, to_host
+from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
 
 SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
@@ -103,13 +105,13 @@ def check_reduction(name, reduction):
     return reduction
 
 
-def check_same(loss, name, shape, wanted, of):
+def check_same(loss: str, name: str, shape: tuple[int, ...], wanted: tuple[int, ...], of: str) -> None:
     """Shapes never broadcast between prediction and target."""
     if tuple(shape) != tuple(wanted):
         raise ShapeError(loss, name, f"must have shape {tuple(wanted)}, as {of}", tuple(shape))
 
 
-def refuse(where, name, rule, array, bad, start=(), hint=""):
+def refuse(where: str, name: str, rule: str, array: Any, bad: Any, start: tuple[int, ...] = (), hint: str = "") -> None:
     """Raise the DomainError that names the first element (or row) of an array that is bad, and its place, if any is.
 
     `bad` has the shape of the array, or of its first axes; both begin at the index `start` of the whole array. The
@@ -124,7 +126,7 @@ def refuse(where, name, rule, array, bad, start=(), hint=""):
     raise error.shifted(start) if start else error
 
 
-def nearly(domain, value):
+def nearly(domain: Domain, value: Any) -> Any:
     """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations."""
     if domain.components or domain.values or value.dtype.kind != "f":
         return np.False_
@@ -132,7 +134,7 @@ def nearly(domain, value):
     return (value >= domain.low - reach) & (value <= domain.high + reach)
 
 
-def clipped(domain, array, xp):
+def clipped(domain: Domain, array: Any, xp: Any) -> Any:
     """The array with what leaves the interval of a domain on its bounds; itself, where nothing does."""
     if domain.components or domain.values or array.dtype.kind != "f":
         return array
@@ -140,7 +142,7 @@ def clipped(domain, array, xp):
     return inside if bool(((inside != array) & (array == array)).any()) else array
 
 
-def widened(domain, array):
+def widened(domain: Domain, array: Any) -> Any:
     """A prediction of float16 in float32, and others as they are.
 
     Whether a number lies beyond a bound by rounding alone is a question to its own type: such a number is on the bound.
@@ -167,7 +169,7 @@ def shares_memory(out, array, xp):
     if not xp.may_share_memory(out, array):
         return False
     try:
-        return bool(np.shares_memory(out, array, max_work=10**5) if xp is np else xp.shares_memory(out, array))
+        return bool(np.shares_memory(out, array, max_work=10**5) if xp is np else xp.shares_memory(out, array))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

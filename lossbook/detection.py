@@ -10,7 +10,7 @@ and values and slopes are wrong, infinite or NaN. Sides of 0 are allowed.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
@@ -247,7 +247,7 @@ class Detection(Joined):
         return values[0] + values[1].sum(axis=1)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
         foreground = below(0, s["classes"])
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
@@ -318,7 +318,7 @@ class FasterRCNN(Joined):
         return values[0] + values[1].sum(axis=-1)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
         of_class = self.parts[0].formula_of(s["scores"], s["labels"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
@@ -381,7 +381,7 @@ class MaskRCNN(Joined):
         return of_class + of_box.sum(axis=1) + of_mask.sum(axis=(1, 2))
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])

@@ -9,12 +9,11 @@ background. Distances are Euclidean, from the center of a pixel to the center of
 so they are never 0. A mask that is empty or full has no boundary: every pixel then is as far from it as anything can be
 in this image, the diagonal from corner to corner.
 """
-# mypy: disable-error-code="operator, valid-type"
 
 import functools
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +46,7 @@ from lossbook.evaluation.evaluate import Evaluation
 from lossbook.evaluation.reduce import reduced
 from lossbook.formula import Formulas, declared
 from lossbook.spaces import DISTANCES, ELEMENTS
+from lossbook.typing import ArrayLike, Number
 from lossbook.weight_maps import Spacing, diagonal, distance_transform, per_axis
 from lossbook.words import Word
 
@@ -375,6 +375,7 @@ class DistanceOnLogits(Loss):
     """
 
     __doc__ = Shown(vars(Loss)["__doc__"].make, __doc__)
+    __wrapped__ = Shown(lambda self: self.part.__wrapped__)
     space = DISTANCES
 
     def __init__(self, part, activation):
@@ -476,7 +477,14 @@ class DistanceOnLogits(Loss):
 
 
 @quiet()
-def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
+def hausdorff_distance(
+    p: "ArrayLike",
+    y: "ArrayLike",
+    *,
+    percentile: "Number" = 100.0,
+    spacing: "Number | Sequence[Number]" = 1.0,
+    threshold: "Number" = 0.5,
+) -> Any:
     """The Hausdorff distance between the boundaries of two masks, for each image and class: a metric, not a loss.
 
         max(max over a of min over b of |a - b|, max over b of min over a of |a - b|)

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 import sympy
@@ -56,7 +57,7 @@ class Formula:
         return any(value.has(*patterns) for value in (self.expression, *(value for _, value in self.steps)))
 
     @cached_property
-    def formula(self):
+    def formula(self) -> Any:
         """One expression, with the named steps put back in."""
         expression = self.expression
         for symbol, value in reversed(self.steps):

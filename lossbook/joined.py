@@ -10,7 +10,7 @@ import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import sympy
@@ -20,6 +20,7 @@ from lossbook.algebra import OPTIONS, Loss, changed, find, settings_of, with_set
 from lossbook.arrays import is_dask, number, quiet, rounded, several, times
 from lossbook.checks import check_reduction, shares_memory, widened
 from lossbook.declaration import Declaration
+from lossbook.documentation import Shown
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
 from lossbook.evaluation.arguments import Arguments
@@ -27,6 +28,7 @@ from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
 from lossbook.formula import slopes
 from lossbook.spaces import JOINED
+from lossbook.typing import Backend
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Joined(Loss):
     defaults: ClassVar[dict[str, Any]] = {}
     parts: ClassVar[tuple[Loss, ...]]
     space = JOINED
+    __wrapped__ = Shown(type)
 
     def __init__(self, name, reference, properties=None):
         declaration = Declaration(name, dict(self.arguments), dict(self.defaults), lambda: OPTIONS)
@@ -90,16 +93,16 @@ class Joined(Loss):
         return tuple(symbols[name] for name in predictions), tuple(symbols[name] for name in others)
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         """The slopes along the predictions."""
         return slopes(self.formula, self.array_symbols[0])
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of the parts, one after the other; the parameters are checked, and are arguments of theirs."""
         self.settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in self.parts)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults: `detection.with_parameters(alpha=0.3, reduction="sum")`."""
         other = object.__new__(type(self))
         kept = ("arguments_of_call", "signature", "__signature__", "axis")
@@ -266,6 +269,6 @@ class Terms:
 
     norms: tuple  # divisors that are given, and do not add up; None for those that are counted
 
-    def __call__(self, sums, reduction):
+    def __call__(self, sums: np.ndarray, reduction: str) -> float:
         ends = zip(sums, self.norms, strict=True)
         return sum(reduced(value, count if norm is None else norm, reduction) for (value, count), norm in ends)

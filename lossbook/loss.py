@@ -10,6 +10,9 @@ once with SymPy symbols, is the formula.
 """
 
 import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, overload
 
 from lossbook import backends
 from lossbook.algebra import FormulaLoss, Loss, is_ours
@@ -18,6 +21,10 @@ from lossbook.plan.lower import make_plan
 __all__ = ["Loss", "loss"]
 
 
+@overload
+def loss(function: Callable[..., Any]) -> Loss: ...
+@overload
+def loss(*, source: str = "", properties: Mapping[str, Any] | None = None) -> Callable[[Callable[..., Any]], Loss]: ...
 def loss(function=None, *, source="", properties=None):
     """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
 
@@ -31,7 +38,12 @@ def loss(function=None, *, source="", properties=None):
     Raises TypeError, or DomainError for a default outside its domain, for a declaration that gives no loss.
     """
     if function is None:
-        return lambda function: loss(function, source=source, properties=properties)
+        return partial(declare, source=source, properties=properties)
+    return declare(function, source, properties)
+
+
+def declare(function, source, properties):
+    """The loss of a function, whose formulas are tried at once."""
     if not inspect.isfunction(function):
         raise TypeError(f"loss: a loss is declared by a function; got {function!r}")
     if not isinstance(source, str):

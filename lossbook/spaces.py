@@ -30,7 +30,7 @@ class Space:
         """Whether a value belongs to a row of classes."""
         return self.classes and self.by_row
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<space {self.name}>"
 
 

@@ -1,9 +1,14 @@
 """Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
 from lossbook.arrays import WORKING, is_cupy, quiet, to_host
@@ -11,6 +16,7 @@ from lossbook.checks import parameter, plain, refuse
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
 from lossbook.labels import dtype_of, integers
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["edge_weights"]
 
@@ -20,7 +26,15 @@ Spacing = replace(
 
 
 @quiet()
-def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtype=np.float32):
+def edge_weights(
+    y: ArrayLike,
+    *,
+    w0: Number = 10.0,
+    sigma: Number = 5.0,
+    class_weight: ArrayLike | None = None,
+    spacing: Number | Sequence[Number] | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Any:
     """The weight map of U-Net, which makes a network learn the gaps between objects that nearly touch.
 
         w = w_class + w0*exp(-(d1 + d2)**2/(2*sigma**2))
@@ -94,7 +108,7 @@ def _class_weight(where, given):
 # --- distances -------------------------------------------------------------------------------------------------------
 
 
-def distance_transform(where, xp):
+def distance_transform(where: str, xp: Any) -> Callable[..., Any]:
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
     module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
     return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
@@ -114,6 +128,6 @@ def per_axis(where, spacing, shape, real):
     return steps
 
 
-def diagonal(shape, steps):
+def diagonal(shape: Sequence[int], steps: Sequence[float]) -> float:
     """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
     return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))

@@ -19,6 +19,7 @@ generated kernel.
 """
 
 from contextvars import ContextVar
+from typing import Any
 
 import sympy
 from sympy import exp, log
@@ -1021,7 +1022,7 @@ VANISHING = {
 steps: ContextVar[dict | None] = ContextVar("steps", default=None)
 
 
-def let(**named):
+def let(**named: Any) -> Any:
     """Name a step of a formula: `t = let(t=1 - p)`. The name survives in the kernel and in the gradient.
 
     A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.

@@ -11,11 +11,11 @@ from lossbook import backends
 
 PACKAGE = Path(lossbook.__file__).parent
 FLOORS = (  # from the ground up; modules of one floor may import one another, but never in a circle
-    ("errors", "names", "spaces", "domains", "arrays", "checks", "words"),
+    ("errors", "names", "typing", "spaces", "domains", "arrays", "checks", "words"),
     ("declaration", "formula", "logits"),
     ("plan",),
     ("kernels", "backends"),
-    ("evaluation", "documentation"),
+    ("evaluation", "documentation", "methods"),
     ("labels", "boxes", "weight_maps"),
     ("algebra", "loss", "joined", "distance", "ahead"),
     ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),

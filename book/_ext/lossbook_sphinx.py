@@ -65,12 +65,14 @@ def formula(latex: str, page: str) -> nodes.math_block:
 
 
 def signature_of(value: Any) -> str:
-    """As help() shows it; a class that is a default by its name, as one would type it."""
+    """As help() shows it, but for types; a class that is a default by its name, as one would type it."""
     try:
-        text = str(getattr(value, "signature", None) or inspect.signature(value))
-        return re.sub(r"<class '([\w.]+)'>", r"\1", text)
+        signature = getattr(value, "signature", None) or inspect.signature(value)
     except (TypeError, ValueError):
         return ""
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    text = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<class '([\w.]+)'>", r"\1", text)
 
 
 class FromCode(SphinxDirective):
@@ -146,6 +148,7 @@ class Objects(FromCode):
         for name, value in vars(cls).items():
             if name.startswith("_") or not (text := inspect.getdoc(value)):
                 continue
+            value = inspect.unwrap(value)
             call = (
                 signature_of(value).replace("(self, ", "(").replace("(self)", "()") if inspect.isfunction(value) else ""
             )

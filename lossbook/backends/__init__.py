@@ -14,7 +14,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -94,21 +94,21 @@ class use:
     Raises BackendError for a name that is no backend's.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: Literal["numpy", "numba", "cupy"]) -> None:
         self.name = check(name, "lossbook.use")
         with _chosen.lock:
             _chosen.statements = [*_chosen.statements[-63:], self]  # far more than are about to become blocks at once
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         with _chosen.lock:  # it was no statement, after all
             _chosen.statements = [one for one in _chosen.statements if one is not self]
         _chosen.blocks.set((*_chosen.blocks.get(), self.name))
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         _chosen.blocks.set(_chosen.blocks.get()[:-1])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"lossbook.use({self.name!r})"
 
 

@@ -32,7 +32,7 @@ class Arrays:
 class Layout:
     """How the shape of a prediction reads as (outer, classes, inner); `axis` is the class axis, None for pointwise."""
 
-    def __init__(self, shape, axis):
+    def __init__(self, shape: tuple[int, ...], axis: Any) -> None:
         self.shape, self.axis = shape, axis
         if axis is None:
             self.three, self.without_classes = (1, 1, prod(shape)), shape
@@ -67,23 +67,23 @@ class Call:
     given_axis: int | None = None  # where the class axis was, if it had to be moved
 
     @property
-    def rows(self):
+    def rows(self) -> bool:
         """Whether one value belongs to a row of classes, or to the corners of a box."""
         return self.plan.space.by_row
 
     @property
-    def overlap(self):
+    def overlap(self) -> bool:
         return self.plan.space.totals
 
     @property
-    def given_shape(self):
+    def given_shape(self) -> tuple[int, ...]:
         """The shape of the prediction as the user gave it."""
         shape = list(self.layout.shape)
         if self.given_axis is not None:
             shape.insert(self.given_axis, shape.pop(1))
         return tuple(shape)
 
-    def move_classes(self):
+    def move_classes(self) -> None:
         """Losses of totals run over the images first and the classes second."""
         if self.layout.axis != 1 and self.z.ndim > 1:
             self.given_axis = self.layout.axis
@@ -91,7 +91,7 @@ class Call:
             self.y = self.y if self.integer else self.moved(self.y)
             self.layout = Layout(self.z.shape, 1)
 
-    def leave_out(self, label):
+    def leave_out(self, label: int) -> None:
         """Give the pixels of a mask that have this label the weight 0."""
         live = self.y != self.xp.asarray(label)
         self.y, self.left_out = self.y * live, True
@@ -103,41 +103,41 @@ class Call:
         else:
             self.weight = self.xp.where(live if self.weight.ndim == self.z.ndim else live[:, 0], self.weight, 0)
 
-    def moved(self, array):
+    def moved(self, array: Any) -> Any:
         """An array of the prediction's given shape, with its class axis second."""
         return array if self.given_axis is None else self.xp.moveaxis(array, self.given_axis, 1)
 
-    def to_host(self, array):
+    def to_host(self, array: Any) -> Any:
         """A NumPy array of what may be on the device."""
         return array if self.xp is np else self.xp.asnumpy(array)
 
-    def number(self, value):
+    def number(self, value: Any) -> np.floating[Any]:
         """A result in the prediction's dtype."""
         return number(value, self.z.dtype)
 
     @property
-    def item_weights(self):
+    def item_weights(self) -> bool:
         """Losses of totals: whether the weights are one per image, and act on the mean."""
         return self.weight is not None and self.weight.ndim == 1 and len(self.layout.without_classes) != 1
 
     @property
-    def classes_per_piece(self):
+    def classes_per_piece(self) -> int:
         return 1 if self.layout.axis is None else max(1, self.layout.shape[self.layout.axis])
 
     @property
-    def piece_shape(self):
+    def piece_shape(self) -> tuple[int, ...]:
         return self.layout.without_classes
 
     @property
-    def group_shape(self):
+    def group_shape(self) -> tuple[int, ...]:
         return self.layout.three[:2] if self.overlap else ()
 
     @property
-    def native(self):
+    def native(self) -> np.dtype:
         """The dtype that a kernel wants of every array but class indices, which are int64."""
         return np.dtype(self.real)
 
-    def is_native(self):
+    def is_native(self) -> bool:
         """Whether every array can be handed to a kernel as it is."""
         real, y = self.native, self.y
         if y is not None and (y.flags.num & PLAIN != PLAIN or y.dtype != (INDEX if self.integer else real)):
@@ -147,7 +147,7 @@ class Call:
                 return False
         return True
 
-    def whole(self):
+    def whole(self) -> Arrays:
         return self._arrays(self.layout, self.z, self.y, self.weight, self.values, self.gradient, self.slopes)
 
     def _arrays(self, layout, z, y, weight, values, gradient, slopes):
@@ -165,7 +165,7 @@ class Call:
             slopes=None if self.rows else self.slopes_or_scale(np, layout) if slopes is None else slopes,
         )  # fmt: skip
 
-    def slopes_or_scale(self, xp, layout=None):
+    def slopes_or_scale(self, xp: Any, layout: Layout | None = None) -> Any:
         """The slope of the result along each total: what `finish` gave, or the scale of the gradient."""
         if self.slopes is not None:
             return self.slopes
@@ -175,12 +175,12 @@ class Call:
         dtype = self.real if self.overlap else np.float64
         return xp.full((*layout.three[:2], len(self.plan.slopes) or 1), self.scale, dtype=dtype)
 
-    def index(self, piece):
+    def index(self, piece: tuple) -> tuple:
         """The index of a piece into the prediction; pieces never cut the class axis."""
         axis = self.layout.axis
         return piece if axis is None else (*piece[:axis], slice(None), *piece[axis:])
 
-    def piece(self, piece):
+    def piece(self, piece: tuple) -> Arrays:
         """Contiguous copies of a piece in the working type, and room for its outputs."""
         index = self.index(piece)
 
@@ -206,7 +206,7 @@ class Call:
         layout = Layout(z.shape, self.layout.axis)
         return self._arrays(layout, z, y, weight, values, gradient, slopes)
 
-    def put_back(self, piece, arrays):
+    def put_back(self, piece: tuple, arrays: Arrays) -> None:
         """Store the outputs of a converted piece."""
         if self.values is not None:
             self.values[piece] = rounded(arrays.values.reshape(self.values[piece].shape), self.values.dtype)

@@ -1124,7 +1124,7 @@ class _Cache:
     def save_overload(self, signature, result):
         self.files.save(self.key(signature, result.target_context), result._reduce())
 
-    def flush(self):
+    def flush(self) -> None:
         self.files.flush()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import sympy
 
-from lossbook.loss import Loss
+from lossbook.algebra import Loss
 
 __all__ = [
     "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "evaluate", "pen_lifted", "prediction_domain",

@@ -14,6 +14,7 @@ A plan is what every backend prints in its own language. Its shape is that of th
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sympy
 
@@ -127,6 +128,6 @@ class Plan:
         return tuple(f"d_{name}" for name in self.wrt)
 
     @property
-    def gradient(self):
+    def gradient(self) -> Any:
         (name,) = self.gradients
         return name
