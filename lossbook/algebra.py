@@ -582,11 +582,11 @@ class OnLogits(FormulaLoss):
         return self.activation == "softmax" and self.space.totals
 
     def formula_for(self, flags):
-        """The loss in words of the logit; a loss of totals shows the softmax, where its kernel has the margin."""
+        """The loss in words of the logit; a loss of totals shows the softmax, where its kernel has the log-odds."""
         formula = self.formula_at(**flags).formula
         if self._of_softmax_in_totals:
             z = self.formula_at().prediction
-            u = words.margin(z)
+            u = words.log_odds(z)
             formula = formula.xreplace({words.sigmoid(u): words.softmax(z), words.sigmoid(-u): 1 - words.softmax(z)})
         return formula
 
@@ -597,7 +597,7 @@ class OnLogits(FormulaLoss):
             return super().gradient
         p = words.softmax(self.formula_at().prediction)
         slope = self.part.gradient.xreplace({self.part.formula_at().prediction: p})
-        return p * (slope - words.across(p * slope))
+        return p * (slope - words.sum_classes(p * slope))
 
     def of(self, *arrays: Any, **parameters: Any) -> Any:
         """The formula for other symbols, in another declaration."""

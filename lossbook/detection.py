@@ -34,7 +34,7 @@ from lossbook.domains import (
 from lossbook.errors import DomainError, ShapeError
 from lossbook.joined import Joined, Term
 from lossbook.loss import loss
-from lossbook.words import arctan2, below, determinant, difference, gap, larger, let, reciprocal, share, shared, smaller
+from lossbook.words import arctan2, determinant, difference, gap, less, let, maximum, minimum, reciprocal, share, shared
 
 __all__ = [
     "ciou", "decode_boxes", "detection", "detection_with_logits", "diou", "encode_boxes", "faster_rcnn",
@@ -89,8 +89,8 @@ def _side(name, low, high, true_low, true_high):
     own, true = named("side", high - low), named("true", true_high - true_low)
     low_shift, high_shift = named("low", low - true_low), named("high", high - true_high)
     both = named("both", shared(low, high, true_low, true_high))
-    only_own = smaller(own, larger(high_shift, 0) + larger(-low_shift, 0))
-    only_true = smaller(true, larger(-high_shift, 0) + larger(low_shift, 0))
+    only_own = minimum(own, maximum(high_shift, 0) + maximum(-low_shift, 0))
+    only_true = minimum(true, maximum(-high_shift, 0) + maximum(low_shift, 0))
     return Side(
         name, own, true, low_shift, high_shift, both,
         named("only_own", difference(own, both, only_own)),
@@ -105,7 +105,7 @@ def _overlap(p, t):
     overlap = let(overlap=x.both * y.both)
     errors = let(errors=x.only_own * y.own + x.both * y.only_own + x.only_true * y.true + x.both * y.only_true)
     union = let(union=errors + overlap)
-    without_area = let(without_area=(1 - below(0, union)) * below(0, let(apart=x.apart + y.apart)))
+    without_area = let(without_area=(1 - less(0, union)) * less(0, let(apart=x.apart + y.apart)))
     return x, y, union, share(errors, overlap) + without_area
 
 
@@ -249,7 +249,7 @@ class Detection(Joined):
     @property
     def formula(self) -> Any:
         s = self.symbols()
-        foreground = below(0, s["classes"])
+        foreground = less(0, s["classes"])
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
         return s["alpha"] * of_class + (1 - s["alpha"]) * foreground * of_box
@@ -386,7 +386,7 @@ class MaskRCNN(Joined):
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
         of_mask = self.parts[2].formula_of(s["masks"], s["true_masks"])
-        return of_class + below(0, s["classes"]) * (of_box + of_mask)
+        return of_class + less(0, s["classes"]) * (of_box + of_mask)
 
 
 class MaskRCNNWithLogits(MaskRCNN):

@@ -408,7 +408,7 @@ class DistanceOnLogits(Loss):
         slope = self.part.gradient.subs(*self.part.array_symbols[0], p)
         if self.activation == "sigmoid":
             return slope * p.diff(z)
-        return p * (slope - words.across(p * slope))
+        return p * (slope - words.sum_classes(p * slope))
 
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""

@@ -49,8 +49,8 @@ class Formula:
         """What one value belongs to."""
         if isinstance(self.prediction, tuple):
             return BOXES
-        is_row = self.has(words.across, words.logsumexp)
-        return SETS if self.has(words.total) else ROWS if is_row else ELEMENTS
+        is_row = self.has(words.sum_classes, words.logsumexp)
+        return SETS if self.has(words.sum_pixels) else ROWS if is_row else ELEMENTS
 
     def has(self, *patterns):
         """Whether a pattern occurs in a step or in the expression; the formula may be too deep to look through."""
@@ -73,13 +73,13 @@ class Formula:
 
     @cached_property
     def exponents(self):
-        """The parameters that are exponents: of a margin, a large one would magnify what it has lost by rounding."""
+        """The parameters that are exponents: of log-odds, a large one would magnify what it has lost by rounding."""
         return frozenset(p for p in self.parameters if self.domains[p] is Exponent)
 
     @cached_property
     def hard_when_zero(self):
         """The parameters that must be 0 for a class index to need only its own class; None if that never holds."""
-        term = self.formula.args[0] if self.formula.func is words.across else None
+        term = self.formula.args[0] if self.formula.func is words.sum_classes else None
         if term is None:
             return None
         off_target = term.subs(self.target, 0)
@@ -179,9 +179,9 @@ def in_words(expression):
     """SymPy's own powers, magnitudes, signs and extremes as words, whose slopes are words again."""
     if not isinstance(expression, sympy.Basic):
         return expression
-    expression = expression.replace(sympy.Abs, words.magnitude).replace(sympy.sign, words.sign)
-    expression = expression.replace(sympy.Max, lambda *parts: reduce(words.larger, parts))
-    expression = expression.replace(sympy.Min, lambda *parts: reduce(words.smaller, parts))
+    expression = expression.replace(sympy.Abs, words.absolute).replace(sympy.sign, words.sign)
+    expression = expression.replace(sympy.Max, lambda *parts: reduce(words.maximum, parts))
+    expression = expression.replace(sympy.Min, lambda *parts: reduce(words.minimum, parts))
     return expression.replace(lambda e: e.is_Pow and not e.exp.is_number, lambda e: _power(*e.args))
 
 

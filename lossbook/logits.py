@@ -1,6 +1,6 @@
 """Formulas of probabilities, put on logits: the activation goes into the formula, so that no digit is lost.
 
-A probability p is sigmoid(x), where x is the logit itself, or under a softmax the margin of the class over all others.
+A probability p is sigmoid(x), where x is the logit itself, or under a softmax the log-odds of the class.
 With that, log(p) is -softplus(-x), 1 - p is sigmoid(-x), and nothing is rounded to 1 on the way.
 """
 
@@ -54,15 +54,15 @@ def _in_softplus(function, parts):
         return words.sigmoid_power(-(-first).args[0], parts[1])
     if function is words.xlogy and isinstance(parts[1], words.sigmoid):
         return -first * words.softplus(-parts[1].args[0])
-    if function is words.relative_entropy and isinstance(parts[1], words.sigmoid):
-        return words.relative_entropy_of_logit(first, parts[1].args[0], parts[2])
+    if function is words.kl_div and isinstance(parts[1], words.sigmoid):
+        return words.kl_div_of_logit(first, parts[1].args[0], parts[2])
     return function(*parts)
 
 
 def on_logits(formula, activation, logit):
     """The formula of a loss of probabilities as that of a loss of the symbol `logit`."""
     p, in_totals = formula.prediction, formula.space.totals
-    x = words.margin(logit) if activation == "softmax" else logit
+    x = words.log_odds(logit) if activation == "softmax" else logit
     steps, inlined = [], {}
     for symbol, value in formula.steps:
         value = of_logit(value.xreplace(inlined), p, x, in_totals)

@@ -33,7 +33,7 @@ def loss(function=None, *, source="", properties=None):
     expression in `lossbook.words`. It is called with symbols, once for each setting of its `Flag` arguments.
 
     Python's `if` may ask for a `Flag` and for nothing else: a symbol is equal to itself alone, so `if k == 1` always
-    takes the other branch. What depends on values is written in `below`, `larger` and `smaller`.
+    takes the other branch. What depends on values is written in `less`, `maximum` and `minimum`.
 
     Raises TypeError, or DomainError for a default outside its domain, for a declaration that gives no loss.
     """

@@ -175,7 +175,7 @@ cross_entropy_with_logits: _CrossEntropyWithLogits
 focal: _Focal
 """Cross-entropy of probabilities with the easy rows turned down: (1 - p)**gamma is small where p is right."""
 focal_with_logits: _FocalWithLogits
-"""Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the margin."""
+"""Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the log-odds."""
 kullback_leibler: _CrossEntropy
 """D(y || p): the sum of y*log(y/p) - y + p, whose terms are never negative, so that nothing cancels near y = p."""
 negative_log_likelihood: _NegativeLogLikelihood

@@ -185,7 +185,7 @@ def points(loss, dtype):
 
 
 def row_kind(loss):
-    """What a row loss is made of: "margin", "lead" or "entry"."""
+    """What a row loss is made of: "log_odds", "minus_largest" or "entry"."""
     return loss.evaluation.plan(*loss.settings({}), integer=False).row
 
 

@@ -203,20 +203,20 @@ def test_every_pattern_of_a_probability_becomes_a_stable_word():
     )
 
 
-def test_totals_may_be_declared_of_margins_and_softmaxes(backend):
-    """A loss of totals may speak of a class's margin; it is the same as a loss of probabilities on logits."""
+def test_totals_may_be_declared_of_log_odds_and_softmaxes(backend):
+    """A loss of totals may speak of a class's log-odds; it is the same as a loss of probabilities on logits."""
 
     @lossbook.loss
-    def overlap_of_margins(z: lossbook.Logit, y: lossbook.Classes):
+    def overlap_of_log_odds(z: lossbook.Logit, y: lossbook.Classes):
         """Jaccard of a softmax."""
-        p, q = words.sigmoid(words.margin(z)), words.sigmoid(-words.margin(z))
-        errors = words.let(errors=words.total(p * (1 - y) + y * q))
-        return words.share(errors, words.let(overlap=words.total(p * y)) + 1)
+        p, q = words.sigmoid(words.log_odds(z)), words.sigmoid(-words.log_odds(z))
+        errors = words.let(errors=words.sum_pixels(p * (1 - y) + y * q))
+        return words.share(errors, words.let(overlap=words.sum_pixels(p * y)) + 1)
 
     random = np.random.default_rng(0)
     z, y = random.normal(size=(2, 3, 50)), random.integers(0, 3, (2, 50))
     wanted = backend.call(segmentation.jaccard.on_logits("softmax").value_and_grad, z, y)
-    for got, right in zip(backend.call(overlap_of_margins.value_and_grad, z, y), wanted, strict=True):
+    for got, right in zip(backend.call(overlap_of_log_odds.value_and_grad, z, y), wanted, strict=True):
         np.testing.assert_allclose(got, right, rtol=1e-12)
 
 

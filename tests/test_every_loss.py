@@ -55,9 +55,9 @@ def subgradient_points(form, symbols):
     """Whether the point is a kink, where the slopes of the two sides differ."""
     with mp.workdps(60):
         here = Evaluator(symbols)
-        for found in form.formula.atoms(words.magnitude, words.larger, words.smaller):
+        for found in form.formula.atoms(words.absolute, words.maximum, words.minimum):
             numbers = [here(argument) for argument in found.args]
-            if (found.func is words.magnitude and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
+            if (found.func is words.absolute and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
                 return True
     return False
 
@@ -101,17 +101,17 @@ def test_pointwise_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype)
 def standing(form, z, k, odds):
     """What the loss of class k is a function of, and that number's slopes along the predictions z of the row.
 
-    The margin of class k is z_k - log(sum of exp(z_j), j != k): its slope along z_j is 1 for j = k, else minus a
-    softmax without k. Its lead is z_k - max(z_j), whose slope all share that are at the top; its lead over the others
-    is the same with j != k. Else it is z_k itself.
+    The log-odds of class k are z_k - log(sum of exp(z_j), j != k): their slope along z_j is 1 for j = k, else minus a
+    softmax without k. Minus the largest it is z_k - max(z_j), whose slope all share that are at the top; minus the
+    largest of the others it is the same with j != k. Else it is z_k itself.
     """
-    if form.formula.has(words.margin):
+    if form.formula.has(words.log_odds):
         with mp.workdps(max(DIGITS) + 20):
             rest = mp.fsum(odds[:k] + odds[k + 1 :])
             number = z[k] - mp.log(rest) if rest else mp.inf
         return number, {j: mpf(1) if j == k else -odds[j] / rest for j in range(len(z))}
-    if form.formula.has(words.lead, words.lead_over_others):
-        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.lead)]
+    if form.formula.has(words.minus_largest, words.minus_largest_of_others):
+        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.minus_largest)]
         front = max(z[j] for j in rivals)
         top = [j for j in rivals if z[j] == front]
         with mp.workdps(max(DIGITS) + 20):
@@ -134,7 +134,7 @@ def exact_row(loss, setting, z, y):
     z, rest = list(map(exact, z)), [False] * len(z)
     total, parts, sizes = [], [[] for _ in z], [[mpf(0)] for _ in z]
     with mp.workdps(max(DIGITS) + 20):
-        odds = list(map(mp.exp, z)) if form.formula.has(words.margin) else []
+        odds = list(map(mp.exp, z)) if form.formula.has(words.log_odds) else []
     for k in range(len(z)):
         if y[k] == 0 and without == 0:
             continue
@@ -189,7 +189,7 @@ def test_rows_hold_the_promise_at_the_ends_of_every_parameter(loss, dtype):
     """A parameter at an end of its domain costs no digits of a row."""
     for z, y in rows(loss, dtype, soft=not loss.declaration.by_class):
         for setting in ends(loss) if z.shape[1] <= 20 else ():
-            if dtype is np.float64:  # beyond 10, the rounding of a float64 margin counts
+            if dtype is np.float64:  # beyond 10, the rounding of float64 log-odds counts
                 setting = {name: min(end, 10.0) for name, end in setting.items()}
             check_rows(loss, dtype, z, y, setting, range(0, len(z), 4))
 

@@ -18,7 +18,7 @@ import lossbook
 from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
 from lossbook.backends import javascript, numpy_words
 from lossbook.figures.style import load_matplotlib, rc_parameters
-from lossbook.words import let, log_cosh, magnitude, softplus
+from lossbook.words import absolute, let, log_cosh, softplus
 
 
 def every_pointwise_loss():
@@ -97,7 +97,7 @@ def test_words_mean_the_same_in_the_browser():
     for name, text in javascript.WORDS.items():
         script += f"const {name} = {text};\n"
     for name, text in {**javascript.NATIVE, **javascript.WORDS}.items():
-        count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("larger", "smaller") else 1
+        count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("maximum", "minimum") else 1
         word = getattr(numpy_words, name)
         upward = ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal", "power1p", "power1p_slope")
         first = x if name in upward else signed
@@ -107,7 +107,7 @@ def test_words_mean_the_same_in_the_browser():
             rows = [(value,) for value in first]
         elif count == 2:
             rows = [(a, b) for a in first for b in (0, 0.5, 1, 2, 2.5)]
-        elif name == "relative_entropy_of_logit":  # p, a logit, and how far p is from its probability
+        elif name == "kl_div_of_logit":  # p, a logit, and how far p is from its probability
             rows = [(p, z, numpy_words.residual_of_logit(p, np.array([z])).item()) for p in x[:6] for z in (-3.0, 0.5)]
         elif name == "weighted_sigmoid_power":
             rows = [(w, z, k) for w in x for z in (-3.0, 0.0, 0.5) for k in (0.5, 2.0)]
@@ -131,20 +131,20 @@ def test_only_the_words_in_use_are_sent_to_the_browser():
         "weighted",
         "quotient",
         "log_ratio",
-        "relative_entropy",
+        "kl_div",
         "element",
     ]
 
 
 @lossbook.loss
-def awkward(z: Logit, *, function: Positive = 3.0, softplus_: Positive = 1.0, below: Positive = 0.5):
+def awkward(z: Logit, *, function: Positive = 3.0, softplus_: Positive = 1.0, less: Positive = 0.5):
     """A loss whose parameters are words of JavaScript and of the vocabulary."""
     new = let(new=function * softplus(z))
-    return new * below * softplus_
+    return new * less * softplus_
 
 
 def test_names_of_parameters_do_not_clash_with_javascript():
-    """A parameter or a step may be called function, new or below."""
+    """A parameter or a step may be called function, new or less."""
     value, gradient = in_browser(awkward, [[0.5, 3.0, 1.0, 0.5]])
     expected, slope = awkward.value_and_grad(np.array([0.5]), reduction="none")
     np.testing.assert_allclose([value, gradient], [expected, slope], rtol=1e-15)
@@ -181,9 +181,9 @@ class Reader(HTMLParser):
 
 
 @lossbook.loss
-def absolute(p: Real, y: Outcome, *, scale: Positive = 1.0):
+def deviation(p: Real, y: Outcome, *, scale: Positive = 1.0):
     """A loss with a kink, whose gradient jumps."""
-    return scale * magnitude(y - p)
+    return scale * absolute(y - p)
 
 
 @lossbook.loss
@@ -203,7 +203,7 @@ SLIDERS = {
     "focal": lambda: figures.slider(binary.focal, "gamma", 0, 5, start=2, target=0, name="focal-of-probabilities"),
     "huber": lambda: figures.slider(regression.huber, "delta", 0.25, 3, start=1, target=2),
     "kullback": lambda: figures.slider(divergence.alpha_kullback_leibler, "alpha", 0, 1, start=0.5, target=0.25),
-    "absolute": lambda: figures.slider(absolute, "scale", 1, 3, start=1),
+    "deviation": lambda: figures.slider(deviation, "scale", 1, 3, start=1),
     "parabola": lambda: figures.slider(parabola, "scale", 0.5, 4, start=2),
 }
 each_slider = pytest.mark.parametrize("make", SLIDERS.values(), ids=SLIDERS)
@@ -359,7 +359,7 @@ def test_curves_take_targets_labels_and_ranges():
 
 def test_curves_leave_jumps_and_infinities_open():
     """No line joins the two sides of a jump or runs into infinity, and an infinite end does not flatten the rest."""
-    slope = figures.curves(absolute).axes[1].get_lines()[0].get_ydata()
+    slope = figures.curves(deviation).axes[1].get_lines()[0].get_ydata()
     assert np.isnan(slope).sum() == 2
     assert set(slope[~np.isnan(slope)]) == {-1.0, 0.0, 1.0}
     left, right = figures.curves(binary.cross_entropy).axes

@@ -86,7 +86,7 @@ def test_nvrtc_compiles_every_kernel(loss, real):
         for architecture in every if loss.name in FIRST else (every[0], every[-1]):
             code = nvrtc.nvrtc_compile(text, f"sm_{architecture}", ("--std=c++17",))
             assert all(name.encode() in code for name in functions)
-        assert functions == (["loops", "wide"] if plan.hard and plan.row == "margin" else ["loops"])
+        assert functions == (["loops", "wide"] if plan.hard and plan.row == "log_odds" else ["loops"])
 
 
 def test_variants_are_complete():
@@ -165,24 +165,24 @@ def test_suspicious_parts_are_found():
 # The word of the same arity that is most easily taken for another.
 TAKEN_FOR = {
     "softplus": "sigmoid", "sigmoid": "tanh", "log": "log1p", "log1p": "expm1", "exp": "expm1", "expm1": "exp",
-    "magnitude": "square", "square": "magnitude", "sign": "tanh", "tanh": "sign", "sqrt": "square",
-    "log_cosh": "magnitude", "reciprocal": "sign", "larger": "smaller", "smaller": "larger", "below": "smaller",
-    "share": "below", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
-    "log_ratio": "relative_entropy", "relative_entropy": "log_ratio", "mixture": "log_ratio",
-    "step": "below", "difference": "mixture", "determinant": "shared", "arctan2": "share",
+    "absolute": "square", "square": "absolute", "sign": "tanh", "tanh": "sign", "sqrt": "square",
+    "log_cosh": "absolute", "reciprocal": "sign", "maximum": "minimum", "minimum": "maximum", "less": "minimum",
+    "share": "less", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
+    "log_ratio": "kl_div", "kl_div": "log_ratio", "lerp": "log_ratio",
+    "step": "less", "difference": "lerp", "determinant": "shared", "arctan2": "share",
     "shared": "gap", "gap": "shared", "shared_slope": "gap_slope", "gap_slope": "shared_slope",
-    "quotient": "smaller", "excess": "slant",
-    "slant": "excess", "arctan": "tanh",
-    "power1p": "power", "power1p_slope": "power1p", "charbonnier": "excess", "damped": "slant",
+    "quotient": "minimum", "hypot_minus": "over_hypot",
+    "over_hypot": "hypot_minus", "arctan": "tanh",
+    "power1p": "power", "power1p_slope": "power1p", "charbonnier": "hypot_minus", "damped": "over_hypot",
     "skew_entropy": "skew_log", "skew_log": "skew_pull", "skew_pull": "skew_log", "xlogy": "power",
     "residual_of_logit": "xlogy",
-    "relative_entropy_of_logit": "relative_entropy",
-    "weighted_quotient": "mixture",
+    "kl_div_of_logit": "kl_div",
+    "weighted_quotient": "lerp",
     "weighted_softplus": "weighted_sigmoid", "weighted_sigmoid": "weighted_softplus",
     "weighted_sigmoid_power": "weighted_quotient",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
-EVEN = ("magnitude", "square", "log_cosh")  # excess is even in the first of its two arguments, which stay
+EVEN = ("absolute", "square", "log_cosh")  # hypot_minus is even in the first of its two arguments, which stay
 
 LINE = re.compile(r"( +(?:const real )?)(\w+) = ([^;]+?)(;?)$")  # an assignment in C++ or in Python
 

@@ -83,7 +83,7 @@ $stores        broken = sum_of_block(broken);
 """)
 
 PULL = """\
-// What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+// The slope of a class per unit of its rivals' exponentials; a class without slope takes nothing, even from a NaN.
 __device__ __forceinline__ double pull_of(double slope, double rest) {
     return rest == 0 || slope == 0 ? 0 : slope / rest;
 }
@@ -101,37 +101,37 @@ struct Sum {  // a sum with twice the digits of a double
 };
 
 """
-# What a class competes with, by the kind of row: the odds of its rivals, their sum, and the class's own standing u.
+# What a class competes with, by the kind of row: the exponentials of its rivals, their sum, its own standing u.
 ROWS_HEAD = {
     "entry": "",
-    "margin": """\
+    "log_odds": """\
 struct Row {  // exp(logit - largest logit) of a row, summed without the largest, and how many are largest
     real top;
     double others, ties;
 };
 
-__device__ __forceinline__ real odds_of(real z, const Row& row) {
+__device__ __forceinline__ real exp_of(real z, const Row& row) {
     return words::exp(z == row.top ? real(0) : z - row.top);
 }
 
-// The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
+// The sum of the exponentials of all classes but one: the largest is left out exactly, never subtracted.
 __device__ __forceinline__ real rest_of_row(real z, const Row& row) {
-    return real(z == row.top ? row.others + (row.ties - 1) : row.others + (row.ties - odds_of(z, row)));
+    return real(z == row.top ? row.others + (row.ties - 1) : row.others + (row.ties - exp_of(z, row)));
 }
 
-// The lead of a class over the rest.
+// The log-odds of a class.
 __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     return (z == row.top ? real(0) : z - row.top) - words::log(rest);
 }
 
 """ + PULL,
-    "lead": """\
+    "minus_largest": """\
 struct Row {  // the largest logit of a row, and how many are largest
     real top;
     double others, ties;
 };
 
-__device__ __forceinline__ real odds_of(real z, const Row& row) {
+__device__ __forceinline__ real exp_of(real z, const Row& row) {
     return row.top == row.top ? real(z == row.top) : row.top;
 }
 
@@ -139,13 +139,13 @@ __device__ __forceinline__ real rest_of_row(real z, const Row& row) {
     return row.top == row.top ? real(row.ties) : row.top;
 }
 
-// The lead of a class over the largest.
+// The logit of a class minus the largest.
 __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     return z == row.top ? real(0) : z - row.top;
 }
 
 """ + PULL,
-    "lead_over_others": """\
+    "minus_largest_of_others": """\
 struct Row {  // the largest logit of a row and the largest behind it, and how many are as large
     real top, runner_up;
     double ties, runners_up;
@@ -161,7 +161,7 @@ __device__ __forceinline__ real rest_of_row(real z, const Row& row) {
     return real(z != row.top ? row.ties : row.ties == 1 ? row.runners_up : row.ties - 1);
 }
 
-// The lead of a class over the largest of the others.
+// The logit of a class minus the largest of the others.
 __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     const real front = front_of(z, row);
     return z == front ? real(0) : z - front;
@@ -171,7 +171,7 @@ __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
 }
 RIVALS = {
     "entry": "",
-    "margin": """\
+    "log_odds": """\
             Row row = {-real(INFINITY), 0, 0};
             Sum others = {0, 0};
             for (long long k = 0; k < classes; ++k) {
@@ -181,11 +181,11 @@ RIVALS = {
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner];
                 if (z == row.top) row.ties += 1;
-                else others.add(odds_of(z, row));
+                else others.add(exp_of(z, row));
             }
             row.others = others.value();
 """,
-    "lead": """\
+    "minus_largest": """\
             Row row = {-real(INFINITY), 0, 0};
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner];
@@ -193,7 +193,7 @@ RIVALS = {
             }
             for (long long k = 0; k < classes; ++k) row.ties += predictions[first + k * inner] == row.top;
 """,
-    "lead_over_others": """\
+    "minus_largest_of_others": """\
             Row row = {-real(INFINITY), -real(INFINITY), 0, 0};
             for (long long k = 0; k < classes; ++k) {
                 const real z = predictions[first + k * inner];
@@ -209,9 +209,9 @@ RIVALS = {
 }
 STANDING = {
     "entry": "const real u = z;",
-    "margin": "const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);",
+    "log_odds": "const real rest = rest_of_row(z, row), u = standing_of(z, rest, row);",
 }
-STANDING["lead"] = STANDING["lead_over_others"] = STANDING["margin"]
+STANDING["minus_largest"] = STANDING["minus_largest_of_others"] = STANDING["log_odds"]
 
 # Totals under a softmax: one thread per pixel, and the sums of its block for each class in turn.
 SOFTMAX_SWEEP = Template("""\
@@ -245,8 +245,8 @@ $stores            broken = sum_of_block(broken);
                 one_class(
                     predictions, targets, weight, weight_classes, ignore, ignoring, $passed slopes, row,
                     classes, inner, item, k, pixel, broken, $sums, h);
-                const real z = predictions[first + k * inner], odds = odds_of(z, row);
-                const double left = h - present(total, total * (odds / (odds + rest_of_row(z, row))));
+                const real z = predictions[first + k * inner], exps = exp_of(z, row);
+                const double left = h - present(total, total * (exps / (exps + rest_of_row(z, row))));
                 gradient[first + k * inner] = real(left);
                 if (z != row.top) others += left;
             }
@@ -271,8 +271,8 @@ __device__ __forceinline__ void one_class(
         w = weight[(item * weight_classes + k % weight_classes) * inner + pixel];
         if (!(w >= 0 && w < INFINITY)) broken += 1;
     }
-$target$checks    const real z = predictions[here], rest = rest_of_row(z, row), odds = odds_of(z, row);
-    const real probability = odds / (odds + rest), complement = rest / (odds + rest);
+$target$checks    const real z = predictions[here], rest = rest_of_row(z, row), exps = exp_of(z, row);
+    const real probability = exps / (exps + rest), complement = rest / (exps + rest);
 $standing$slopes    real $results;
     element($call);
 $weighted}
@@ -401,53 +401,53 @@ $left                    gradient[first + k * inner] = real(present(w, w * scale
                 }
             }
 """)
-# What is added once per row, a function of its logsumexp, and what the odds of each class take from its slope.
+# What is added once per row, a function of its logsumexp, and what the exponentials of each class take from its slope.
 OF_ROW = Template("""\
 __device__ __forceinline__ void of_row($inputs, real& value, real& slope) {
 $lines}
 
 """)
 BESIDE = Template("""\
-            const double beyond = row.others + (row.ties - 1);  // the odds of all but one of the largest
+            const double beyond = row.others + (row.ties - 1);  // the exponentials of all but one of the largest
             real value_of_row, slope_of_row;
             of_row(real(row.top + log1p(beyond)), $call, value_of_row, slope_of_row);
             sum.add(value_of_row);
             const double pull_of_row = slope_of_row / (1 + beyond);
 """)
-LEFT_OF_ROW = "if (odds_of(z, row) != 0 || pull_of_row != pull_of_row) left += pull_of_row * odds_of(z, row);"
+LEFT_OF_ROW = "if (exp_of(z, row) != 0 || pull_of_row != pull_of_row) left += pull_of_row * exp_of(z, row);"
 PULLS = {
     "entry": [],
-    "margin": ["(z == row.top ? of_top : of_rest).add(pull_of(present(of_class, of_class * slope), rest));"],
+    "log_odds": ["(z == row.top ? of_top : of_rest).add(pull_of(present(of_class, of_class * slope), rest));"],
 }
 LEFT = {
     "entry": [],
-    "margin": [
+    "log_odds": [
         "const double own = pull_of(left, rest);",
-        "left -= odds_of(z, row) * (z == row.top ? rest_pull + (top_pull - own) : top_pull + (rest_pull - own));",
+        "left -= exp_of(z, row) * (z == row.top ? rest_pull + (top_pull - own) : top_pull + (rest_pull - own));",
     ],
-    "lead": [  # a class alone in front has no lead: what it gains as itself, it loses as its own rival
+    "minus_largest": [  # of a class alone in front this is 0: what it gains as itself, it loses as its own rival
         "const double own = pull_of(left, rest);",
         "left = row.top != row.top ? row.top : z == row.top ? left - own - (rest_pull + (top_pull - own)) : left;",
     ],
-    "lead_over_others": [
+    "minus_largest_of_others": [
         "const double in_front = rest_pull + (row.ties == 1 ? 0 : top_pull - pull_of(left, rest));",
         "const bool follows = row.ties == 1 && z == row.runner_up;",
         "left = row.top != row.top ? row.top : left - (z == row.top ? in_front : follows ? top_pull : 0);",
     ],
 }
-PULLS["lead"] = PULLS["lead_over_others"] = PULLS["margin"]
+PULLS["minus_largest"] = PULLS["minus_largest_of_others"] = PULLS["log_odds"]
 # Of class indices: what the labeled class takes from another, and its own slope.
 RIVAL = {
     "entry": "other != other && w != 0 && (!class_weight || class_weight[k] != 0) ? other : real(0)",
-    "margin": "present(pull, pull * odds_of(other, row))",
-    "lead": "present(pull, pull * odds_of(other, row))",
-    "lead_over_others": "other < front_of(z, row) ? 0 : pull",
+    "log_odds": "present(pull, pull * exp_of(other, row))",
+    "minus_largest": "present(pull, pull * exp_of(other, row))",
+    "minus_largest_of_others": "other < front_of(z, row) ? 0 : pull",
 }
 SET = {
     "entry": "= slope",
-    "margin": "= slope",
-    "lead": "+= slope",
-    "lead_over_others": "= row.top == row.top ? slope : real(pull)",
+    "log_odds": "= slope",
+    "minus_largest": "+= slope",
+    "minus_largest_of_others": "= row.top == row.top ? slope : real(pull)",
 }
 
 # One block of threads per contiguous row of many classes.
@@ -482,7 +482,7 @@ $arguments) {
         for (long long k = threadIdx.x; k < classes; k += blockDim.x) {
             const real z = predictions[first + k];
             if (z == top) mine.ties += 1;
-            else mine.others += odds_of(z, mine);
+            else mine.others += exp_of(z, mine);
         }
         mine.others = sum_of_block(mine.others);
         mine.ties = sum_of_block(mine.ties);
@@ -506,7 +506,7 @@ $label        const real z = predictions[first + label];
             const double pull = pull_of(-slope, rest);
             for (long long k = threadIdx.x; k < classes; k += blockDim.x)
                 gradient[first + k] =
-                    k == label ? slope : real(present(pull, pull * odds_of(predictions[first + k], row)));
+                    k == label ? slope : real(present(pull, pull * exp_of(predictions[first + k], row)));
         }
         __syncthreads();
     }
@@ -574,7 +574,7 @@ def source(plan, real=np.float32, integer=False):
     terms = [title for title, _ in plan.terms]
     outputs = [*terms, *plan.gradients]
     named = {*outputs}
-    lines = [f"{name} = words::magnitude({name});" for name in plan.unsigned]  # -0.0 is 0
+    lines = [f"{name} = words::absolute({name});" for name in plan.unsigned]  # -0.0 is 0
     for title, value in (*plan.forward, *plan.terms, *plan.backward):
         lines.append(f"{'' if title in named else 'const real '}{title} = {spell(value)};")
     head = HEAD.substitute(
@@ -655,8 +655,8 @@ def _softmax_sweep(plan, target_type, parameters, call, y, integer, terms):
         results=", ".join([*terms, plan.gradient]),
         weighted=_indent([*weighted, f"h = present(w, w * {plan.gradient});"], 4),
     )  # fmt: skip
-    return SUM + ROWS_HEAD["margin"] + one_class + SOFTMAX_SWEEP.substitute(
-        target_type=target_type, parameters=parameters, rivals=RIVALS["margin"].replace("            ", "        "),
+    return SUM + ROWS_HEAD["log_odds"] + one_class + SOFTMAX_SWEEP.substitute(
+        target_type=target_type, parameters=parameters, rivals=RIVALS["log_odds"].replace("            ", "        "),
         zeros=", ".join(f"{name} = 0" for name in sums), sums=", ".join(sums), stores=_indent(stores, 12),
         passed="".join(f"{name}, " for name in plan.parameters).rstrip(), width=width, columns=len(terms),
     )  # fmt: skip
@@ -715,7 +715,7 @@ def _rows(plan, arguments, call, y, integer):
             pull=_indent(["const double pull = pull_of(-slope, rest);"] if rivals else [], 16),
             lost=_indent([] if rivals else lost, 12),
         )  # fmt: skip
-        if kind == "margin":
+        if kind == "log_odds":
             wide = WIDE_ROWS.substitute(
                 arguments=arguments, label=re.sub("^    ", "", label, flags=re.MULTILINE), call=call
             )
@@ -777,7 +777,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE
+        is_wide = plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)

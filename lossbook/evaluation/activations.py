@@ -11,9 +11,9 @@ def activate(xp, activation, z, axis):
             small, large = decay / (1 + decay), 1 / (1 + decay)
             return xp.where(z < 0, small, large), xp.where(z < 0, large, small)
         top = z.max(axis=axis, keepdims=True)
-        odds = xp.exp(xp.where(z == top, 0, z - top))
-        odds /= odds.sum(axis=axis, keepdims=True)
-        return odds, None
+        exps = xp.exp(xp.where(z == top, 0, z - top))
+        exps /= exps.sum(axis=axis, keepdims=True)
+        return exps, None
 
 
 def chain(xp, activation, p, rest, g, axis):

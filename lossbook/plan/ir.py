@@ -3,14 +3,14 @@
 A plan is what every backend prints in its own language. Its shape is that of the loss (`lossbook.spaces`):
 
 - pointwise: one value per element; its sum is the only total.
-- rows: a sum over the classes of a row, `across(f(y, u))`. A kernel needs only the scalar function f and its slope
-  in u; the rest of the row is the same for all such losses. u is the margin of the class over all the others, its
-  lead over the largest or over the largest of the others, or simply the prediction for that class (`row` = "margin",
-  "lead", "lead_over_others" or "entry"). Beside a sum of margins, or alone, may stand a function of the row's
-  logsumexp (`of_row`): it is added once per row, and its slope is shared among the classes as their softmax.
+- rows: a sum over the classes of a row, `sum_classes(f(y, u))`. A kernel needs only the scalar function f and its
+  slope in u; the rest of the row is the same for all such losses. u is the log-odds of the class, its logit minus
+  the largest or minus the largest of the others, or simply the prediction for that class (`row` = "log_odds",
+  "minus_largest", "minus_largest_of_others" or "entry"). Beside a sum over log-odds, or alone, may stand a function of
+  the row's logsumexp (`of_row`): it is added once per row, and its slope is shared among the classes as their softmax.
 - boxes: one value per box; a function of its four corners and of those of the true box.
-- overlap: a function (`finish`) of totals over the pixels of each image and class. Under a softmax (`row` = "margin")
-  a pixel enters the totals of a class by the class's margin, its probability and that of all others together.
+- overlap: a function (`finish`) of totals over the pixels of each image and class. Under a softmax (`row` = "log_odds")
+  a pixel enters the totals of a class by the class's log-odds, its probability and that of all others together.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from lossbook.words import weighted
 
 Line = tuple[str, sympy.Expr]
 
-# What totals under a softmax know of a class beside its margin: its probability, and that of all other classes.
+# What totals under a softmax know of a class beside its log-odds: its probability, and that of all other classes.
 PROBABILITY, COMPLEMENT, LOGIT = sympy.symbols("probability complement logit", real=True)
 NO_TARGET = "no_target"  # what the kernel of a row loss without a target calls the array that it gets in its place
 ORDINARY = {"x", "z", "y", "p", "q"}  # predictions and targets: kernels use these names for nothing else
@@ -45,7 +45,7 @@ class Plan:
     forward: tuple[Line, ...]
     terms: tuple[Line, ...]  # what each element (row) adds to the totals
     backward: tuple[Line, ...]  # the last line is the slope along `wrt`
-    wrt: tuple[str, ...]  # the prediction, the margin of a row, the corners of a box
+    wrt: tuple[str, ...]  # the prediction, the log-odds in a row, the corners of a box
     finish: sympy.Expr | None = None
     slopes: tuple[Line, ...] = ()
     of_row: tuple[Line, ...] = ()  # rows: what is added once per row, and its slope along the logsumexp of the row

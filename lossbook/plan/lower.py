@@ -72,39 +72,39 @@ def body_of_row(name, formula, hard):
     steps, expression, of_row = formula.steps, formula.expression, ()
     if formula.has(words.logsumexp):
         steps, (expression, of_row) = (), part_of_row(name, formula)
-    if expression.func is not words.across:
-        raise TypeError(f"{name}: a row loss must end in across(...); got {expression}")
-    row, of_class = ("margin", words.margin(formula.prediction)) if of_row else row_of(name, formula)
+    if expression.func is not words.sum_classes:
+        raise TypeError(f"{name}: a row loss must end in sum_classes(...); got {expression}")
+    row, of_class = ("log_odds", words.log_odds(formula.prediction)) if of_row else row_of(name, formula)
     known = {of_class: U}
     if hard:
         known |= {formula.target: sympy.S.One} | dict.fromkeys(formula.hard_when_zero, sympy.S.Zero)
     steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
     expression = expression.args[0].subs(known)
     beside = (expression, *(value for _, value in steps))
-    if any(part.has(formula.prediction) or part.has(words.across) for part in beside):
-        raise TypeError(f"{name}: inside across(...) the prediction may appear only as {of_class}")
+    if any(part.has(formula.prediction) or part.has(words.sum_classes) for part in beside):
+        raise TypeError(f"{name}: inside sum_classes(...) the prediction may appear only as {of_class}")
     return Body(steps, expression, (U,), row, of_row)
 
 
 def body_of_totals(name, formula):
     """What a pixel adds to each total, and the function of totals that ends the loss."""
     steps, expression, wrt, row, totals = formula.steps, formula.expression, formula.predictions, "", {}
-    if formula.has(words.margin):
+    if formula.has(words.log_odds):
         row, of_class = row_of(name, formula)
         steps = tuple((symbol, value.subs(of_class, U)) for symbol, value in steps)
         expression, wrt = expression.subs(of_class, U), (U,)
         if any(part.has(formula.prediction) for part in (expression, *(value for _, value in steps))):
             raise TypeError(f"{name}: beside {of_class} the prediction must not appear")
     for symbol, value in steps:
-        if value.func is words.total:
+        if value.func is words.sum_pixels:
             totals[symbol] = value.args[0]
     steps = tuple((symbol, value) for symbol, value in steps if symbol not in totals)
-    for index, found in enumerate(sorted(expression.atoms(words.total), key=str)):
+    for index, found in enumerate(sorted(expression.atoms(words.sum_pixels), key=str)):
         symbol = sympy.Symbol(f"total_{index}", nonnegative=True)
         totals[symbol] = found.args[0]
         expression = expression.subs(found, symbol)
     if expression.has(*wrt):
-        rule = f"{formula.prediction} must stand inside total(...)"
+        rule = f"{formula.prediction} must stand inside sum_pixels(...)"
         raise TypeError(f"{name}: a set loss is a function of totals; {rule}")
     after = tuple((symbol, value) for symbol, value in steps if value.free_symbols & set(totals))
     for symbol, value in reversed(after):
@@ -158,7 +158,7 @@ def make_plan(name, formula, hard=False, lifted=False, steep=False):
         wrt = (LOGIT,)
     else:
         backward = guard.lines(accumulate(body.steps, seeds, wrt))
-    magnified = body.row == "margin" and (lifted or steep)
+    magnified = body.row == "log_odds" and (lifted or steep)
     return Plan(
         name=name,
         space=space,
@@ -175,14 +175,14 @@ def make_plan(name, formula, hard=False, lifted=False, steep=False):
         slopes=slopes,
         of_row=body.of_row,
         hard=hard,
-        wide=magnified or formula.has(words.residual_of_logit, words.relative_entropy_of_logit),
+        wide=magnified or formula.has(words.residual_of_logit, words.kl_div_of_logit),
         said=said,
         given=tuple(symbol.name for symbol in (*formula.arrays, *formula.parameters, *dict(formula.steps))),
     )
 
 
 def in_shares(lines):
-    """The lines with what a softmax gives, a probability and its complement, in the place of sigmoids of the margin."""
+    """The lines with what a softmax gives, a probability and its complement, for sigmoids of the log-odds."""
     known = {words.sigmoid(U): PROBABILITY, words.sigmoid(-U): COMPLEMENT}
     return tuple((title, value.xreplace(known)) for title, value in lines)
 
@@ -204,13 +204,13 @@ def slopes_under_softmax(steps, seeds):
 def part_of_row(name, formula):
     """(sum over the classes, what stands beside it: value and slope as functions of the logsumexp), without steps."""
     terms = sympy.Add.make_args(formula.formula)
-    sums = [term for term in terms if term.func is words.across]
+    sums = [term for term in terms if term.func is words.sum_classes]
     beside = sympy.Add(*(term for term in terms if term not in sums))
     beside = beside.subs(words.logsumexp(formula.prediction), OF_ROW)
-    in_sum = sums[0] if sums else words.across(sympy.S.Zero)
-    in_margins = in_sum.subs(words.margin(formula.prediction), OF_ROW)
-    rule = f"logsumexp({formula.prediction}) stands outside across(...), alone or beside one sum of margins"
-    if len(sums) > 1 or in_margins.has(formula.prediction) or not beside.has(OF_ROW) or beside.has(words.across):
+    in_sum = sums[0] if sums else words.sum_classes(sympy.S.Zero)
+    in_log_odds = in_sum.subs(words.log_odds(formula.prediction), OF_ROW)
+    rule = f"logsumexp({formula.prediction}) stands outside sum_classes(...), alone or beside one sum over log-odds"
+    if len(sums) > 1 or in_log_odds.has(formula.prediction) or not beside.has(OF_ROW) or beside.has(words.sum_classes):
         raise TypeError(f"{name}: {rule}; other losses can be added to it as losses; got {formula.formula}")
     if beside.has(*formula.arrays):
         raise TypeError(f"{name}: {rule}, and what it stands in is a function of it and of parameters; got {beside}")
@@ -219,7 +219,7 @@ def part_of_row(name, formula):
 
 
 def row_of(name, formula):
-    """What a row loss is a function of, class by class: ("margin", margin(z)), ("entry", z) or another of these."""
+    """What a row loss is a function of, class by class: ("log_odds", log_odds(z)), ("entry", z) or another of these."""
     z = formula.prediction
     found = [word(z) for word in words.OF_CLASS if formula.has(word(z))]
     if len(found) > 1:
@@ -234,7 +234,7 @@ def accumulate(steps, seeds, wrt):
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         if slope != 0:
             named = sympy.Symbol(f"d_{symbol.name}", real=True)
-            if isinstance(value, (words.larger, words.smaller)):
+            if isinstance(value, (words.maximum, words.minimum)):
                 for choice, share in zip(value.args, value.slopes(), strict=True):
                     if not vanishes_for(choice, symbol, slope, lines, steps[k + 1 :]):
                         reached.append((choice, named * share))
