@@ -17,6 +17,7 @@ from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, show
 from mpmath import mpf
 
 from lossbook import backends, binary, divergence, kernels, multiclass, multilabel, regression, segmentation, words
+from lossbook.backends.spelling import COLUMNS
 from lossbook.words import SPELLED
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -44,6 +45,15 @@ def test_sources_are_golden(loss, backend, update):
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"golden/{file.name}", "now", lineterm="")
     difference = "\n".join(lines)
     assert old == new, f"{difference}\n\nIf this is meant: pytest tests/test_generated.py --update"
+
+
+@pytest.mark.parametrize("backend", ["numpy"])
+def test_lines_of_kernels_are_short(backend):
+    """No line of a kernel is longer than one of the package, so that kernels can be read."""
+    files = sorted(GOLDEN.glob(f"*_{backend}.txt"))
+    lines = [(file.name, line) for file in files for line in file.read_text().splitlines()]
+    assert lines
+    assert [(name, line) for name, line in lines if len(line) > COLUMNS] == []
 
 
 def test_no_golden_file_is_stale(update):
@@ -240,9 +250,21 @@ def wrong_expressions(text):
             yield what, ast.unparse(ast.fix_missing_locations(Replace(node, new).visit(tree)))
 
 
+def unbroken(text):
+    """The lines of a kernel, with what stands in brackets on one of them."""
+    lines, depth = [], 0
+    for line in text.splitlines():
+        if depth:
+            lines[-1] += line.strip() if lines[-1].endswith("(") else f" {line.strip()}"
+        else:
+            lines.append(line)
+        depth += sum(line.count(sign) for sign in "([") - sum(line.count(sign) for sign in ")]")
+    return lines
+
+
 def mutants(text):
     """(what, text) of every kernel that is one mistake in an arithmetic line of `element` or `finish` away."""
-    inside, lines = False, text.splitlines()
+    inside, lines = False, unbroken(text)
     in_c = "__device__" in text
     for number, line in enumerate(lines):
         if re.match(r"(def|__device__ \S+ void) (element|finish)\(", line):
@@ -265,6 +287,8 @@ def test_the_mutator_makes_each_kind_of_mistake():
         "softplus(-z) + 2", "softplus(-z) + y", "softplus(z) + 2 * y",
     ]  # fmt: skip
     assert set(SPELLED) <= set(TAKEN_FOR), "say what a new word is easily taken for"
+    lines = ["def element(x, y):", "    value = (", "        x", "        + 2*y", "    )", "    return value"]
+    assert [what for what, _ in mutants("\n".join(lines))].count("sign: value = x - 2 * y") == 1
 
 
 class Case:
@@ -407,7 +431,8 @@ class Runner:
 
         def put(k):
             self.forget()
-            text = re.sub(r"(from lossbook\.backends\.\w+ import) .*", r"\1 *", texts[k])  # a swapped word may be new
+            words_used = r"(from lossbook\.backends\.\w+ import) (\([^)]*\)|.*)"
+            text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
             text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
             self.patch.setattr(self.module, "source", lambda *_: text)
 

@@ -13,7 +13,7 @@ import numpy as np
 from lossbook import kernels
 from lossbook.backends import host
 from lossbook.backends.numpy_words import chosen
-from lossbook.backends.spelling import Spelling, literal
+from lossbook.backends.spelling import Spelling, bracketed, literal
 from lossbook.words import SPELLED
 
 xp = np
@@ -47,14 +47,14 @@ class _Spelling(Spelling):
 
     def lines(self, lines, indent):
         """Assignments, each preceded by the Logistic objects that it is the first to need."""
-        text = []
+        text = ""
         for name, expression in lines:
             before = len(self.shared)
             right = self(expression)
             new = list(self.shared.items())[before:]
-            text += [f"{at} = Logistic({argument})" for argument, at in new]
-            text.append(f"{name} = {right}")
-        return "".join(f"{' ' * indent}{line}\n" for line in text)
+            text += "".join(f"{' ' * indent}{at} = Logistic({argument})\n" for argument, at in new)
+            text += bracketed(f"{name} = ", right, indent=indent)
+        return text
 
 
 def source(plan, real=np.float64, integer=False):
@@ -70,8 +70,9 @@ def source(plan, real=np.float64, integer=False):
     terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
     if len(plan.gradients) > 1:
         gradient = f"({gradient})"
+    arguments = ", ".join([*inputs, *plan.parameters, *outside, "backward", "weighted=weighted"])
     body = (
-        f"def element({', '.join([*inputs, *plan.parameters, *outside, 'backward'])}, weighted=weighted):\n"
+        f"def element({arguments}):\n"
         f"{forward}"
         f"    if not backward:\n"
         f"        return ({terms},), None\n"
@@ -95,11 +96,9 @@ def source(plan, real=np.float64, integer=False):
             f"    return {value}, {slope}\n"
         )
         spell.used |= spell_row.used
-    imports = f"from lossbook.backends.numpy_words import {', '.join(sorted(spell.used | {'weighted'}))}\n\n\n"
-    return (
-        f'"""{plan.name} on NumPy, block by block. Written by lossbook from the formula: change that, not this."""\n\n'
-        f"{imports}{body}"
-    )
+    imports = bracketed("from lossbook.backends.numpy_words import ", ", ".join(sorted(spell.used | {"weighted"})))
+    about = f"{plan.name} on NumPy, block by block.\n\nWritten by lossbook from the formula: change that, not this.\n"
+    return f'"""{about}"""\n\n{imports}\n\n{body}'
 
 
 @cache
