@@ -17,7 +17,7 @@ from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, show
 from mpmath import mpf
 
 from lossbook import backends, binary, divergence, kernels, multiclass, multilabel, regression, segmentation, words
-from lossbook.backends.spelling import COLUMNS
+from lossbook.backends.spelling import COLUMNS, bracketed
 from lossbook.words import SPELLED
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -54,6 +54,18 @@ def test_lines_of_kernels_are_short(backend):
     lines = [(file.name, line) for file in files for line in file.read_text().splitlines()]
     assert lines
     assert [(name, line) for name, line in lines if len(line) > COLUMNS] == []
+
+
+def test_long_lines_are_broken_outside_brackets():
+    """A long line is broken before a sign where it can be, else in brackets, and nowhere in a product."""
+    name = 20 * "a"
+    assert bracketed("x = ", f"f({name}, b)", 4) == f"    x = f({name}, b)\n"
+    term = f"f({name} + {name}, {name})"
+    assert bracketed("x = ", f"{term} - {term}", 4) == f"    x = (\n        {term}\n        - {term}\n    )\n"
+    many = ", ".join([name] * 5)
+    assert bracketed("x = ", f"f({many}, {name})") == f"x = (\n    f({many},\n    {name})\n)\n"
+    product = "*".join([name] * 6)
+    assert bracketed("x = ", product) == f"x = (\n    {product}\n)\n"
 
 
 def test_no_golden_file_is_stale(update):

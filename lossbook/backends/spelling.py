@@ -106,15 +106,20 @@ def literal(number):
 
 
 def broken(line, indent):
-    """A line of a kernel as lines that are not too long, broken after commas or before signs, in few brackets."""
+    """A line of a kernel as lines that are not too long, broken after commas or before signs, in few brackets.
+
+    Of Python, all of it must stand in brackets.
+    """
     lines = []
     while len(line) > COLUMNS:
         depth, breaks = 0, []
-        for at, sign in enumerate(line[: COLUMNS + 1]):
+        for at, sign in enumerate(line):
             depth += (sign in "([{") - (sign in ")]}")
-            if sign == " " and at > indent and (line[at - 1] == "," or re.match(r"[+-] ", line[at + 1 :])):
-                breaks.append((-depth, at))
-        _, at = max(breaks)
+            if sign == " " and at > indent and (line[at - 1] == "," or re.match(r"[+-] |&& |\|\| ", line[at + 1 :])):
+                breaks.append((at > COLUMNS, depth, -at if at <= COLUMNS else at))
+        if not breaks:  # names may be long, and a product is not broken
+            break
+        at = abs(min(breaks)[-1])
         lines.append(line[:at])
         line = " " * indent + line[at + 1 :]
     return [*lines, line]
