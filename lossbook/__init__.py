@@ -1,5 +1,7 @@
 """Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
 
+import sys as _sys
+
 from lossbook import (
     adversarial,
     binary,
@@ -10,14 +12,17 @@ from lossbook import (
     multilabel,
     regression,
     segmentation,
+    words,
 )
 from lossbook.ahead import warm
+from lossbook.algebra import Loss
 from lossbook.backends import use
 from lossbook.backends.host import get_threads, set_threads
 from lossbook.domains import (
     Box,
     Classes,
     Exponent,
+    Expression,
     Flag,
     Fraction,
     Label,
@@ -32,12 +37,19 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.loss import Loss, loss
+from lossbook.evaluation.reduce import Partial
+from lossbook.loss import loss
+from lossbook.names import offer_only as _offer_only
 
 __version__ = "0.1.0"
 __all__ = [
-    "BackendError", "Box", "Classes", "DomainError", "Exponent", "Flag", "Fraction", "Label", "LogProbability", "Logit",
-    "Loss", "NonNegative", "Outcome", "Positive", "Probability", "Real", "ShapeError", "Sign", "TrueBox", "adversarial",
-    "binary", "detection", "divergence", "get_threads", "labels", "loss", "multiclass", "multilabel", "regression",
-    "segmentation", "set_threads", "use", "warm",
+    "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
+    "LogProbability", "Logit", "Loss", "NonNegative", "Outcome", "Partial", "Positive", "Probability", "Real",
+    "ShapeError", "Sign", "TrueBox", "adversarial", "binary", "detection", "divergence", "get_threads", "labels",
+    "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use", "warm", "words",
 ]  # fmt: skip
+
+_offer_only(
+    _sys.modules[__name__], adversarial, binary, detection, divergence, labels, multiclass, multilabel, regression,
+    segmentation, words,
+)  # fmt: skip

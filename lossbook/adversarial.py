@@ -1,10 +1,12 @@
 """Losses of generative adversarial networks: what a discriminator D says of real and of made data (section 1.1)."""
 
+from typing import Any
+
 import numpy as np
 
-from lossbook.compose import Joined, Term
 from lossbook.domains import Logit, Probability
 from lossbook.errors import ShapeError
+from lossbook.joined import Joined, Term
 from lossbook.loss import loss
 from lossbook.words import log, log1p, softplus
 
@@ -67,8 +69,8 @@ class Minimax(Joined):
         for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, self.signs, strict=True)):
             total = float(array.size)
             if w is not None:
-                with self._named(part, self._predictions[index]):
-                    w = part._array(w, "weight", xp)
+                with self.named(part, self.declaration.predictions[index]):
+                    w = part.evaluation.arguments.array(w, "weight", xp)
                 # each weight enters equally often, whatever its shape; the part refuses those that do not fit
                 total = float(w.sum(dtype=np.float64)) * (array.size // w.size) if w.size else 0.0
             terms.append(Term(part, index, None, w, sign, total))
@@ -78,7 +80,7 @@ class Minimax(Joined):
         return tuple(values)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         real, fake = self.symbols().values()
         return self.parts[0].formula_of(real) - self.parts[1].formula_of(fake)
 

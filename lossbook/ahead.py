@@ -1,18 +1,29 @@
 """Kernels made before they are needed."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
+from lossbook.algebra import Loss
 from lossbook.errors import DomainError
-from lossbook.loss import Loss
+from lossbook.typing import Backend
 
 __all__ = ["warm"]
 
 
 def warm(
-    *losses, dtype=np.float32, backend="numba", weight=False, class_weight=False, ignore_index=False, indices=True,
-    classes=3, **parameters,
-):  # fmt: skip
+    *losses: Loss,
+    dtype: DTypeLike = np.float32,
+    backend: Backend = "numba",
+    weight: bool = False,
+    class_weight: bool = False,
+    ignore_index: bool = False,
+    indices: bool = True,
+    classes: int = 3,
+    **parameters: Any,
+) -> None:
     """Make the kernels of losses ahead of their first call: those of the value alone, and those with the gradient.
 
         lossbook.warm(multiclass.cross_entropy_with_logits, segmentation.dice, dtype="float32", class_weight=True)
@@ -44,7 +55,7 @@ def warm(
     xp = backends.get(backend, "lossbook.warm").xp
     for loss in losses:
         if parts := getattr(loss, "parts", ()):  # several predictions: some of the parts get weights in any case
-            loss._settings(parameters)
+            loss.settings(parameters)
             for each in (False, True):
                 warm(*parts, dtype=dtype, backend=backend, weight=each, indices=indices, classes=classes)
             continue
@@ -52,9 +63,9 @@ def warm(
         options = {"backend": backend, **parameters}
         if weight:
             options["weight"] = xp.ones(len(arrays[0]), arrays[0].dtype)
-        if class_weight and "class_weight" in loss._options():
+        if class_weight and "class_weight" in loss.declaration.options:
             options["class_weight"] = xp.ones(classes, arrays[0].dtype)
-        if ignore_index and "ignore_index" in loss._options() and indices:
+        if ignore_index and "ignore_index" in loss.declaration.options and indices:
             options["ignore_index"] = -1
         loss(*arrays, **options)
         loss.value_and_grad(*arrays, **options)
@@ -66,13 +77,13 @@ def _example(loss, dtype, indices, classes):
         "pointwise": (2,), "rows": (2, classes), "boxes": (2, 4), "overlap": (2, classes, 2),
         "mixed": (2, classes, 2), "distance": (2, classes, 2, 2),
     }.get(loss.shape, (2,))  # fmt: skip
-    for name in loss._arrays:
-        domain = loss._arguments[name]
+    for name in loss.declaration.arrays:
+        domain = loss.declaration.arguments[name]
         if domain.components:
             yield np.tile(np.array([0, 0, 1, 1], dtype), (2, 1))
-        elif domain.name == "Classes" and indices:
+        elif domain.holds_classes and indices:
             yield np.zeros((shape[0], *shape[2:]), int)
-        elif domain.name == "Classes":
+        elif domain.holds_classes:
             yield np.broadcast_to(np.eye(classes)[0].reshape(-1, *(1,) * (len(shape) - 2)), shape).astype(dtype)
         else:
             yield np.full(shape, _value(domain), dtype)

@@ -5,16 +5,20 @@ are (t_x, t_y, t_w, t_h), without unit: how far the center lies from the anchor'
 anchor, and the logs of the ratios of the sizes.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
 from lossbook import backends
-from lossbook.arguments import cure
-from lossbook.call import check_same, quiet, refuse
+from lossbook.arrays import is_cupy, quiet
+from lossbook.checks import check_same, cure, parameter, plain, refuse
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import floats, parameter, plain
+from lossbook.labels import floats
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["decode_boxes", "encode_boxes"]
 
@@ -23,7 +27,7 @@ Clip = Domain("Clip", "parameter", ">= 0", "a number that is not negative, or in
 
 
 @quiet()
-def encode_boxes(boxes, anchors):
+def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> Any:
     """The offsets (t_x, t_y, t_w, t_h) of boxes from their anchors.
 
         t_x = (x - x_a)/w_a    t_y = (y - y_a)/h_a    t_w = log(w/w_a)    t_h = log(h/h_a)
@@ -56,7 +60,7 @@ def encode_boxes(boxes, anchors):
 
 
 @quiet()
-def decode_boxes(deltas, anchors, *, clip=CLIP):
+def decode_boxes(deltas: ArrayLike, anchors: ArrayLike, *, clip: Number = CLIP) -> Any:
     """The boxes (x1, y1, x2, y2), in pixels, that lie at these offsets from their anchors: `encode_boxes`, undone.
 
     deltas: (..., 4), float16, float32 or float64; anchors: the same shape, any real dtype. The result has the shape
@@ -88,7 +92,7 @@ def decode_boxes(deltas, anchors, *, clip=CLIP):
 def _arguments(where, name, array, anchors):
     """Both arrays in the type to compute in, the array module, and the dtype of the result."""
     array, anchors = floats(where, name, array), plain(where, "anchors", anchors)
-    on_device = backends.is_cupy(array) or backends.is_cupy(anchors)
+    on_device = is_cupy(array) or is_cupy(anchors)
     xp = backends.choose(where, None if on_device else "numpy", (array, anchors)).xp
     if anchors.dtype.kind not in "fiu":
         hint = cure(anchors.dtype, "anchors")

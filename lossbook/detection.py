@@ -9,16 +9,15 @@ and values and slopes are wrong, infinite or NaN. Sides of 0 are allowed.
     diou, ciou     1e-9 to 1e9 pixels          1e-75 to 1e75 pixels
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
 
 from lossbook import binary, multiclass, regression
 from lossbook.boxes import decode_boxes, encode_boxes
-from lossbook.call import check_same, refuse
-from lossbook.compose import Joined, Term
+from lossbook.checks import check_same, refuse
 from lossbook.domains import (
     Box,
     Classes,
@@ -33,8 +32,9 @@ from lossbook.domains import (
     TrueBox,
 )
 from lossbook.errors import DomainError, ShapeError
+from lossbook.joined import Joined, Term
 from lossbook.loss import loss
-from lossbook.words import arctan2, below, determinant, difference, gap, larger, let, reciprocal, share, shared, smaller
+from lossbook.words import arctan2, determinant, difference, gap, less, let, maximum, minimum, reciprocal, share, shared
 
 __all__ = [
     "ciou", "decode_boxes", "detection", "detection_with_logits", "diou", "encode_boxes", "faster_rcnn",
@@ -89,8 +89,8 @@ def _side(name, low, high, true_low, true_high):
     own, true = named("side", high - low), named("true", true_high - true_low)
     low_shift, high_shift = named("low", low - true_low), named("high", high - true_high)
     both = named("both", shared(low, high, true_low, true_high))
-    only_own = smaller(own, larger(high_shift, 0) + larger(-low_shift, 0))
-    only_true = smaller(true, larger(-high_shift, 0) + larger(low_shift, 0))
+    only_own = minimum(own, maximum(high_shift, 0) + maximum(-low_shift, 0))
+    only_true = minimum(true, maximum(-high_shift, 0) + maximum(low_shift, 0))
     return Side(
         name, own, true, low_shift, high_shift, both,
         named("only_own", difference(own, both, only_own)),
@@ -105,7 +105,7 @@ def _overlap(p, t):
     overlap = let(overlap=x.both * y.both)
     errors = let(errors=x.only_own * y.own + x.both * y.only_own + x.only_true * y.true + x.both * y.only_true)
     union = let(union=errors + overlap)
-    without_area = let(without_area=(1 - below(0, union)) * below(0, let(apart=x.apart + y.apart)))
+    without_area = let(without_area=(1 - less(0, union)) * less(0, let(apart=x.apart + y.apart)))
     return x, y, union, share(errors, overlap) + without_area
 
 
@@ -192,7 +192,7 @@ def _item_weights(loss, weight, labels, low, high, xp):
 
     Refuses labels that are no whole numbers, and those out of range that count.
     """
-    shape, name = labels.shape, next(name for name in loss._arrays if loss._arguments[name].role == "target")
+    shape, name = labels.shape, loss.declaration.target
     if weight is None:
         given, total = xp.ones(shape), float(labels.size)
     else:
@@ -247,9 +247,9 @@ class Detection(Joined):
         return values[0] + values[1].sum(axis=1)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
-        foreground = below(0, s["classes"])
+        foreground = less(0, s["classes"])
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
         return s["alpha"] * of_class + (1 - s["alpha"]) * foreground * of_box
@@ -264,6 +264,9 @@ class DetectionWithLogits(Detection):
 def _spread(weight, count):
     """One weight per item as one for each of its coordinates."""
     return weight[..., None].repeat(count, axis=-1)
+
+
+Norm = replace(Positive, optional=True)
 
 
 class FasterRCNN(Joined):
@@ -282,10 +285,9 @@ class FasterRCNN(Joined):
 
     arguments: ClassVar = {
         "scores": Probability, "boxes": Real, "labels": Label, "targets": Outcome,
-        "box_weight": NonNegative, "cls_norm": Positive, "box_norm": Positive, "beta": Positive,
+        "box_weight": NonNegative, "cls_norm": Norm, "box_norm": Norm, "beta": Positive,
     }  # fmt: skip
     defaults: ClassVar = {"box_weight": 10.0, "cls_norm": 256.0, "box_norm": 2400.0, "beta": 1.0}
-    optional = ("cls_norm", "box_norm")
     parts = (binary.cross_entropy, regression.smooth_l1)
 
     def fit(self, shapes, weight):
@@ -316,7 +318,7 @@ class FasterRCNN(Joined):
         return values[0] + values[1].sum(axis=-1)
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
         of_class = self.parts[0].formula_of(s["scores"], s["labels"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
@@ -379,12 +381,12 @@ class MaskRCNN(Joined):
         return of_class + of_box.sum(axis=1) + of_mask.sum(axis=(1, 2))
 
     @property
-    def formula(self):
+    def formula(self) -> Any:
         s = self.symbols()
         of_class = self.parts[0].formula_of(s["scores"], s["classes"])
         of_box = self.parts[1].formula_of(s["boxes"], s["targets"], beta=s["beta"])
         of_mask = self.parts[2].formula_of(s["masks"], s["true_masks"])
-        return of_class + below(0, s["classes"]) * (of_box + of_mask)
+        return of_class + less(0, s["classes"]) * (of_box + of_mask)
 
 
 class MaskRCNNWithLogits(MaskRCNN):

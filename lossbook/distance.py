@@ -9,12 +9,11 @@ background. Distances are Euclidean, from the center of a pixel to the center of
 so they are never 0. A mask that is empty or full has no boundary: every pixel then is as far from it as anything can be
 in this image, the diagonal from corner to corner.
 """
-# mypy: disable-error-code="operator, valid-type"
 
 import functools
-import inspect
 import math
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,20 +21,38 @@ import numpy as np
 import sympy
 from sympy.printing.precedence import PRECEDENCE
 
-from lossbook import backends
-from lossbook.call import MASK, SINGLE, check_same, clipped, nearly, quiet, refuse, times, to_host
-from lossbook.domains import Classes, Domain, Flag, Fraction, Label, NonNegative, Outcome, Positive, Probability
-from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import parameter, plain
-from lossbook.loss import Loss, Shown
-from lossbook.reduce import reduced
-from lossbook.weight_maps import diagonal, distance_transform, number_or_numbers, per_axis
+from lossbook import backends, words
+from lossbook.algebra import FormulaLoss, Loss, options_of
+from lossbook.arrays import WORKING, array_module, is_cupy, is_dask, quiet, times, to_host
+from lossbook.checks import (
+    MASK,
+    ONE_CHANNEL,
+    SINGLE,
+    TWO_CLASSES,
+    check_same,
+    clipped,
+    nearly,
+    parameter,
+    plain,
+    refuse,
+)
+from lossbook.declaration import Declaration
+from lossbook.documentation import Shown
+from lossbook.domains import Classes, Domain, Flag, Fraction, Label, Logit, NonNegative, Outcome, Probability
+from lossbook.errors import DomainError, ShapeError, shown
+from lossbook.evaluation.activations import activate, chain
+from lossbook.evaluation.arguments import Arguments
+from lossbook.evaluation.evaluate import Evaluation
+from lossbook.evaluation.reduce import reduced
+from lossbook.formula import Formulas, declared
+from lossbook.spaces import DISTANCES, ELEMENTS
+from lossbook.typing import ArrayLike, Number
+from lossbook.weight_maps import Spacing, diagonal, distance_transform, per_axis
 from lossbook.words import Word
 
 __all__ = ["boundary", "hausdorff", "hausdorff_distance"]
 
 Percentile = Domain("Percentile", "parameter", "in [0, 100]", "a number in [0, 100]", 0.0, 100.0)
-Spacing = replace(Positive, describes="the distance of neighboring pixels, one number or one per space axis, > 0")
 Unit = replace(Flag, describes="whether distances are divided by the diagonal of the image")
 Distance = Domain("Distance", "prediction", ">= 0", "distances", 0.0)
 
@@ -76,11 +93,11 @@ class signed_distance(distance):
 
 
 def distance_loss(*, source, properties):
-    """Make a DistanceLoss of a formula, as `lossbook.loss` makes a Loss."""
-    return lambda function: DistanceLoss(function, source, properties)
+    """Make a DistanceLoss of a formula, as `lossbook.loss` makes a loss."""
+    return lambda function: DistanceLoss.of_function(function, source, properties)
 
 
-class DistanceLoss(Loss):
+class DistanceLoss(FormulaLoss):
     __doc__ = Shown(
         vars(Loss)["__doc__"].make,
         """A loss of pixels in whose formula the distances of the masks appear; two parameters say how to measure them.
@@ -90,33 +107,28 @@ class DistanceLoss(Loss):
     the second.
     """,
     )
+    space = DISTANCES
 
-    def __init__(self, function, reference, properties):
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def formula(*arrays, spacing=1.0, normalize=False, **parameters):
-            return function(*arrays, **parameters)  # the maps know how they were measured
-
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        measures = [
-            inspect.Parameter("spacing", keyword, default=1.0, annotation=Spacing),
-            inspect.Parameter("normalize", keyword, default=False, annotation=Unit),
-        ]
-        formula.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *measures])
-        formula.__module__ = "lossbook.segmentation"  # where users find it
-        super().__init__(formula, reference, properties)
-        self._parameters.remove("spacing")  # of the formula, and of kernels
-
-    @property
-    def shape(self):
-        """A value belongs to a pixel, but depends on the image around it."""
-        return "distance"
+    @classmethod
+    def of_function(cls, function, reference, properties):
+        """The loss of a function whose arguments are annotated with domains."""
+        function.__module__ = "lossbook.segmentation"  # where users find it
+        made = FormulaLoss.of_function(function, reference, properties)
+        declaration = made.declaration
+        measured = declaration.changed(
+            arguments={**declaration.arguments, "spacing": Spacing, "normalize": Unit},
+            defaults={**declaration.defaults, "spacing": 1.0, "normalize": False},
+            find_options=lambda: options_of(cls.space, declaration.by_class),
+        )
+        # The maps know how they were measured: the formula has no flags.
+        loss = cls(measured, Formulas(1, lambda setting: made.formulas.at(())), reference, properties)
+        loss.stand_for(function)
+        return loss
 
     # --- kernels ---
 
     @functools.cached_property
-    def _maps(self):
+    def maps(self):
         """The words of distance in the formula, and the symbols that stand for their maps in kernels."""
         found = {}
         for word in sorted(self.formula.atoms(distance), key=str):
@@ -125,65 +137,82 @@ class DistanceLoss(Loss):
         return found
 
     @functools.cached_property
-    def _factors(self):
+    def factors(self):
         """(loss of a pixel, its weight by distance or None): pointwise losses whose product is the formula."""
-        p, y = self._form({}).arrays
-        signed = [symbol for word, symbol in self._maps.items() if isinstance(word, signed_distance)]
-        weight, rest = self.formula.xreplace(self._maps).as_independent(p, y, *signed, as_Add=False)
+        p, y = self.formula_at().arrays
+        signed = [symbol for word, symbol in self.maps.items() if isinstance(word, signed_distance)]
+        weight, rest = self.formula.xreplace(self.maps).as_independent(p, y, *signed, as_Add=False)
         target = {signed[0].name: Outcome} if signed else {y.name: Label}
-        pixel = self._pointwise(rest, {p.name: self._arguments[p.name]} | target)
+        pixel = self.pointwise(rest, {p.name: self.declaration.arguments[p.name]} | target)
         if weight == 1:
             return pixel, None
-        maps = [symbol.name for symbol in self._maps.values() if symbol not in signed]
+        maps = [symbol.name for symbol in self.maps.values() if symbol not in signed]
         kinds = (Distance, replace(Distance, role="target"))
-        return pixel, self._pointwise(weight, dict(zip(maps, kinds, strict=False)))
+        return pixel, self.pointwise(weight, dict(zip(maps, kinds, strict=False)))
 
-    def _pointwise(self, expression, arrays):
+    def pointwise(self, expression, arrays):
         """A loss of its own, for an expression of some arrays and of the parameters that it contains."""
-
-        def formula(*arrays, **parameters):
-            return expression
-
-        used = {symbol.name for symbol in expression.free_symbols}
-        positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
-        formula.__name__, formula.__module__ = self.__name__, self.__module__
-        formula.__signature__ = inspect.Signature(
-            [inspect.Parameter(name, positional, annotation=domain) for name, domain in arrays.items()]
-            + [
-                inspect.Parameter(name, keyword, default=self._defaults[name], annotation=self._arguments[name])
-                for name in self._parameters
-                if name in used
-            ]
-        )
-        return Loss(formula, "", {})
-
-    def _plan(self, flags, parameters, integer):
-        """The plan of the loss of a pixel."""
-        return self._factors[0]._plan({}, {}, integer=False)
+        mine, used = self.declaration, {symbol.name for symbol in expression.free_symbols}
+        names = [name for name in mine.parameters if name in used]
+        arguments = arrays | {name: mine.arguments[name] for name in names}
+        defaults = {name: mine.defaults[name] for name in names}
+        declaration = Declaration(self.plain_name, arguments, defaults, lambda: options_of(ELEMENTS, False))
+        return FormulaLoss(declaration, declared(lambda *arrays, **parameters: expression, declaration))
 
     def source(self, backend="numpy", dtype="float32", **parameters):
         """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel."""
-        self._settings(parameters)
-        return "\n\n".join(part.source(backend, dtype) for part in reversed(self._factors) if part is not None)
+        self.settings(parameters)
+        return "\n\n".join(part.source(backend, dtype) for part in reversed(self.factors) if part is not None)
 
-    # --- arguments ---
+    @functools.cached_property
+    def evaluation(self):
+        """What a call does."""
+        return DistanceEvaluation(self)
 
-    def _settings(self, given):
-        """(flags, parameters); here spacing may be several numbers, and `normalize` is with the parameters, too."""
-        spacing = given.get("spacing", self._defaults["spacing"])
-        flags, values = super()._settings({**given, "spacing": 1.0})
-        return flags, {**values, **flags, "spacing": number_or_numbers(self.name, spacing)}
+    def _on_logits(self, activation):
+        return DistanceOnLogits(self, activation)
 
-    def _lay_out(self, z, target, xp, real, axis):
-        """A call with the images first, the classes second, and then space."""
-        _check_space(self.name, self._arrays[0], z, xp)
-        call = super()._lay_out(z, target, xp, real, axis)
+    def _document(self):
+        """The author's words, then what the declaration knows."""
+        declaration = self.declaration
+        endings = dict(zip(declaration.arrays, ("float array of (N, C, *space)", "never broadcast"), strict=True))
+        endings |= {name: f"{default!r} if left out" for name, default in declaration.defaults.items()}
+        rows = [
+            *(f"{name}: {domain.describes}; {endings[name]}." for name, domain in declaration.arguments.items()),
+            "reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per pixel and class.",
+            "weight: one per item, per pixel, or per pixel and class, >= 0; absent means 1. 0 removes whatever stands "
+            "there, which is then background in both masks.",
+            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes.",
+            "backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.",
+        ]
+        parts = [
+            self.text,
+            f"Formula, per pixel and class: {self.formula}",
+            "distance(x) is the Euclidean distance of a pixel to the nearest one of the other kind in the mask x > 1/2 "
+            "of its image and class (a NaN is background), signed_distance(x) the same, negative in the mask. Where a "
+            "mask is empty or full it is the diagonal of the image. To the gradient, distances are constants.",
+            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
+            "Returns a number (or array) of the prediction's dtype. Maps are made in float64, and one image and class "
+            "at a time.",
+            "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError), also without SciPy.",
+            f"Source: {self.reference}.",
+        ]
+        return "\n\n".join(parts) + "\n"
+
+
+class DistanceArguments(Arguments):
+    """The arrays of a call of a loss of distances: images first, classes second, and then space."""
+
+    def lay_out(self, z, target, xp, real, axis):
+        """A Call with the shapes checked."""
+        _check_space(self.name, self.names[0], z, xp)
+        call = super().lay_out(z, target, xp, real, axis)
         call.move_classes()
         return call
 
-    def _weight(self, weight, call, xp):
+    def weight(self, weight, call, xp):
         """The weights in the shape of the prediction: from a number, one per item, one per pixel, or one each."""
-        weight = self._array(weight, "weight", xp)
+        weight = self.array(weight, "weight", xp)
         with np.errstate(over="ignore"):
             rounded = weight.astype(call.real, copy=False)
         refuse(self.name, "weight", "must be >= 0 and finite", weight, ~((rounded >= 0) & (rounded < np.inf)))
@@ -204,40 +233,52 @@ class DistanceLoss(Loss):
             raise ShapeError(self.name, "weight", rule, given)
         return xp.broadcast_to(weight, full)
 
-    # --- evaluation ---
 
-    def _count(self, backend, call):
+class DistanceEvaluation(Evaluation):
+    """How a loss of distances is computed: one image and class at a time."""
+
+    @functools.cached_property
+    def arguments(self):
+        """What checks the arrays of a call."""
+        return DistanceArguments(self.declaration, self.space)
+
+    def plan(self, flags, parameters, integer=False):
+        """The plan of the loss of a pixel."""
+        return self.loss.factors[0].evaluation.plan({}, {**self.loss.factors[0].declaration.defaults, **parameters})
+
+    def count(self, backend, call):
         """sum(w) over the pixels of all images and classes."""
         planes = np.ndindex(*call.z.shape[:2])
         return sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
 
-    def _summed(self, backend, call, reduction, value, partial, flags, parameters):
+    def summed(self, backend, call, setting, request):
         """One image and class at a time: masks, their maps, and the kernels on them."""
-        steps = per_axis(self.name, parameters["spacing"], call.z.shape[2:], call.real)
-        transform = distance_transform(self.name, call.xp)
+        reduction, parameters = setting.reduction, {**setting.parameters, **setting.flags}
+        steps = per_axis(self.declaration.name, parameters["spacing"], call.z.shape[2:], call.real)
+        transform = distance_transform(self.declaration.name, call.xp)
         measure = Measure(call.xp, call.real, transform, steps, parameters["normalize"])
         options = {"backend": backend.__name__.rpartition(".")[2]}
-        pixel, _ = self._factors
+        pixel, _ = self.loss.factors
         planes = list(np.ndindex(*call.z.shape[:2]))
         unit = _unit_of(call)
         total, count = 0.0, None
-        if partial or reduction == "mean":
-            count = self._count(backend, call)
-        if value and reduction == "none":
+        if request.partial or reduction == "mean":
+            count = self.count(backend, call)
+        if request.value and reduction == "none":
             call.values = call.xp.zeros(call.z.shape, call.z.dtype)
         if call.gradient is not None:
             call.gradient[...] = 0
         for plane in planes:
             weight = _weight_of(call, plane)
-            p, y = self._checked(call, plane, weight != 0)
+            p, y = self.checked(call, plane, weight != 0)
             if not bool(weight.any()):
                 continue  # nothing is there, and no map is needed
             weight = _no_less(weight / unit, weight != 0, call)
-            target, weight = self._measured(call, p, y, weight, measure, parameters, options)
+            target, weight = self.measured(call, p, y, weight, measure, parameters, options)
             if call.values is not None:
                 values = pixel(p, target, weight=weight, reduction="none", **options)
                 call.values[plane] = times(values, unit)
-            elif value:
+            elif request.value:
                 total += pixel.partial(p, target, weight=weight, **options).sums[0] * unit
             if call.gradient is not None:
                 weight = weight * call.real(unit / count) if reduction == "mean" else weight
@@ -245,70 +286,44 @@ class DistanceLoss(Loss):
                 pixel.grad(p, target, weight=weight, reduction="sum", out=slope, **options)
                 if reduction != "mean":
                     times(slope, unit)
-        if partial:
-            return self._partial(flags, {**parameters, "spacing": steps}, call, np.array([total, count]))
-        if not value:
+        if request.partial:
+            return self.partial(call, setting, np.array([total, count]), spacing=steps)
+        if not request.value:
             return None
         if reduction == "none":
             return call.values if call.given_axis is None else call.xp.moveaxis(call.values, 1, call.given_axis)
         return call.number(reduced(total, count, reduction))
 
-    def _checked(self, call, plane, live):
+    def checked(self, call, plane, live):
         """The prediction and the target of one image and class, whose values are checked where they count."""
         n, c = plane
         if call.integer and c == 0:
             _check_classes(call, n)
         arrays = call.z[plane], call.y[n] == c if call.integer else call.y[plane]
         hints = "", MASK if call.mask else ""
-        checked = zip(self._arrays, arrays, hints, strict=True)
-        return tuple(_within(self.name, name, self._arguments[name], a, live, plane, hint) for name, a, hint in checked)
+        checked = zip(self.arguments.names, arrays, hints, strict=True)
+        where, domains = self.declaration.name, self.arguments.domains
+        return tuple(_within(where, name, domains[name], array, live, plane, hint) for name, array, hint in checked)
 
-    def _measured(self, call, p, y, weight, measure, parameters, options):
+    def measured(self, call, p, y, weight, measure, parameters, options):
         """(target, weight) of the loss of a pixel, made with the maps."""
         live, maps = weight != 0, {}
-        arrays = dict(zip(self._form({}).arrays, (p, y), strict=True))
-        for word, symbol in self._maps.items():
+        arrays = dict(zip(self.loss.formula_at().arrays, (p, y), strict=True))
+        for word, symbol in self.loss.maps.items():
             away = measure((arrays[word.args[0]] > 0.5) & live)
             maps[symbol.name] = away if isinstance(word, signed_distance) else abs(away)
-        pixel, factor = self._factors
-        target = maps.get(pixel._target, y)
+        pixel, factor = self.loss.factors
+        target = maps.get(pixel.declaration.target, y)
         if factor is None:
             return target, weight
-        given = {name: parameters[name] for name in factor._parameters}
-        weight = factor(*(maps[name] for name in factor._arrays), weight=weight, reduction="none", **given, **options)
+        given = {name: parameters[name] for name in factor.declaration.parameters}
+        away = [maps[name] for name in factor.declaration.arrays]
+        weight = factor(*away, weight=weight, reduction="none", **given, **options)
         if not bool((weight < np.inf).all()):
             rule = f"must leave the powers of all distances finite in {weight.dtype}"
             rule += ", for which normalize=True is a help"
-            raise DomainError(self.name, ", ".join(given), rule, said=", ".join(map(str, given.values())))
+            raise DomainError(self.declaration.name, ", ".join(given), rule, said=", ".join(map(str, given.values())))
         return target, _no_less(weight, live, call)
-
-    # --- documentation ---
-
-    def _document(self, text):
-        """The author's words, then what the declaration knows."""
-        endings = dict(zip(self._arrays, ("float array of (N, C, *space)", "never broadcast"), strict=True))
-        endings |= {name: f"{default!r} if left out" for name, default in self._defaults.items()}
-        rows = [
-            *(f"{name}: {domain.describes}; {endings[name]}." for name, domain in self._arguments.items()),
-            "reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per pixel and class.",
-            "weight: one per item, per pixel, or per pixel and class, >= 0; absent means 1. 0 removes whatever stands "
-            "there, which is then background in both masks.",
-            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes.",
-            "backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.",
-        ]
-        parts = [
-            text,
-            f"Formula, per pixel and class: {self.formula}",
-            "distance(x) is the Euclidean distance of a pixel to the nearest one of the other kind in the mask x > 1/2 "
-            "of its image and class (a NaN is background), signed_distance(x) the same, negative in the mask. Where a "
-            "mask is empty or full it is the diagonal of the image. To the gradient, distances are constants.",
-            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
-            "Returns a number (or array) of the prediction's dtype. Maps are made in float64, and one image and class "
-            "at a time.",
-            "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError), also without SciPy.",
-            f"Source: {self.reference}.",
-        ]
-        return "\n\n".join(parts) + "\n"
 
 
 @distance_loss(
@@ -350,11 +365,126 @@ def boundary(p: Probability, y: Classes):
     return signed_distance(y) * p
 
 
+# --- on logits -------------------------------------------------------------------------------------------------------
+
+
+class DistanceOnLogits(Loss):
+    """A loss of distances on logits: that of the activated array, since its masks are made of the probabilities.
+
+    The gradient follows by the chain rule in one more pass.
+    """
+
+    __doc__ = Shown(vars(Loss)["__doc__"].make, __doc__)
+    __wrapped__ = Shown(lambda self: self.part.__wrapped__)
+    space = DISTANCES
+
+    def __init__(self, part, activation):
+        self.part, self.activation = part, activation
+        declaration = part.declaration
+        _, *others = declaration.arrays
+        arguments = {"z": Logit} | {name: declaration.arguments[name] for name in (*others, *declaration.defaults)}
+        name = f"{part.name}.on_logits({activation!r})"
+        text = f"{part.summary}\n\nTakes logits z and is {part.name} of {activation}(z)."
+        super().__init__(declaration.changed(name=name, arguments=arguments), part.reference, text=text)
+
+    @functools.cached_property
+    def array_symbols(self):
+        """(those of the logits, those of the target) in the formula."""
+        return (sympy.Symbol("z", real=True),), self.part.array_symbols[1]
+
+    def _activated(self):
+        (z,) = self.array_symbols[0]
+        return words.sigmoid(z) if self.activation == "sigmoid" else words.softmax(z)
+
+    @functools.cached_property
+    def formula(self):
+        """The formula of the probabilities, in words of the logits."""
+        return self.part.formula.subs(*self.part.array_symbols[0], self._activated())
+
+    @property
+    def gradient(self):
+        """The slope along the logits, by the chain rule."""
+        p, (z,) = self._activated(), self.array_symbols[0]
+        slope = self.part.gradient.subs(*self.part.array_symbols[0], p)
+        if self.activation == "sigmoid":
+            return slope * p.diff(z)
+        return p * (slope - words.sum_classes(p * slope))
+
+    def source(self, backend="numpy", dtype="float32", **parameters):
+        """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
+        return self.part.source(backend, dtype, **parameters)
+
+    def with_parameters(self, **given):
+        """This loss of a part that has these parameters and options."""
+        return DistanceOnLogits(self.part.with_parameters(**given), self.activation)
+
+    @functools.cached_property
+    def arguments(self):
+        """What checks the logits of a call."""
+        return Arguments(self.declaration, self.space)
+
+    def evaluate(self, arrays, keywords, request):
+        """(value or None, gradient or None), as `request` asks."""
+        options = [keywords.get(name) for name in ("weight", "class_weight")]
+        if len(arrays) != len(self.declaration.arrays):
+            self.declaration.check(arrays, keywords)
+        if is_dask(*arrays, *options, request.out):
+            from lossbook.evaluation import dask
+
+            return dask.on_logits(self, arrays, keywords, request)
+        xp = backends.choose(self.name, keywords.get("backend"), (*arrays, *options, request.out)).xp
+        axis = keywords.get("axis", self.axis)
+        z = self.check_logits(arrays[0], axis, xp)
+        p, rest = activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
+        if request.gradient:
+            slope = self.arguments.out(request.out, z, (*arrays, *options), xp)
+        result, g = self.of_part((p, *arrays[1:]), keywords, request)
+        with np.errstate(over="ignore"):  # what is too large for float16 is infinite
+            if request.value and not request.partial and result.dtype != z.dtype:
+                result = result.astype(z.dtype)
+            if not request.gradient:
+                return result, None
+            slope[...] = chain(xp, self.activation, p, rest, g, axis)
+        return result, slope
+
+    def check_logits(self, array, axis, xp):
+        """The logits as an array, if they are right in dtype and have the class axis."""
+        z = self.arguments.prediction(array, xp)
+        if self.activation == "softmax":
+            is_number = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
+            if not is_number or not -z.ndim <= axis < z.ndim:
+                raise ShapeError(self.name, "z", f"must have a class axis {shown(axis)}", said=f"shape {z.shape}")
+            if z.shape[axis] == 0:
+                raise ShapeError(self.name, "z", "must have at least one class", said=f"shape {z.shape}")
+            if z.shape[axis] == 1:
+                raise ShapeError(self.name, "z", TWO_CLASSES, said=f"shape {z.shape}", hint=ONE_CHANNEL)
+        return z
+
+    def of_part(self, arrays, keywords, request):
+        """(value, gradient) of the loss of probabilities, whose errors speak of this loss and its logits."""
+        try:
+            return self.part.evaluate(arrays, dict(keywords), replace(request, out=None))
+        except (DomainError, ShapeError) as error:
+            if error.argument == self.part.declaration.arrays[0]:
+                error = error.renamed(self.name, "z")
+            raise error from None
+
+    def __reduce__(self):
+        return DistanceOnLogits, (self.part, self.activation)
+
+
 # --- the metric ------------------------------------------------------------------------------------------------------
 
 
 @quiet()
-def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
+def hausdorff_distance(
+    p: "ArrayLike",
+    y: "ArrayLike",
+    *,
+    percentile: "Number" = 100.0,
+    spacing: "Number | Sequence[Number]" = 1.0,
+    threshold: "Number" = 0.5,
+) -> Any:
     """The Hausdorff distance between the boundaries of two masks, for each image and class: a metric, not a loss.
 
         max(max over a of min over b of |a - b|, max over b of min over a of |a - b|)
@@ -379,7 +509,7 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
     """
     where = "segmentation.hausdorff_distance"
     p, y = plain(where, "p", p), plain(where, "y", y)
-    on_device = backends.is_cupy(p) or backends.is_cupy(y)
+    on_device = is_cupy(p) or is_cupy(y)
     xp = backends.choose(where, None if on_device else "numpy", (p, y)).xp
     _check_space(where, "p", p, xp)
     indices, pixels = y.ndim == p.ndim - 1, (p.shape[0], *p.shape[2:])
@@ -391,7 +521,7 @@ def hausdorff_distance(p, y, *, percentile=100.0, spacing=1.0, threshold=0.5):
             raise DomainError(where, name, f"must hold {what}", array.dtype)
     percentile = parameter(where, "percentile", percentile, Percentile)
     threshold = parameter(where, "threshold", threshold, Fraction)
-    steps = per_axis(where, number_or_numbers(where, spacing), p.shape[2:], np.float64)
+    steps = per_axis(where, parameter(where, "spacing", spacing, Spacing), p.shape[2:], np.float64)
     transform = distance_transform(where, xp)
     result = np.empty(p.shape[:2])
     for plane in np.ndindex(*result.shape):
@@ -496,7 +626,7 @@ def _within(where, name, domain, array, live, start, hint=""):
     if not bool(bad.any()):
         return array
     _refuse_in(where, name, f"must be {domain.rule}", array, bad & ~nearly(domain, array), start, hint)
-    return clipped(domain, array, backends.get("cupy" if backends.is_cupy(array) else "numpy").xp)
+    return clipped(domain, array, array_module(array))
 
 
 def _refuse_in(where, name, rule, array, bad, start, hint=""):

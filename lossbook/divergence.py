@@ -8,7 +8,7 @@ from sympy import Rational
 
 from lossbook.domains import Fraction, Label, Probability
 from lossbook.loss import loss
-from lossbook.words import let, log, log1p, mixture, relative_entropy, skew_entropy
+from lossbook.words import kl_div, lerp, let, log, log1p, skew_entropy
 
 __all__ = [
     "alpha_jensen_shannon", "alpha_kullback_leibler", "cross_entropy", "entropy", "jeffreys", "jensen_shannon",
@@ -19,11 +19,11 @@ __all__ = [
 def _skew(p, q, alpha=1):
     """The divergence from p to the mixture (1 - alpha)*p + alpha*q over both answers: two terms, never negative."""
     if alpha == 1:
-        return relative_entropy(p, q, p - q) + relative_entropy(1 - p, 1 - q, q - p)
+        return kl_div(p, q, p - q) + kl_div(1 - p, 1 - q, q - p)
     # One difference for both directions, so that a divergence and its reverse share their quotients.
     apart = let(apart=p - q) if str(p) < str(q) else -let(apart=q - p)
-    no = mixture(1 - p, 1 - q, alpha)  # never tiny, while p and q may be
-    return skew_entropy(p, q, alpha, apart) + relative_entropy(1 - p, no, -alpha * apart)
+    no = lerp(1 - p, 1 - q, alpha)  # never tiny, while p and q may be
+    return skew_entropy(p, q, alpha, apart) + kl_div(1 - p, no, -alpha * apart)
 
 
 @loss(source="Shannon 1948, A Mathematical Theory of Communication, section 6", properties={"minimum": 0})

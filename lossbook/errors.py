@@ -3,6 +3,7 @@
 import math
 import numbers
 import reprlib
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,12 @@ class Reported(Exception):
     An error that is given nothing but a text, as in `DomainError("text")`, says that, and its fields are None.
     """
 
-    loss = argument = rule = found = index = hint = None
+    loss: str | None = None
+    argument: str | None = None
+    rule: str | None = None
+    found: Any = None
+    index: tuple[int, ...] | None = None
+    hint: str | None = None
     said = ""
 
     def __init__(self, loss="", argument=None, rule=None, found=NOTHING, index=(), *, said="", hint=""):

@@ -25,7 +25,9 @@ import threading
 import time
 import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # When a process writes for the first time it removes kernels that were not used for so long, in seconds, and then the
 # ones least recently used, until the rest takes no more than so many bytes.
@@ -43,7 +45,7 @@ _is_pruned = False
 # --- where ------------------------------------------------------------------------------------------------------------
 
 
-def directory():
+def directory() -> Path | None:
     """The folder of the kernel files: $LOSSBOOK_CACHE, or lossbook in the user's cache folder; None where neither can
     be used, of which a warning says why, once.
     """
@@ -67,7 +69,7 @@ def directory():
     return _directory
 
 
-def _wanted(chosen=None):
+def _wanted(chosen: str | None = None) -> Path:
     """The folder that the environment asks for."""
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -75,14 +77,14 @@ def _wanted(chosen=None):
     return (Path(base) if base else Path.home() / ".cache").absolute() / "lossbook"
 
 
-def _make_folder(folder):
+def _make_folder(folder: Path) -> None:
     """Make a folder and all that is missing above it, closed to others whatever the umask is."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(mode=0o700, exist_ok=True)
 
 
-def warn_of_refusal():
+def warn_of_refusal() -> None:
     """Say once in a process why there is no folder."""
     global _is_warned
     if _refusal and not _is_warned:
@@ -91,7 +93,7 @@ def warn_of_refusal():
         warnings.warn(text, UserWarning, stacklevel=2)
 
 
-def _flaw(folder):
+def _flaw(folder: Path) -> str:
     """Why another user could have put files into a folder, in words; "" if only this user and root could."""
     if not hasattr(os, "geteuid"):
         return ""
@@ -116,7 +118,7 @@ def _flaw(folder):
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-def load(title, text, depends=""):
+def load(title: str, text: str, depends: str = "") -> types.ModuleType:
     """The module made from kernel text; `depends` is what else its machine code depends on (versions, words)."""
     digest = hashlib.sha256(f"{text}\0{depends}".encode()).hexdigest()[:20]
     name = f"{re.sub('[^0-9A-Za-z_]', '_', title)[:80]}_{digest}"
@@ -129,7 +131,7 @@ def load(title, text, depends=""):
     return module
 
 
-def _make(name, text):
+def _make(name: str, text: str) -> types.ModuleType:
     folder = directory()
     file = folder and folder / name / "kernel.py"
     if file and not _store(file, text.encode()):
@@ -143,13 +145,13 @@ def _make(name, text):
     return module
 
 
-def folder_of(module):
+def folder_of(module: types.ModuleType) -> Path | None:
     """The folder of a kernel's files, or None of one that has none."""
-    file = Path(module.__file__)
+    file = Path(module.__file__ or "")
     return file.parent if file.is_absolute() else None
 
 
-def _read(file):
+def _read(file: Path) -> bytes | None:
     """The bytes of a file that only this user and root can have written; None if there is no such file."""
     options = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")]
     try:
@@ -168,7 +170,7 @@ def _read(file):
         return None
 
 
-def _store(file, data):
+def _store(file: Path, data: bytes) -> bool:
     """Let a file hold these bytes, written as a whole unless they are there; whether it does."""
     global _refusal
     if _read(file) == data:
@@ -194,7 +196,7 @@ def _store(file, data):
     return True
 
 
-def _write(file, data):
+def _write(file: Path, data: bytes) -> None:
     """Write as a whole; the temporary file goes, whatever happens."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
     try:
@@ -209,7 +211,7 @@ def _write(file, data):
 # --- how much ---------------------------------------------------------------------------------------------------------
 
 
-def _prune_once(folder):
+def _prune_once(folder: Path) -> None:
     """Prune after the first write of this process, which cost more than this does."""
     global _is_pruned
     if not _is_pruned:
@@ -217,7 +219,7 @@ def _prune_once(folder):
         prune(folder)
 
 
-def prune(folder, oldest=OLDEST, largest=LARGEST):
+def prune(folder: Path, oldest: float = OLDEST, largest: int = LARGEST) -> None:
     """Remove kernels not used for `oldest` seconds, and the least recently used beyond `largest` bytes in all.
 
     Whatever this process has loaded stays, and so does all that is no kernel's folder. Another process that is just
@@ -235,7 +237,7 @@ def prune(folder, oldest=OLDEST, largest=LARGEST):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _last_use_and_size(folder):
+def _last_use_and_size(folder: str) -> tuple[float, int]:
     """When one of the files of a folder was last read or written by lossbook, and how many bytes they take."""
     used = size = 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -256,27 +258,27 @@ class MachineCode:
     never unpickled. There is no index to be out of step with: each file stands for itself and is replaced as a whole.
     """
 
-    def __init__(self, folder, name, dumps):
+    def __init__(self, folder: Path, name: str, dumps: Callable[[Any], bytes]) -> None:
         self.folder, self.name, self.dumps = Path(folder), name, dumps
 
-    def file(self, key):
+    def file(self, key: Any) -> Path:
         """The file of one signature on one kind of processor."""
         return self.folder / f"{self.name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:20]}.bin"
 
-    def load(self, key):
+    def load(self, key: Any) -> Any:
         sealed = _read(self.file(key))
         if sealed is None or sealed[:32] != self._seal(key, sealed[32:]):
             return None
         return pickle.loads(sealed[32:])
 
-    def save(self, key, code):
+    def save(self, key: Any, code: Any) -> None:
         pickled = self.dumps(code)
         _store(self.file(key), self._seal(key, pickled) + pickled)
 
-    def flush(self):
+    def flush(self) -> None:
         for file in self.folder.glob(f"{self.name}.*.bin"):
             file.unlink(missing_ok=True)
 
     @staticmethod
-    def _seal(key, pickled):
+    def _seal(key: Any, pickled: bytes) -> bytes:
         return hashlib.sha256(repr(key).encode() + b"\0" + pickled).digest()

@@ -4,17 +4,21 @@ The functions take NumPy and CuPy arrays, and answer with arrays of the same kin
 block: `one_hot` and `smooth` stay lazy, `class_weights` counts at once.
 """
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Callable
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from lossbook import backends
-from lossbook.arguments import FLOATS, parameter, plain
-from lossbook.call import clipped, nearly, quiet, refuse, to_host
+from lossbook.arrays import WORKING, array_module, is_dask, quiet, to_host
+from lossbook.checks import FLOATS, clipped, nearly, parameter, plain, refuse
 from lossbook.domains import Domain, Fraction, Label
 from lossbook.errors import DomainError, ShapeError
-from lossbook.loss import WORKING
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["class_weights", "one_hot", "smooth"]
 
@@ -25,7 +29,14 @@ Decay = Domain("Decay", "parameter", "in [0, 1)", "a number in [0, 1)", 0.0, mat
 
 
 @quiet()
-def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
+def one_hot(
+    y: ArrayLike,
+    classes: SupportsIndex,
+    *,
+    axis: SupportsIndex = 1,
+    ignore_index: SupportsIndex | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Any:
     """Class indices as a distribution over the classes: 1 at the label, 0 elsewhere.
 
     y             integers (or bools) of shape (N, *space), each in 0..classes - 1 or equal to ignore_index
@@ -44,7 +55,7 @@ def one_hot(y, classes, *, axis=1, ignore_index=None, dtype=np.float32):
     axis = _check_axis(where, "y", y.shape, y.ndim + 1, axis)
     dtype = dtype_of(where, dtype, lambda found: found.kind in "biuf", "a dtype of bools, integers or floats")
     arguments = int(classes), axis, ignore_index, dtype
-    if not backends.is_dask(y):
+    if not is_dask(y):
         return _one_hot(y, *arguments)
     chunks = (*y.chunks[:axis], (int(classes),), *y.chunks[axis:])
     return y.map_blocks(_one_hot, *arguments, new_axis=axis, chunks=chunks, dtype=dtype)
@@ -61,7 +72,7 @@ def _one_hot(y, classes, axis, ignore_index, dtype, block_info=None):
 
 
 @quiet()
-def smooth(targets, epsilon=0.1, *, axis=1):
+def smooth(targets: ArrayLike, epsilon: Number = 0.1, *, axis: SupportsIndex = 1) -> Any:
     """Label smoothing: (1 - epsilon)*targets + epsilon/C, the targets mixed with the uniform distribution.
 
     targets  float16, float32 or float64 of shape (N, C, *space): a distribution over the classes along `axis`
@@ -84,7 +95,7 @@ def smooth(targets, epsilon=0.1, *, axis=1):
         rule = "must have a known number of classes, as after targets.compute_chunk_sizes()"
         raise ShapeError(where, "targets", rule, targets.shape, said=f"shape {targets.shape}")
     arguments = epsilon, epsilon / max(1, targets.shape[axis])
-    if not backends.is_dask(targets):
+    if not is_dask(targets):
         return _smooth(targets, *arguments)
     return targets.map_blocks(_smooth, *arguments, dtype=targets.dtype)
 
@@ -103,7 +114,14 @@ def _smooth(targets, epsilon, uniform, block_info=None):
 
 
 @quiet()
-def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None):
+def class_weights(
+    y: ArrayLike,
+    classes: SupportsIndex,
+    *,
+    method: Literal["inverse", "effective"] = "inverse",
+    beta: Number = 0.999,
+    ignore_index: SupportsIndex | None = None,
+) -> Any:
     """One weight per class, larger for rarer classes, from the labels y: what a loss takes as `class_weight`.
 
     y             integers (or bools) of any shape, each in 0..classes - 1 or equal to ignore_index
@@ -130,7 +148,7 @@ def class_weights(y, classes, *, method="inverse", beta=0.999, ignore_index=None
         raise DomainError(where, "method", "must be 'inverse' or 'effective'", method)
     beta = parameter(where, "beta", beta, Decay)
     arguments = int(classes), ignore_index
-    if backends.is_dask(y):
+    if is_dask(y):
         chunks = (*((1,) * blocks for blocks in y.numblocks), (int(classes),))
         counts = y.map_blocks(_count, *arguments, new_axis=y.ndim, chunks=chunks, dtype=np.int64)
         counts = counts.sum(axis=tuple(range(y.ndim))).compute()
@@ -166,17 +184,12 @@ def _count(y, classes, ignore_index, block_info=None):
 # --- arguments -----------------------------------------------------------------------------------------------------
 
 
-def array_module(array):
-    """cupy for CuPy arrays, which then is loaded already; numpy for all others."""
-    return backends.get("cupy" if backends.is_cupy(array) else "numpy").xp
-
-
 def _start(block_info):
     """Where a block begins in its Dask array; nothing for an array that is no block."""
     return tuple(first for first, _ in block_info[0]["array-location"]) if block_info else ()
 
 
-def integers(where, y, kinds="iub"):
+def integers(where: str, y: Any, kinds: str = "iub") -> Any:
     """An array of labels."""
     y = plain(where, "y", y)
     if y.dtype.kind not in kinds:
@@ -185,7 +198,7 @@ def integers(where, y, kinds="iub"):
     return y
 
 
-def floats(where, name, array):
+def floats(where: str, name: str, array: Any) -> Any:
     """An array of one of the three dtypes that the package computes with."""
     array = plain(where, name, array)
     if array.dtype.newbyteorder("=") not in WORKING:
@@ -193,7 +206,7 @@ def floats(where, name, array):
     return array
 
 
-def dtype_of(where, dtype, fits, rule):
+def dtype_of(where: str, dtype: Any, fits: Callable[[np.dtype], bool], rule: str) -> np.dtype:
     """The dtype that a result shall have, if it fits."""
     try:
         found = None if dtype is None else np.dtype(dtype)

@@ -3,7 +3,7 @@
 from lossbook import binary
 from lossbook.domains import Classes, Exponent, Fraction, Logit, LogProbability, NonNegative, Probability
 from lossbook.loss import loss
-from lossbook.words import across, classes, lead, log, margin, relative_entropy
+from lossbook.words import classes, kl_div, log, log_odds, minus_largest, sum_classes
 
 __all__ = [
     "cross_entropy", "cross_entropy_with_logits", "focal", "focal_with_logits", "kullback_leibler",
@@ -14,7 +14,7 @@ __all__ = [
 @loss(source="Fisher 1922, On the Mathematical Foundations of Theoretical Statistics", properties={"minimum": 0})
 def negative_log_likelihood(x: LogProbability, y: Classes):
     """Minus the log-probability of the truth; class weights multiply it, and divide the mean."""
-    return across(-y * x)
+    return sum_classes(-y * x)
 
 
 @loss(
@@ -26,7 +26,7 @@ def cross_entropy(p: Probability, y: Classes):
 
     The rows of p should sum to 1; that is not checked, and nothing is renormalized or clipped.
     """
-    return across(-y * log(p))
+    return sum_classes(-y * log(p))
 
 
 @loss(
@@ -36,13 +36,13 @@ def cross_entropy(p: Probability, y: Classes):
 def cross_entropy_with_logits(z: Logit, y: Classes, *, smoothing: Fraction = 0.0):
     """Cost in nats of the probabilities softmax(z) when the truth is y.
 
-    Every class is a binary question: its margin over all the others is a logit, and softplus(-margin) is its
-    cross-entropy. A row that is right and sure keeps all its digits, where logsumexp(z) - z[y] would give 0.
+    Every class is a binary question: its log-odds are a logit, and softplus(-log_odds(z)) is its cross-entropy. A row
+    that is right and sure keeps all its digits, where logsumexp(z) - z[y] would give 0.
     `smoothing` mixes the target with the uniform distribution. Class weights multiply the cost of each class; the mean
     divides by the sum of the weights of the targets.
     """
     target = (1 - smoothing) * y + smoothing / classes
-    return across(target * binary.cross_entropy_with_logits.of(margin(z), 1))
+    return sum_classes(target * binary.cross_entropy_with_logits.of(log_odds(z), 1))
 
 
 @loss(
@@ -55,7 +55,7 @@ def kullback_leibler(p: Probability, y: Classes):
     The rows of p and y should sum to 1; then -y + p adds up to 0 and the slope along p is that of y*log(y/p) but for a
     constant, which a softmax in front does not see.
     """
-    return across(relative_entropy(y, p, y - p))
+    return sum_classes(kl_div(y, p, y - p))
 
 
 @loss(
@@ -67,7 +67,7 @@ def focal(p: Probability, y: Classes, *, gamma: Exponent = 2.0, alpha: NonNegati
 
     alpha scales all classes alike; weights per class are `class_weight`.
     """
-    return across(y * binary.focal.of(p, 1, gamma=gamma, alpha=alpha))
+    return sum_classes(y * binary.focal.of(p, 1, gamma=gamma, alpha=alpha))
 
 
 @loss(
@@ -75,13 +75,13 @@ def focal(p: Probability, y: Classes, *, gamma: Exponent = 2.0, alpha: NonNegati
     properties={"minimum": 0},
 )
 def focal_with_logits(z: Logit, y: Classes, *, gamma: Exponent = 2.0, alpha: NonNegative = 0.25):
-    """Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the margin.
+    """Cross-entropy of softmax(z) with the easy rows turned down: the binary focal loss of the log-odds.
 
     alpha scales all classes alike; weights per class are `class_weight`. A large gamma or alpha magnifies the rounding
-    of the margin: with gamma above 10 or alpha above 1, float32 is computed in float64, and float64 may err by up to 4
-    times the promise.
+    of the log-odds: with gamma above 10 or alpha above 1, float32 is computed in float64, and float64 may err by up to
+    4 times the promise.
     """
-    return across(y * binary.focal_with_logits.of(margin(z), 1, gamma=gamma, alpha=alpha))
+    return sum_classes(y * binary.focal_with_logits.of(log_odds(z), 1, gamma=gamma, alpha=alpha))
 
 
 @loss(
@@ -94,4 +94,4 @@ def perceptron(z: Logit, y: Classes):
     Equal scores cost nothing whatever the truth, so it does not replace cross-entropy. Its slope is 1 at the largest
     score (shared equally by scores that tie) less the truth.
     """
-    return across(-y * lead(z))
+    return sum_classes(-y * minus_largest(z))

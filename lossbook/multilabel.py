@@ -3,7 +3,7 @@
 from lossbook import binary
 from lossbook.domains import Exponent, Fraction, Label, Logit, NonNegative
 from lossbook.loss import loss
-from lossbook.words import across, classes
+from lossbook.words import classes, sum_classes
 
 __all__ = ["cross_entropy_with_logits", "focal_with_logits", "soft_margin"]
 
@@ -23,4 +23,4 @@ def focal_with_logits(z: Logit, y: Label, *, gamma: Exponent = 2.0, alpha: Fract
 @loss(source="PyTorch calls it MultiLabelSoftMarginLoss", properties={"minimum": 0, "convex": True})
 def soft_margin(z: Logit, y: Label):
     """Binary cross-entropy averaged over the classes of a row: one value per row."""
-    return across(binary.cross_entropy_with_logits.of(z, y, pos_weight=1) / classes)
+    return sum_classes(binary.cross_entropy_with_logits.of(z, y, pos_weight=1) / classes)

@@ -2,7 +2,7 @@
 
 from lossbook.domains import Outcome, Positive, Real
 from lossbook.loss import loss
-from lossbook.words import charbonnier, let, magnitude, smaller
+from lossbook.words import absolute, charbonnier, let, minimum
 from lossbook.words import log_cosh as log_of_cosh
 
 __all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "squared_error"]
@@ -10,8 +10,8 @@ __all__ = ["absolute_error", "huber", "log_cosh", "pseudo_huber", "smooth_l1", "
 
 def _parabola_then_line(residual, bend):
     """m and |r| - m/2, with m the smaller of |r| and the bend: half the square up to there, then its tangent."""
-    far = let(far=magnitude(residual))
-    near = let(near=smaller(far, bend))
+    far = let(far=absolute(residual))
+    near = let(near=minimum(far, bend))
     return near, far - near / 2
 
 
@@ -31,7 +31,7 @@ def squared_error(p: Real, y: Outcome):
 )
 def absolute_error(p: Real, y: Outcome):
     """The absolute difference, in the unit of the target; the median minimizes it. The slope at 0 is 0."""
-    return magnitude(y - p)
+    return absolute(y - p)
 
 
 @loss(

@@ -5,7 +5,7 @@ from lossbook.distance import boundary, hausdorff, hausdorff_distance
 from lossbook.domains import Classes, Flag, Fraction, Logit, NonNegative, Positive, Probability
 from lossbook.loss import loss
 from lossbook.weight_maps import edge_weights
-from lossbook.words import below, larger, let, log, log1p, power, reciprocal, share, smaller, total
+from lossbook.words import less, let, log, log1p, maximum, minimum, power, reciprocal, share, sum_pixels
 
 __all__ = [
     "balanced_cross_entropy", "boundary", "cross_entropy", "cross_entropy_with_logits", "dice", "edge_weights",
@@ -47,18 +47,18 @@ def balanced_cross_entropy(p: Probability, y: Classes, *, floor: Fraction = 0.0)
     The foreground is weighted with the share of the background in its image and class, and the reverse. An empty mask
     therefore costs nothing whatever is predicted; `floor` keeps both weights in [floor, 1 - floor], for floor <= 1/2.
     """
-    positives, negatives = let(positives=total(y)), let(negatives=total(1 - y))
-    missed, invented = let(missed=total(-y * log(p))), let(invented=total(-(1 - y) * log1p(-p)))
+    positives, negatives = let(positives=sum_pixels(y)), let(negatives=sum_pixels(1 - y))
+    missed, invented = let(missed=sum_pixels(-y * log(p))), let(invented=sum_pixels(-(1 - y) * log1p(-p)))
     pixels = positives + negatives
-    balance = let(balance=smaller(larger(share(negatives, positives), floor), 1 - floor))
-    counter = let(counter=smaller(larger(share(positives, negatives), floor), 1 - floor))
+    balance = let(balance=minimum(maximum(share(negatives, positives), floor), 1 - floor))
+    counter = let(counter=minimum(maximum(share(positives, negatives), floor), 1 - floor))
     return (balance * missed + counter * invented) * reciprocal(pixels)
 
 
 def _overlap(p, y, alpha=1, beta=1, squared=False):
     """(errors, overlap): alpha*FP + beta*FN, and TP, as sums of terms that are never negative."""
-    errors = let(errors=total((y - p) ** 2 if squared else alpha * p * (1 - y) + beta * y * (1 - p)))
-    return errors, let(overlap=total(p * y))
+    errors = let(errors=sum_pixels((y - p) ** 2 if squared else alpha * p * (1 - y) + beta * y * (1 - p)))
+    return errors, let(overlap=sum_pixels(p * y))
 
 
 @loss(
@@ -127,8 +127,8 @@ def sensitivity_specificity(p: Probability, y: Classes, *, ratio: Fraction = 0.0
 
     Where an image has no foreground (or no background) of a class, the other term counts alone.
     """
-    positives, negatives = let(positives=total(y)), let(negatives=total(1 - y))
-    missed, invented = let(missed=total(y * (y - p) ** 2)), let(invented=total((1 - y) * (y - p) ** 2))
-    first, second = ratio * below(0, positives), (1 - ratio) * below(0, negatives)
+    positives, negatives = let(positives=sum_pixels(y)), let(negatives=sum_pixels(1 - y))
+    missed, invented = let(missed=sum_pixels(y * (y - p) ** 2)), let(invented=sum_pixels((1 - y) * (y - p) ** 2))
+    first, second = ratio * less(0, positives), (1 - ratio) * less(0, negatives)
     both = first * missed * reciprocal(positives) + second * invented * reciprocal(negatives)
     return both * reciprocal(first + second)

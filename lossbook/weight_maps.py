@@ -1,21 +1,40 @@
 """Maps of pixel weights, made from masks, and what all that measures distances in images shares."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lossbook import backends
-from lossbook.call import quiet, refuse, to_host
+from lossbook.arrays import WORKING, is_cupy, quiet, to_host
+from lossbook.checks import parameter, plain, refuse
 from lossbook.domains import NonNegative, Positive
 from lossbook.errors import DomainError, ShapeError
-from lossbook.labels import dtype_of, integers, parameter, plain
-from lossbook.loss import WORKING
+from lossbook.labels import dtype_of, integers
+from lossbook.typing import ArrayLike, Number
 
 __all__ = ["edge_weights"]
 
+Spacing = replace(
+    Positive, several=True, describes="the distance of neighboring pixels, one number or one per space axis, > 0"
+)
+
 
 @quiet()
-def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtype=np.float32):
+def edge_weights(
+    y: ArrayLike,
+    *,
+    w0: Number = 10.0,
+    sigma: Number = 5.0,
+    class_weight: ArrayLike | None = None,
+    spacing: Number | Sequence[Number] | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Any:
     """The weight map of U-Net, which makes a network learn the gaps between objects that nearly touch.
 
         w = w_class + w0*exp(-(d1 + d2)**2/(2*sigma**2))
@@ -40,7 +59,7 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
     """
     where = "segmentation.edge_weights"
     y = integers(where, y, kinds="iu")  # a mask of bools has lost its instances
-    xp = backends.choose(where, None if backends.is_cupy(y) else "numpy", (y,)).xp
+    xp = backends.choose(where, None if is_cupy(y) else "numpy", (y,)).xp
     if y.ndim < 2:
         raise ShapeError(where, "y", "must have shape (N, *space)", y.shape)
     if xp is not np and y.ndim not in (3, 4):
@@ -48,7 +67,8 @@ def edge_weights(y, *, w0=10.0, sigma=5.0, class_weight=None, spacing=None, dtyp
         raise ShapeError(where, "y", rule, y.shape, said=f"shape {y.shape}")
     w0, sigma = parameter(where, "w0", w0, NonNegative), parameter(where, "sigma", sigma, Positive)
     background, instances = (1.0, 1.0) if class_weight is None else _class_weight(where, class_weight)
-    steps = per_axis(where, number_or_numbers(where, 1.0 if spacing is None else spacing), y.shape[1:], np.float64)
+    spacing = parameter(where, "spacing", 1.0 if spacing is None else spacing, Spacing)
+    steps = per_axis(where, spacing, y.shape[1:], np.float64)
     dtype = dtype_of(where, dtype, WORKING.__contains__, "float16, float32 or float64")
     refuse(where, "y", "must be >= 0 (0 for background, 1..K for instances)", y, y < 0)
     distance = distance_transform(where, xp)
@@ -88,20 +108,10 @@ def _class_weight(where, given):
 # --- distances -------------------------------------------------------------------------------------------------------
 
 
-def distance_transform(where, xp):
+def distance_transform(where: str, xp: Any) -> Callable[..., Any]:
     """The exact Euclidean distance to the nearest False, of SciPy or of CuPy."""
     module = "scipy.ndimage" if xp is np else "cupyx.scipy.ndimage"
     return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
-
-
-def number_or_numbers(where, spacing):
-    """A spacing as a float, or as a tuple of floats, one per axis."""
-    several = isinstance(spacing, (tuple, list)) or (isinstance(spacing, np.ndarray) and spacing.ndim)
-    numbers = [
-        parameter(where, "spacing", step.item() if isinstance(step, np.generic) else step, Positive)
-        for step in (spacing if several else [spacing])
-    ]
-    return tuple(numbers) if several else numbers[0]
 
 
 def per_axis(where, spacing, shape, real):
@@ -118,6 +128,6 @@ def per_axis(where, spacing, shape, real):
     return steps
 
 
-def diagonal(shape, steps):
+def diagonal(shape: Sequence[int], steps: Sequence[float]) -> float:
     """From corner to corner of an image: farther than the centers of any two pixels, and never 0."""
     return math.hypot(*(size * step for size, step in zip(shape, steps, strict=True)))

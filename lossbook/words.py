@@ -12,13 +12,14 @@ products of words; nothing in a formula should cancel.
     >>> softplus(z).rewrite(sympy.exp)
     log(exp(z) + 1)
 
-`total`, `across`, `margin`, `lead` and `lead_over_others` are the words of shape: a sum over elements, a
-sum over the classes of a row, and the lead of each class over the rest, over the largest, or over the largest of
-the others; `logsumexp` is a number of the row as a whole. `let` names a step, and the name survives in the
-generated kernel.
+`sum_pixels` and `sum_classes` are the sums over the pixels of an image and over the classes of a row. `log_odds`,
+`minus_largest` and `minus_largest_of_others` compare a class with the others of its row; `logsumexp` is a number of
+the row as a whole. `let` names a step, and the name survives in the generated kernel.
 """
 
+import warnings
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import exp, log
@@ -27,22 +28,22 @@ from sympy.core.function import ArgumentIndexError
 from lossbook.names import check_name
 
 __all__ = [
-    "Word", "across", "arctan", "arctan2", "below", "charbonnier", "classes", "damped", "determinant", "difference",
-    "excess", "exp", "gap", "gap_slope", "larger", "lead", "lead_over_others", "let", "log", "log1p", "log_cosh",
-    "log_ratio", "logsumexp", "magnitude", "margin", "mixture", "power", "power1p", "power1p_slope", "power_slope",
-    "reciprocal", "relative_entropy", "relative_entropy_of_logit", "residual_of_logit", "share", "shared",
-    "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller",
-    "softmax", "softplus", "step", "tanh", "total", "xlogy",
+    "Word", "absolute", "arctan", "arctan2", "charbonnier", "classes", "damped", "determinant", "difference", "exp",
+    "gap", "gap_slope", "hypot_minus", "kl_div", "kl_div_of_logit", "lerp", "less", "let", "log", "log1p", "log_cosh",
+    "log_odds", "log_ratio", "logsumexp", "maximum", "minimum", "minus_largest", "minus_largest_of_others",
+    "over_hypot", "power", "power1p", "power1p_slope", "power_slope", "reciprocal", "residual_of_logit", "share",
+    "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull", "softmax",
+    "softplus", "step", "sum_classes", "sum_pixels", "tanh", "xlogy",
 ]  # fmt: skip
 
 # What a kernel may call: the words, and the functions of SymPy that every backend spells as well.
 SPELLED = (
-    "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
-    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
-    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
+    "absolute", "arctan", "arctan2", "charbonnier", "damped", "determinant", "difference", "exp", "expm1", "gap",
+    "gap_slope", "hypot_minus", "kl_div", "kl_div_of_logit", "lerp", "less", "log", "log1p", "log_cosh", "log_ratio",
+    "maximum", "minimum", "over_hypot", "power", "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal",
     "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
-    "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
-    "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
+    "skew_log", "skew_pull", "softplus", "sqrt", "square", "step", "tanh", "weighted", "weighted_quotient",
+    "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 )  # fmt: skip
 
 
@@ -211,7 +212,7 @@ class tanh(Word):
         return (exp(x) - exp(-x)) / (exp(x) + exp(-x))
 
 
-class excess(Word):
+class hypot_minus(Word):
     """sqrt(x**2 + d**2) - d for d > 0, with nothing subtracted: a parabola near zero, the magnitude far away."""
 
     nargs = 2
@@ -219,7 +220,7 @@ class excess(Word):
 
     def slopes(self):
         x, d = self.args
-        return (slant(x, d), slant(d, x) - 1)
+        return (over_hypot(x, d), over_hypot(d, x) - 1)
 
     def plain(self):
         x, d = self.args
@@ -231,7 +232,7 @@ class excess(Word):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class slant(Word):
+class over_hypot(Word):
     """x/sqrt(x**2 + d**2): the sine of the angle whose tangent is x/d."""
 
     nargs = 2
@@ -260,7 +261,7 @@ class charbonnier(Word):
 
     def slopes(self):
         x, d = self.args
-        return (damped(x, d), excess(x, d) + d * (slant(d, x) - 1))
+        return (damped(x, d), hypot_minus(x, d) + d * (over_hypot(d, x) - 1))
 
     def plain(self):
         x, d = self.args
@@ -280,7 +281,7 @@ class damped(Word):
 
     def slopes(self):
         x, d = self.args
-        return (slant(d, x) ** 3, slant(x, d) ** 3)
+        return (over_hypot(d, x) ** 3, over_hypot(x, d) ** 3)
 
     def plain(self):
         x, d = self.args
@@ -504,7 +505,7 @@ class difference(Word):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class mixture(Word):
+class lerp(Word):
     """(1 - a)*p + a*q, in this order: in a mixture of complements, 1 - p is exact where it is small."""
 
     nargs = 3
@@ -543,7 +544,7 @@ class log_ratio(Word):
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
-class relative_entropy(Word):
+class kl_div(Word):
     """p*log(p/q) - d, never negative, given the difference d = p - q: one outcome's part of a divergence.
 
     The differences of all outcomes add up to zero, so a sum of these is a Kullback-Leibler divergence in
@@ -640,8 +641,8 @@ class skew_pull(_Skew):
         _, _, a, d = self.args
         text = rf"\frac{{{printer._print(a * d)}}}{{{printer._print(self.mixed)}}}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
-class relative_entropy_of_logit(Word):
-    """p*log(p/q) - d for the probability q = sigmoid(x) of a logit x, given d = p - q: `relative_entropy` that stays
+class kl_div_of_logit(Word):
+    """p*log(p/q) - d for the probability q = sigmoid(x) of a logit x, given d = p - q: `kl_div` that stays
     finite where q is too small for a float.
     """
 
@@ -658,13 +659,13 @@ class relative_entropy_of_logit(Word):
 
     def _latex(self, printer, exp=None):
         p, x, d = self.args
-        return relative_entropy(p, sigmoid(x), d)._latex(printer, exp)
+        return kl_div(p, sigmoid(x), d)._latex(printer, exp)
 
 
 # --- pieces with a kink --------------------------------------------------------------------------------------------
 
 
-class magnitude(Word):
+class absolute(Word):
     """The absolute value; its slope at 0 is 0."""
 
     nargs = 1
@@ -701,7 +702,7 @@ class sign(Word):
         return sympy.sign(self.args[0])
 
 
-class below(Word):
+class less(Word):
     """1 where a < b, else 0."""
 
     nargs = 2
@@ -720,7 +721,7 @@ class below(Word):
 
 
 class step(Word):
-    """1 where a < b, one half where they are equal, else 0: the mean of the slopes of larger(a, b) along b."""
+    """1 where a < b, one half where they are equal, else 0: the mean of the slopes of maximum(a, b) along b."""
 
     nargs = 2
     bounded = True
@@ -738,7 +739,7 @@ class step(Word):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class larger(Word):
+class maximum(Word):
     """The larger of two; where they are equal, each has half the slope: the mean of its slopes on either side.
 
     So a sum of extremes has the mean of its own two slopes. Of an extreme of extremes that tie at once, take the
@@ -756,7 +757,7 @@ class larger(Word):
         return sympy.Max(*self.args)
 
 
-class smaller(Word):
+class minimum(Word):
     """The smaller of two; where they are equal, each has half the slope, the mean of what it has on either side."""
 
     nargs = 2
@@ -838,8 +839,8 @@ class gap_slope(Word):
 classes = sympy.Symbol("C", positive=True, integer=True)  # the number of classes of a row
 
 
-class total(sympy.Function):
-    """A sum over the elements of one image and class; what a set loss such as Dice is made of."""
+class sum_pixels(sympy.Function):
+    """A sum over the pixels of one image and class; what a set loss such as Dice is made of."""
 
     nargs = 1
 
@@ -852,26 +853,26 @@ class total(sympy.Function):
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
-class across(sympy.Function):
+class sum_classes(sympy.Function):
     """A sum over the classes of one row."""
 
     nargs = 1
 
     def _eval_derivative(self, symbol):
-        return across(self.args[0].diff(symbol))
+        return sum_classes(self.args[0].diff(symbol))
 
     def _latex(self, printer, exp=None):
         text = rf"\sum_{{k}} {printer.parenthesize(self.args[0], 45)}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
-class margin(sympy.Function):
-    """z_k - log of the sum of exp(z_j) over the other classes j: the logit of class k against all the rest."""
+class log_odds(sympy.Function):
+    """z_k - log of the sum of exp(z_j) over the other classes j, which is log(p_k/(1 - p_k)) for p = softmax(z)."""
 
     nargs = 1
 
     def fdiff(self, argindex=1):
-        return margin_slope(self.args[0])
+        return log_odds_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
         z = printer._print(self.args[0])
@@ -879,13 +880,13 @@ class margin(sympy.Function):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class lead(sympy.Function):
+class minus_largest(sympy.Function):
     """z_k less the largest z_j: 0 for the class in front, negative for the others."""
 
     nargs = 1
 
     def fdiff(self, argindex=1):
-        return lead_slope(self.args[0])
+        return minus_largest_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
         z = printer._print(self.args[0])
@@ -893,8 +894,8 @@ class lead(sympy.Function):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class lead_slope(sympy.Function):
-    """The slope of the lead of class k along the logit of class j; classes that share the front share its slope."""
+class minus_largest_slope(sympy.Function):
+    """Its slope for class k along the logit of class j; classes that share the front share the slope."""
 
     nargs = 1
 
@@ -903,13 +904,13 @@ class lead_slope(sympy.Function):
         return rf"\Bigl(\delta_{{jk}} - \frac{{[{z}_j=\max_i {z}_i]}}{{\#\{{i: {z}_i=\max_h {z}_h\}}}}\Bigr)"
 
 
-class lead_over_others(sympy.Function):
+class minus_largest_of_others(sympy.Function):
     """z_k less the largest of the other z_j: positive for the class in front, 0 for those that share the front."""
 
     nargs = 1
 
     def fdiff(self, argindex=1):
-        return lead_over_others_slope(self.args[0])
+        return minus_largest_of_others_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
         z = printer._print(self.args[0])
@@ -917,8 +918,8 @@ class lead_over_others(sympy.Function):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class lead_over_others_slope(sympy.Function):
-    """The slope of that lead of class k along the logit of class j; others that tie for the largest share its slope."""
+class minus_largest_of_others_slope(sympy.Function):
+    """Its slope for class k along the logit of class j; others that tie for the largest share the slope."""
 
     nargs = 1
 
@@ -930,7 +931,7 @@ class lead_over_others_slope(sympy.Function):
 
 
 class logsumexp(sympy.Function):
-    """log of the sum of exp(z_j) over the classes j: one number per row, which stands outside `across`.
+    """log of the sum of exp(z_j) over the classes j: one number per row, which stands outside `sum_classes`.
 
     It is the largest z_j plus the log of the sum of exp(z_j - largest), exact to the rounding of these two numbers.
     """
@@ -956,8 +957,8 @@ class softmax(sympy.Function):
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class margin_slope(sympy.Function):
-    """The slope of the margin of class k along the logit of class j: 1 for j = k, else minus a softmax without k."""
+class log_odds_slope(sympy.Function):
+    """The slope of the log-odds of class k along the logit of class j: 1 for j = k, else minus a softmax without k."""
 
     nargs = 1
 
@@ -966,7 +967,54 @@ class margin_slope(sympy.Function):
         return rf"\Bigl(\delta_{{jk}} - [j\ne k]\,\frac{{e^{{{z}_j}}}}{{\sum_{{i\ne k}} e^{{{z}_i}}}}\Bigr)"
 
 
-OF_CLASS = (margin, lead, lead_over_others)  # what compares a class with the others of its row
+OF_CLASS = (log_odds, minus_largest, minus_largest_of_others)  # what compares a class with the others of its row
+
+# --- words of kernels -----------------------------------------------------------------------------------------------
+# Products and quotients that know their limits. A plan puts them where a formula has plain ones.
+
+
+class weighted(Word):
+    """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit; NaN stays NaN."""
+
+    nargs = 2
+
+
+class quotient(Word):
+    """a/b for a bounded a, and 0 where both are 0."""
+
+    nargs = 2
+
+
+class weighted_quotient(Word):
+    """w*(a/b) for bounded w and an input a of the call: tiny a and b do not vanish in a product before they divide."""
+
+    nargs = 3
+
+
+class weighted_softplus(Word):
+    """w*softplus(x) for a w that may be so large that the product is a normal number where softplus(x) is not."""
+
+    nargs = 2
+
+
+class weighted_sigmoid(Word):
+    """The same of sigmoid(x)."""
+
+    nargs = 2
+
+
+class weighted_sigmoid_power(Word):
+    """The same of sigmoid(x)**k."""
+
+    nargs = 3
+
+
+# Factors that vanish far out, and what they become beside a factor that may bring them back.
+VANISHING = {
+    softplus: weighted_softplus,
+    sigmoid: weighted_sigmoid,
+    sigmoid_power: weighted_sigmoid_power,
+}
 
 # --- named steps ---------------------------------------------------------------------------------------------------
 
@@ -974,7 +1022,7 @@ OF_CLASS = (margin, lead, lead_over_others)  # what compares a class with the ot
 steps: ContextVar[dict | None] = ContextVar("steps", default=None)
 
 
-def let(**named):
+def let(**named: Any) -> Any:
     """Name a step of a formula: `t = let(t=1 - p)`. The name survives in the kernel and in the gradient.
 
     A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.
@@ -995,3 +1043,33 @@ def let(**named):
         name = f"{wanted}_{count}"
     recorded[name] = expression
     return sympy.Symbol(name, real=True)
+
+
+# --- names of earlier versions ---------------------------------------------------------------------------------------
+
+RENAMED = {
+    "across": "sum_classes",
+    "below": "less",
+    "excess": "hypot_minus",
+    "larger": "maximum",
+    "lead": "minus_largest",
+    "lead_over_others": "minus_largest_of_others",
+    "magnitude": "absolute",
+    "margin": "log_odds",
+    "mixture": "lerp",
+    "relative_entropy": "kl_div",
+    "relative_entropy_of_logit": "kl_div_of_logit",
+    "slant": "over_hypot",
+    "smaller": "minimum",
+    "total": "sum_pixels",
+}
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of this module
+
+    def __getattr__(name):
+        """A word under the name that it had before."""
+        if name in RENAMED:
+            text = f"the word {name} of {__name__} is now called {RENAMED[name]}"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            return globals()[RENAMED[name]]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

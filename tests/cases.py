@@ -45,16 +45,16 @@ def settings(loss):
         "Flag": (True, False),
     }
     yield {}
-    for name, default in loss._defaults.items():
-        for value in others[loss._arguments[name].name]:
+    for name, default in loss.declaration.defaults.items():
+        for value in others[loss.declaration.arguments[name].name]:
             if value != default:
                 yield {name: value}
 
 
 def ends(loss):
     """Every parameter at the ends of its domain, one at a time, and next to 0; 1e30 stands for an end that is none."""
-    for name in loss._parameters:
-        domain = loss._arguments[name]
+    for name in loss.declaration.parameters:
+        domain = loss.declaration.arguments[name]
         if not domain.open_low:
             yield {name: domain.low}
         yield {name: 1e-30}
@@ -172,7 +172,7 @@ def column(domain, dtype):
 
 def points(loss, dtype):
     """Prediction and target of a pointwise loss: all pairs of the values above, and pairs that nearly agree."""
-    domains = [loss._arguments[name] for name in loss._arrays]
+    domains = [loss.declaration.arguments[name] for name in loss.declaration.arrays]
     columns = [column(domain, dtype) for domain in domains]
     table = np.array(list(itertools.product(*columns)), dtype)
     if len(domains) == 2 and not domains[1].values:
@@ -185,8 +185,8 @@ def points(loss, dtype):
 
 
 def row_kind(loss):
-    """What a row loss is made of: "margin", "lead" or "entry"."""
-    return loss._plan(*loss._settings({}), integer=False).row
+    """What a row loss is made of: "log_odds", "minus_largest" or "entry"."""
+    return loss.evaluation.plan(*loss.settings({}), integer=False).row
 
 
 def rows(loss, dtype, soft):
@@ -200,7 +200,7 @@ def rows(loss, dtype, soft):
             labels[-3:] = 0
             yield z, distributions(z.shape, dtype) if soft else labels
     z, y = example(loss, dtype, (2, 300), seed=4, integer=not soft)
-    if loss._arguments[loss._arrays[0]].high > 1:
+    if loss.declaration.of_prediction.high > 1:
         z[1, 7] = 40  # one row is sure
         y[1] = np.arange(300) == 7 if soft else 7
     yield z, y
@@ -226,7 +226,7 @@ def entries(loss, dtype, soft):
             order = order[: order.size // classes * classes]
             yield [array[order].reshape(-1, classes) for array in points(loss, dtype)]
         else:
-            values = column(loss._arguments[loss._arrays[0]], dtype)[::thin]
+            values = column(loss.declaration.of_prediction, dtype)[::thin]
             z, labels = random.choice(values, (values.size, classes)), np.arange(values.size) % classes
             z[np.arange(values.size), labels] = values
             yield z, labels
@@ -248,11 +248,11 @@ def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
     if loss.shape == "overlap" and len(shape) == 2:
         shape = (*shape, 4)
     random = np.random.default_rng(seed)
-    if loss._by_class and integer:
+    if loss.declaration.by_class and integer:
         return [example(loss, dtype, shape, seed)[0], random.integers(0, shape[1], (shape[0], *shape[2:]))]
     arrays = []
-    for name in loss._arrays:
-        domain = loss._arguments[name]
+    for name in loss.declaration.arrays:
+        domain = loss.declaration.arguments[name]
         if domain.name == "Classes":
             values = distributions(shape, dtype, seed)
         elif domain.values:
@@ -269,22 +269,22 @@ def example(loss, dtype, shape=(6, 5), seed=0, integer=False):
 
 def shown(loss, dtype=np.float32):
     """A small call for which that kernel runs which `source` shows: of class indices, if they have one of their own."""
-    plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    plan = loss.evaluation.plan(*loss.settings({}), integer=loss.shape == "rows")
     return example(loss, dtype, (2, 3), integer=plan.hard)
 
 
 def several(loss, dtype=np.float64, count=7):
     """(arrays, weights) of a call of a loss with several predictions."""
     random = np.random.default_rng(0)
-    if loss._target is None:
+    if loss.declaration.target is None:
         weights = random.random(9), random.random(4)
         return [random.random(9).astype(dtype), random.random((4, 3)).astype(dtype)], weights
     weight = random.random(count) * (np.arange(count) != 2)
     boxes, targets = random.normal(size=(count, 4)).astype(dtype), random.normal(size=(count, 4))
-    if "labels" in loss._arrays:
+    if "labels" in loss.declaration.arrays:
         return [random.random(count).astype(dtype), boxes, random.integers(-1, 2, count), targets], weight
     scores, classes = random.dirichlet(np.ones(3), count).astype(dtype), random.integers(0, 3, count)
-    if "masks" not in loss._arrays:
+    if "masks" not in loss.declaration.arrays:
         return [scores, boxes, classes, targets], weight
     masks, true = random.random((count, 3, 2, 3)).astype(dtype), random.random((count, 2, 3))
     return [scores, boxes, masks, classes, targets, true], weight

@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from nvrtc import CompilerMissing
 
 __version__ = "13.0.0"
 
@@ -465,7 +466,7 @@ def _folder():
 def _run_compiler(*arguments, given=None):
     compiler = shutil.which("g++")
     if compiler is None:
-        raise RuntimeError("g++ is missing: the tests of CUDA kernels compile them for the host with g++ 12 or newer")
+        raise CompilerMissing("g++ is missing: the tests of CUDA kernels run them on the host, with g++ 12 or newer")
     done = subprocess.run([compiler, *arguments], input=given, capture_output=True, text=True)
     if done.returncode:
         raise KernelError(f"g++ refuses the CUDA source:\n{done.stderr}")

@@ -6,7 +6,12 @@ The library comes with the wheel nvidia-cuda-nvrtc-cu12.
 import ctypes
 import functools
 import importlib.util
+import os
 from pathlib import Path
+
+
+class CompilerMissing(RuntimeError):
+    """A compiler that the tests want is not installed."""
 
 
 class CompileError(RuntimeError):
@@ -18,13 +23,15 @@ def library():
     """The NVRTC library of the installed wheel."""
     found = importlib.util.find_spec("nvidia")
     folders = [Path(folder) for folder in found.submodule_search_locations] if found else []
-    for folder in sorted({file.parent for root in folders for file in root.glob("*/lib/libnvrtc.so.*")}):
-        names = [name for name in sorted(folder.glob("libnvrtc*.so.*")) if ".alt." not in name.name]
+    kinds = ("*/bin/nvrtc*.dll",) if os.name == "nt" else ("*/lib/libnvrtc.so.*", "*/lib/libnvrtc-builtins.so.*")
+    found = [file for root in folders for kind in kinds for file in root.glob(kind) if ".alt." not in file.name]
+    for folder in sorted({file.parent for file in found}):
+        names = [file for file in found if file.parent == folder]
         for name in sorted(names, key=lambda file: "builtins" not in file.name):
             loaded = ctypes.CDLL(str(name), mode=ctypes.RTLD_GLOBAL)  # the builtins first: NVRTC looks for them by name
         loaded.nvrtcGetErrorString.restype = ctypes.c_char_p
         return loaded
-    raise RuntimeError("NVRTC is missing: install the package nvidia-cuda-nvrtc-cu12 (no GPU or driver is needed)")
+    raise CompilerMissing("NVRTC is missing: install the package nvidia-cuda-nvrtc-cu12 (no GPU or driver is needed)")
 
 
 def _check(status, doing):

@@ -67,9 +67,9 @@ MEANINGS = {
     "power1p_slope": lambda x, k: MEANINGS["power_slope"](1 + x, k),
     "reciprocal": lambda b: mpf(0) if b == 0 else 1 / b,
     "share": lambda a, b: mpf(0) if a + b == 0 else a / (a + b),
-    "mixture": lambda p, q, a: (1 - a) * p + a * q,
+    "lerp": lambda p, q, a: (1 - a) * p + a * q,
     "log_ratio": lambda p, q, d: mpf(0) if p == q else _log(p) - _log(q),
-    "relative_entropy": lambda p, q, d: _xlogy(p, p) - _xlogy(p, q) - d,
+    "kl_div": lambda p, q, d: _xlogy(p, p) - _xlogy(p, q) - d,
     "skew_entropy": lambda p, q, a, d: _xlogy(p, p) - _xlogy(p, (1 - a) * p + a * q) - a * d,
     "skew_log": lambda p, q, a, d: mpf(0) if a * d == 0 else _log(p) - _log((1 - a) * p + a * q),
     "skew_pull": lambda p, q, a, d: _ratio(a * d, (1 - a) * p + a * q),
@@ -77,9 +77,9 @@ MEANINGS = {
     "damped": lambda x, d: x / mp.sqrt(1 + (x / d) ** 2) if mp.isfinite(x) else mp.sign(x) * d,
     "xlogy": _xlogy,
     "residual_of_logit": lambda y, x: y - 1 / (1 + mp.exp(-x)),
-    "relative_entropy_of_logit": lambda p, x, d: _xlogy(p, p) + p * mp.log(1 + mp.exp(-x)) - d,
-    "excess": lambda x, d: mp.sqrt(x * x + d * d) - d,
-    "slant": lambda x, d: x / mp.sqrt(x * x + d * d) if mp.isfinite(x) else mp.sign(x),
+    "kl_div_of_logit": lambda p, x, d: _xlogy(p, p) + p * mp.log(1 + mp.exp(-x)) - d,
+    "hypot_minus": lambda x, d: mp.sqrt(x * x + d * d) - d,
+    "over_hypot": lambda x, d: x / mp.sqrt(x * x + d * d) if mp.isfinite(x) else mp.sign(x),
     "arctan": mp.atan,
     "arctan2": lambda y, x: mpf(0) if y == 0 else mp.atan2(y, x),
     "determinant": lambda a, b, c, d: a * d - b * c,
@@ -89,11 +89,11 @@ MEANINGS = {
     "shared_slope": _at_high(lambda *ends: max(_reach(*ends), mpf(0))),
     "gap_slope": _at_high(lambda *ends: max(-_reach(*ends), mpf(0))),
     "step": lambda a, b: (mpf(a < b) + mpf(a <= b)) / 2,
-    "magnitude": abs,
+    "absolute": abs,
     "sign": mp.sign,
-    "below": lambda a, b: mpf(a < b),
-    "larger": max,
-    "smaller": min,
+    "less": lambda a, b: mpf(a < b),
+    "maximum": max,
+    "minimum": min,
 }
 
 
@@ -129,17 +129,17 @@ class Evaluator:
         if e.is_Pow:
             base, exponent = map(self, e.args)
             return mpf("inf") if base == 0 and exponent < 0 else base**exponent
-        if isinstance(e, (words.total, words.across)):
+        if isinstance(e, (words.sum_pixels, words.sum_classes)):
             return mp.fsum(self.at(index)(e.args[0]) for index in range(self.length))
-        if isinstance(e, words.margin):
+        if isinstance(e, words.log_odds):
             z = self.symbols[e.args[0]]
             rest = [value for j, value in enumerate(z) if j != self.index]
             return z[self.index] - _log(mp.fsum(map(mp.exp, rest)))
-        if isinstance(e, words.lead):
+        if isinstance(e, words.minus_largest):
             return self.symbols[e.args[0]][self.index] - max(self.symbols[e.args[0]])
         if isinstance(e, words.logsumexp):
             return mp.log(mp.fsum(map(mp.exp, self.symbols[e.args[0]])))
-        if isinstance(e, words.lead_over_others):
+        if isinstance(e, words.minus_largest_of_others):
             z = self.symbols[e.args[0]]
             return z[self.index] - max(value for j, value in enumerate(z) if j != self.index)
         return MEANINGS[e.func.__name__.lower()](*map(self, e.args))

@@ -11,9 +11,9 @@ from oracle import DIGITS, Evaluator, check, exact, largest_term, slope
 
 import lossbook
 from lossbook import BackendError, binary, divergence, multiclass, segmentation, words
-from lossbook.activations import of_logit
+from lossbook.logits import of_logit
 
-OF_PROBABILITIES = [loss for loss in LOSSES if loss._arguments[loss._arrays[0]].name == "Probability"]
+OF_PROBABILITIES = [loss for loss in LOSSES if loss.declaration.of_prediction.name == "Probability"]
 PAIRS = [
     (loss, activation, twin)
     for loss in OF_PROBABILITIES
@@ -43,8 +43,8 @@ def probability(logit):
 
 def value_and_slope(part, z, y):
     """The exact value of a loss of the probability of the logit z, its slope along z, and the largest term of that."""
-    form = part._form({})
-    symbols = {symbol: exact(part._defaults[symbol.name]) for symbol in form.parameters}
+    form = part.formula_at()
+    symbols = {symbol: exact(part.declaration.defaults[symbol.name]) for symbol in form.parameters}
     symbols |= dict(zip(form.arrays, (probability(exact(z)), exact(y)), strict=False))
     p = symbols[form.prediction]
     with mp.workdps(60):
@@ -64,8 +64,8 @@ def test_values_and_slopes_keep_their_digits_for_any_logit(part, dtype):
     """Each element agrees with mpmath within 8 + |ln(exact)| ulp, also where the probability rounds to 0 or 1."""
     loss = part.on_logits("sigmoid")
     column = [sign * size for size in SURE for sign in (1, -1)]
-    pairs = [(z, y) for z in column for y in (LABELS if len(part._arrays) > 1 else (0.0,))]
-    arrays = [np.array(each, dtype) for each in zip(*pairs, strict=True)][: len(part._arrays)]
+    pairs = [(z, y) for z in column for y in (LABELS if len(part.declaration.arrays) > 1 else (0.0,))]
+    arrays = [np.array(each, dtype) for each in zip(*pairs, strict=True)][: len(part.declaration.arrays)]
     results = {}
     for name in BACKENDS:
         with Backend(name).ready() as backend:
@@ -92,8 +92,8 @@ def exact_on_softmax(part, z, y):
 
     The slopes are differences of exact softmaxes.
     """
-    form = part._form({})
-    fixed = {symbol: exact(part._defaults[symbol.name]) for symbol in form.parameters}
+    form = part.formula_at()
+    fixed = {symbol: exact(part.declaration.defaults[symbol.name]) for symbol in form.parameters}
     fixed[words.classes] = mpf(len(z))
 
     def value(z):
@@ -155,7 +155,7 @@ def test_a_loss_on_logits_is_the_loss_of_logits_to_the_bit(part, activation, twi
     """Where both exist they have one kernel: the same source, and the same bits for every reduction and target."""
     loss = part.on_logits(activation)
     assert loss.source(backend.name) == twin.source(backend.name)
-    for integer in {False, twin._by_class}:
+    for integer in {False, twin.declaration.by_class}:
         arrays = example(twin, dtype, (5, 4, 3), integer=integer)
         arrays[0] = arrays[0] * dtype(5)
         for reduction in ("none", "sum", "mean"):
@@ -203,20 +203,20 @@ def test_every_pattern_of_a_probability_becomes_a_stable_word():
     )
 
 
-def test_totals_may_be_declared_of_margins_and_softmaxes(backend):
-    """A loss of totals may speak of a class's margin; it is the same as a loss of probabilities on logits."""
+def test_totals_may_be_declared_of_log_odds_and_softmaxes(backend):
+    """A loss of totals may speak of a class's log-odds; it is the same as a loss of probabilities on logits."""
 
     @lossbook.loss
-    def overlap_of_margins(z: lossbook.Logit, y: lossbook.Classes):
+    def overlap_of_log_odds(z: lossbook.Logit, y: lossbook.Classes):
         """Jaccard of a softmax."""
-        p, q = words.sigmoid(words.margin(z)), words.sigmoid(-words.margin(z))
-        errors = words.let(errors=words.total(p * (1 - y) + y * q))
-        return words.share(errors, words.let(overlap=words.total(p * y)) + 1)
+        p, q = words.sigmoid(words.log_odds(z)), words.sigmoid(-words.log_odds(z))
+        errors = words.let(errors=words.sum_pixels(p * (1 - y) + y * q))
+        return words.share(errors, words.let(overlap=words.sum_pixels(p * y)) + 1)
 
     random = np.random.default_rng(0)
     z, y = random.normal(size=(2, 3, 50)), random.integers(0, 3, (2, 50))
     wanted = backend.call(segmentation.jaccard.on_logits("softmax").value_and_grad, z, y)
-    for got, right in zip(backend.call(overlap_of_margins.value_and_grad, z, y), wanted, strict=True):
+    for got, right in zip(backend.call(overlap_of_log_odds.value_and_grad, z, y), wanted, strict=True):
         np.testing.assert_allclose(got, right, rtol=1e-12)
 
 

@@ -25,8 +25,8 @@ from lossbook import (
 )
 
 OVERLAP = [loss for loss in LOSSES if loss.shape == "overlap"]
-INTERVALS = ("Probability", "LogProbability", "Label", "Classes")
-BOUNDED = [loss for loss in LOSSES if any(loss._arguments[name].name in INTERVALS for name in loss._arrays)]
+INTERVALS = {"Probability", "LogProbability", "Label", "Classes"}
+BOUNDED = [loss for loss in LOSSES if {loss.declaration.arguments[n].name for n in loss.declaration.arrays} & INTERVALS]
 HOST = [name for name in BACKENDS if name != "cupy"]
 
 
@@ -53,8 +53,8 @@ def test_a_few_ulp_beyond_a_bound_are_the_bound(loss):
     compiled = [(np.float32, "numba")] if loss in (binary.cross_entropy, segmentation.dice) else []
     for dtype, backend in ((np.float16, "numpy"), (np.float32, "numpy"), *compiled, (np.float64, "numpy")):
         beyond, inside = example(loss, dtype), example(loss, dtype)
-        for name, out, at in zip(loss._arrays, beyond, inside, strict=True):
-            domain, step = loss._arguments[name], 4 * np.finfo(dtype).eps
+        for name, out, at in zip(loss.declaration.arrays, beyond, inside, strict=True):
+            domain, step = loss.declaration.arguments[name], 4 * np.finfo(dtype).eps
             if domain.name not in INTERVALS:
                 continue
             first, last = (0, 0), (-1, -1)
@@ -68,9 +68,9 @@ def test_a_few_ulp_beyond_a_bound_are_the_bound(loss):
         np.testing.assert_array_equal(
             loss(*beyond, backend=backend, reduction="none"), loss(*inside, backend=backend, reduction="none")
         )
-    name = next(name for name in loss._arrays if loss._arguments[name].name in INTERVALS)
-    beyond[loss._arrays.index(name)][0, 0] += 1e-3
-    assert f"{loss.name}: {name} must be {loss._arguments[name].rule}; got" in message(loss, *beyond)
+    name = next(name for name in loss.declaration.arrays if loss.declaration.arguments[name].name in INTERVALS)
+    beyond[loss.declaration.arrays.index(name)][0, 0] += 1e-3
+    assert f"{loss.name}: {name} must be {loss.declaration.arguments[name].rule}; got" in message(loss, *beyond)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -97,7 +97,7 @@ def test_no_warning_of_numpy_leaves_a_loss(loss):
             big = float(np.finfo(dtype).max)
             shape = (3, 4, 2) if loss.shape == "overlap" else (6, 4)
             arrays = example(loss, dtype, shape)
-            kind = loss._arguments[loss._arrays[0]].name
+            kind = loss.declaration.of_prediction.name
             ends = {"Probability": (0, 1, 1e-7), "LogProbability": (-np.inf, -big, 0)}
             for value, weight in itertools.product(
                 ends.get(kind, (big, -big, np.inf, np.nan, float(np.finfo(dtype).tiny))), (1e-30, 1e30)
@@ -169,7 +169,7 @@ def test_weights_that_mean_the_same_are_taken_alike(loss):
         np.testing.assert_allclose(loss(*arrays, weight=weight), want, rtol=1e-14)
 
 
-@by_name([loss for loss in LOSSES if loss._by_class])
+@by_name([loss for loss in LOSSES if loss.declaration.by_class])
 def test_masks_of_labels_with_an_axis_of_length_one(loss):
     """As MONAI gives them."""
     z, y = example(loss, np.float32, (3, 4, 2, 5), integer=True)
@@ -281,10 +281,10 @@ def test_words_of_other_packages_are_understood(loss):
                          ("y_true", "is given by position"), ("input", "is given by position"),
                          ("from_logits", "logits"), ("size_average", "reduction='mean'")):  # fmt: skip
         assert meant in message(loss, **{wrong: 1})
-    if loss._arguments[loss._arrays[-1]].name in ("Label", "Classes"):
+    if loss.declaration.arguments[loss.declaration.arrays[-1]].name in ("Label", "Classes"):
         assert "smoothing?" in (found := message(loss, label_smoothing=1)) or "a smoothed target" in found
-    assert "did you mean 'mean'?" in message(loss, *[[0.5]] * len(loss._arrays), reduction="batchmean")
-    assert "did you mean 'none'?" in message(loss, *[[0.5]] * len(loss._arrays), reduction=None)
+    assert "did you mean 'mean'?" in message(loss, *[[0.5]] * len(loss.declaration.arrays), reduction="batchmean")
+    assert "did you mean 'none'?" in message(loss, *[[0.5]] * len(loss.declaration.arrays), reduction=None)
 
 
 def test_words_of_single_errors():

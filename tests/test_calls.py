@@ -5,7 +5,7 @@ import pytest
 from cases import BACKENDS, Backend
 
 from lossbook import DomainError, ShapeError, binary, detection, divergence, multiclass, regression, segmentation
-from lossbook.call import rounded
+from lossbook.arrays import rounded
 
 Z, Y = np.array([[0.5, -2.0, 3.0], [1.0, 0.0, -1.0]]), np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 P = np.abs(np.tanh(Z))

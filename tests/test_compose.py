@@ -96,7 +96,7 @@ def test_the_formula_of_a_sum_is_its_value():
     loss = 0.25 * regression.huber + 3 * regression.log_cosh
     p, y = np.array([2.0, -0.3]), np.array([0.5, 0.1])
     values, slopes = loss.value_and_grad(p, y, reduction="none")
-    names = loss.terms[0][1]._form({})
+    names = loss.terms[0][1].formula_at()
     for i in range(2):
         symbols = {
             names.prediction: exact(p[i]),
@@ -152,7 +152,7 @@ def test_the_formula_of_a_sum_has_each_part_s_own_parameters():
     """Parameters that several parts have are those parts' defaults: numbers, not one symbol for all."""
     of_one, of_three = (regression.huber.with_parameters(delta=delta) for delta in (1.0, 3.0))
     loss = 0.5 * of_one + 0.5 * of_three + regression.smooth_l1
-    form = regression.huber._form({})
+    form = regression.huber.formula_at()
     p, y = np.array([2.0, 5.0]), np.array([0.5, 0.1])
     values, slopes = loss.value_and_grad(p, y, reduction="none")
     for i in range(2):
@@ -300,7 +300,7 @@ def test_a_weight_of_zero_removes_from_losses_of_several_predictions(loss, backe
     spoiled = [array.copy() for array in arrays]
     for array in spoiled:
         array[2] = 7 if array.dtype.kind == "i" else np.nan
-    calls = [{}] if loss._target is None or "cls_norm" not in loss._defaults else [{}, {"cls_norm": None}]
+    calls = [{}, {"cls_norm": None}] if "cls_norm" in loss.declaration.defaults else [{}]
     for keywords in calls:
         for reduction in ("none", "sum", "mean"):
             options = {"reduction": reduction, "weight": weight, **keywords}
@@ -312,9 +312,9 @@ def test_a_weight_of_zero_removes_from_losses_of_several_predictions(loss, backe
             for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (got, wanted)), strict=True):
                 np.testing.assert_array_equal(backend.down(one), backend.down(other))
             assert not any(np.any(backend.down(g)[2]) for g in gradients)
-    if loss._target is None:
+    if loss.declaration.target is None:
         return
-    options = {"cls_norm": None, "box_norm": None} if "cls_norm" in loss._defaults else {}
+    options = {"cls_norm": None, "box_norm": None} if "cls_norm" in loss.declaration.defaults else {}
     nothing = {"weight": np.zeros_like(weight), **options}
     assert np.isnan(backend.call(loss, *spoiled, **nothing))
     assert backend.call(loss, *spoiled, reduction="sum", **nothing) == 0
@@ -359,7 +359,7 @@ def test_other_defaults_make_another_loss(maps):
 
 
 CHOSEN = {"class_weight": [0, 1, 2], "ignore_index": 2, "axis": 1, "reduction": "sum", "backend": "numpy"}
-BY_CLASS = [loss for loss in EVERY_LOSS if loss._by_class and loss.shape in ("rows", "overlap", "distance")]
+BY_CLASS = [loss for loss in EVERY_LOSS if loss.declaration.by_class and loss.shape in ("rows", "overlap", "distance")]
 
 
 @pytest.mark.parametrize("loss", BY_CLASS, ids=lambda loss: loss.name)
@@ -548,7 +548,7 @@ def test_on_logits_agrees_with_the_loss_of_logits():
         (binary.cross_entropy_with_logits, binary.cross_entropy.on_logits("sigmoid")),
         (adversarial.generator_with_logits, adversarial.generator.on_logits("sigmoid")),
     ):
-        arrays = [z, y][: len(loss._arrays)]
+        arrays = [z, y][: len(loss.declaration.arrays)]
         for a, b in zip(of_logits.value_and_grad(*arrays), loss.value_and_grad(*arrays), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-17)
     labels = random.integers(0, 4, 20)

@@ -35,7 +35,7 @@ from lossbook import (
 
 JOINED = [loss for loss in EVERY_LOSS if loss.shape == "joined"]
 LOSSES = [loss for loss in EVERY_LOSS if loss not in JOINED]
-BY_CLASS = [loss for loss in LOSSES if loss._by_class]
+BY_CLASS = [loss for loss in LOSSES if loss.declaration.by_class]
 WITH_AXIS = [loss for loss in LOSSES if loss.shape != "pointwise"]
 SAMPLE = [  # one of each shape
     binary.focal_with_logits,
@@ -100,9 +100,9 @@ def calls(loss, dtype=np.float64):
         yield arrays, {"weight": random.random((1, 4, 1, 3))}
     if loss.shape != "pointwise":
         axis = 1 if loss.shape == "boxes" else -1
-        moved = [np.ascontiguousarray(np.moveaxis(array, loss._axis, axis)) for array in arrays]
+        moved = [np.ascontiguousarray(np.moveaxis(array, loss.axis, axis)) for array in arrays]
         yield moved, {"axis": axis, "weight": weight}
-    if loss._by_class:
+    if loss.declaration.by_class:
         classes = {"class_weight": np.array([1, 2, 0.5, 0])}
         pixels = random.random((5, 6, 3)) * (random.random((5, 6, 3)) < 0.8)
         yield arrays, {"weight": pixels[:, :1], **classes}
@@ -119,7 +119,7 @@ def together(loss, arrays, keywords):
     count = arrays[0].ndim
     if loss.shape == "pointwise":
         return ()
-    axis = keywords.get("axis", loss._axis) % count
+    axis = keywords.get("axis", loss.axis) % count
     return range(1, count) if loss.shape == "distance" else (axis,)
 
 
@@ -222,7 +222,7 @@ def test_composed_losses(name, dtype):
     """Sums, losses on logits, both, and losses with other defaults take Dask arrays as their parts do."""
     loss, random = COMPOSED[name], np.random.default_rng(4)
     arrays = inputs(loss, dtype)
-    whole = (1,) if loss._by_class else ()
+    whole = (1,) if loss.declaration.by_class else ()
     for keywords in ({}, {"weight": random.random(5)}):
         for reduction in REDUCTIONS if loss.shape != "mixed" else REDUCTIONS[:2]:
             chunked = [cut(array, random, whole) for array in arrays]
@@ -310,8 +310,8 @@ def in_chunks(given, random):
 def test_losses_of_several_predictions(loss, dtype):
     """Value, a gradient for each prediction in its own chunks, and partial sums, with weights and other parameters."""
     random, (arrays, weight) = np.random.default_rng(3), several(loss, dtype)
-    others = [{"cls_norm": None, "box_norm": None, "weight": weight}] if "cls_norm" in loss._defaults else []
-    others += [{"beta": 0.5}] if "beta" in loss._defaults else []
+    others = [{"cls_norm": None, "box_norm": None, "weight": weight}] if "cls_norm" in loss.declaration.defaults else []
+    others += [{"beta": 0.5}] if "beta" in loss.declaration.defaults else []
     for keywords in ({}, {"weight": weight}, *others):
         for reduction in REDUCTIONS:
             wanted, steep = loss.value_and_grad(*arrays, **keywords, reduction=reduction)
@@ -357,11 +357,12 @@ def test_wrong_calls_of_losses_of_several_predictions(loss):
         assert str(caught.value) == expected[1]
     with pytest.raises(BackendError, match="out must be None, since Dask arrays are never written to"):
         loss.grad(*chunked, out=tuple(arrays[:2]))
-    with pytest.raises(BackendError, match=f"{loss.name}: {loss._arrays[0]} must be a Dask array if another is"):
+    first = loss.declaration.arrays[0]
+    with pytest.raises(BackendError, match=f"{loss.name}: {first} must be a Dask array if another is"):
         loss(arrays[0], *chunked[1:])
-    for k, name in enumerate(loss._arrays):
+    for k, name in enumerate(loss.declaration.arrays):
         bad = {"classes": 9, "labels": 9, "true_masks": 2.0}.get(name)
-        bad = 2.0 if bad is None and loss._arguments[name].high == 1.0 else bad
+        bad = 2.0 if bad is None and loss.declaration.arguments[name].high == 1.0 else bad
         if bad is None:
             continue
         spoiled = [array.copy() for array in arrays]
@@ -505,7 +506,7 @@ def test_what_belongs_together_must_be_in_one_chunk(loss):
     what = {"boxes": "all corners of a box", "distance": "whole images"}.get(loss.shape, "all classes")
     axis = 2 if loss.shape == "boxes" else 1
     arrays, whole = inputs(loss), [1, 2, 3] if loss.shape == "distance" else [axis]
-    name, advice = loss._arrays[0], dict.fromkeys(whole, -1)
+    name, advice = loss.declaration.arrays[0], dict.fromkeys(whole, -1)
     for k in whole:
         cuts = tuple(2 if j == k else -1 for j in range(arrays[0].ndim))
         blocks = tuple(-(-n // 2) if j == k else 1 for j, n in enumerate(arrays[0].shape))
@@ -534,7 +535,7 @@ def test_kinds_of_arrays_that_do_not_mix():
     loss, (z, y) = segmentation.dice, inputs(segmentation.dice)
     lazy_z, lazy_y = da.from_array(z), da.from_array(y)
     for of in (loss, loss.on_logits("softmax"), 2 * loss, SAMPLE[0]):
-        name = of._arrays[0]
+        name = of.declaration.arrays[0]
         for function in (of.grad, of.value_and_grad):
             with pytest.raises(BackendError, match="out must be None, since Dask arrays are never written to"):
                 function(lazy_z, lazy_y, out=np.empty_like(z))
@@ -587,10 +588,10 @@ def test_wrong_arguments_are_refused_at_once(loss):
         (chunked, {"weight": da.ones((6, 7))}),
         (chunked, {"weight": da.ones(5, dtype=complex)}),
     ]
-    wrong += [(chunked, {name: "2"}) for name in loss._defaults]
+    wrong += [(chunked, {name: "2"}) for name in loss.declaration.defaults]
     wrong += [((z, y[0][1:]), {}), ((z[:, :1], y[0]), {})] if y else []
     wrong += [(chunked, {"axis": 4})] if loss.shape != "pointwise" else []
-    if loss._by_class:
+    if loss.declaration.by_class:
         wrong += [(chunked, {"class_weight": np.ones(3)}), (chunked, {"class_weight": -np.ones(4)})]
         wrong += [(chunked, {"ignore_index": 3}), (chunked, {"ignore_index": 0.5})]
         wrong += [((z, da.ones((5, 6, 3))), {})]
@@ -612,8 +613,8 @@ def test_wrong_arguments_are_refused_at_once(loss):
 def test_wrong_values_are_named_with_their_place_in_the_whole_array(loss):
     """The error of a block is that of the whole array: its text, its value, its index."""
     random, spoiled = np.random.default_rng(6), []
-    for position, name in enumerate(loss._arrays if loss.shape != "boxes" else ()):
-        for bad in (bad for bad in (-0.25, 2.0) if not loss._arguments[name].holds(bad)):
+    for position, name in enumerate(loss.declaration.arrays if loss.shape != "boxes" else ()):
+        for bad in (bad for bad in (-0.25, 2.0) if not loss.declaration.arguments[name].holds(bad)):
             for axis in (1, -1) if loss.shape != "pointwise" else (None,):
                 arrays = inputs(loss)
                 arrays[position][3, 2, 4, 1] = bad
@@ -624,7 +625,7 @@ def test_wrong_values_are_named_with_their_place_in_the_whole_array(loss):
             arrays = inputs(loss)
             arrays[position][1, 4] = 3, 0, 2, 1
             spoiled.append((arrays, {}))
-    if loss._by_class:
+    if loss.declaration.by_class:
         z, y = inputs(loss, integer=True)
         y[3, 4, 1] = 4
         spoiled += [((z, y), {}), ((z, y), {"ignore_index": 9, "class_weight": np.ones(4)})]

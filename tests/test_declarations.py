@@ -26,25 +26,25 @@ from lossbook import (
     loss,
 )
 from lossbook.words import (
-    across,
+    absolute,
     arctan,
     classes,
     exp,
-    larger,
-    lead,
-    lead_over_others,
     let,
     log,
     log1p,
+    log_odds,
     logsumexp,
-    magnitude,
-    margin,
+    maximum,
+    minimum,
+    minus_largest,
+    minus_largest_of_others,
     power,
     sigmoid,
-    smaller,
     softplus,
+    sum_classes,
+    sum_pixels,
     tanh,
-    total,
     xlogy,
 )
 
@@ -69,26 +69,26 @@ ANY_SHAPE = {
     "large powers": lambda p, y, a: a * p**7 - 3 * p,
     "functions of SymPy": lambda p, y, a: sympy.exp(-((p - y) ** 2) * a) + sympy.log(p**2 + a) + sympy.Abs(p - a),
     "exponents": lambda p, y, a: (1 + sympy.Abs(p - y)) ** a + 2 ** (p - y) + a**p,
-    "nested words": lambda p, y, a: log1p(exp(-magnitude(p - y))) * larger(a, smaller(p, y + 0.3)),
+    "nested words": lambda p, y, a: log1p(exp(-absolute(p - y))) * maximum(a, minimum(p, y + 0.3)),
     "sigmoids": lambda p, y, a: sigmoid(p * a - y) ** 2 + tanh(p - y) ** 2 + a * arctan(p - y),
     "many terms": lambda p, y, a: sum((p - y) ** k * a for k in range(2, 12)),
     "xlogy": lambda p, y, a: xlogy(y, 1 + (p - y) ** 2) * a,
 }
 TOTALS = {
-    "total": lambda p, y, a: total((p - y) ** 2) * a,
-    "totals": lambda p, y, a: total(p * y + 1) / (total(p**2) + a),
-    "named total": lambda p, y, a: _let("s", total((p - y) ** 2), lambda s: s**2 * a),
-    "power of a total": lambda p, y, a: power(total((p - y) ** 2) + 1, a),
+    "sum_pixels": lambda p, y, a: sum_pixels((p - y) ** 2) * a,
+    "totals": lambda p, y, a: sum_pixels(p * y + 1) / (sum_pixels(p**2) + a),
+    "a named sum of pixels": lambda p, y, a: _let("s", sum_pixels((p - y) ** 2), lambda s: s**2 * a),
+    "a power of a sum of pixels": lambda p, y, a: power(sum_pixels((p - y) ** 2) + 1, a),
 }
 ROWS = {
-    "across": lambda p, y, a: across(y * (p - a) ** 2),
-    "across all": lambda p, y, a: across((p - y) ** 2 * a / classes),
-    "margin": lambda p, y, a: across(y * softplus(-margin(p)) * a),
-    "margin of all": lambda p, y, a: across((y + a / classes) * softplus(-margin(p))),
-    "lead": lambda p, y, a: across(-y * lead(p) * a),
-    "logsumexp": lambda p, y, a: across(y * softplus(-margin(p))) + a * logsumexp(p) ** 2,
+    "sum_classes": lambda p, y, a: sum_classes(y * (p - a) ** 2),
+    "sum_classes of all": lambda p, y, a: sum_classes((p - y) ** 2 * a / classes),
+    "log_odds": lambda p, y, a: sum_classes(y * softplus(-log_odds(p)) * a),
+    "log_odds of all": lambda p, y, a: sum_classes((y + a / classes) * softplus(-log_odds(p))),
+    "minus_largest": lambda p, y, a: sum_classes(-y * minus_largest(p) * a),
+    "logsumexp": lambda p, y, a: sum_classes(y * softplus(-log_odds(p))) + a * logsumexp(p) ** 2,
     "logsumexp alone": lambda p, y, a: a * logsumexp(p) ** 2,
-    "lead over others": lambda p, y, a: across(y * larger(a - lead_over_others(p), 0) ** 2),
+    "minus_largest_of_others": lambda p, y, a: sum_classes(y * maximum(a - minus_largest_of_others(p), 0) ** 2),
 }
 EVERY = {**ANY_SHAPE, **TOTALS, **ROWS}
 
@@ -186,9 +186,9 @@ REFUSED = {
     "an imaginary number": lambda p, y, a: p * sympy.I,
     "a root of a negative number": lambda p, y, a: p * sympy.sqrt(-2),
     "a division by zero": lambda p, y, a: p / sympy.Integer(0),
-    "a total inside a total": lambda p, y, a: total(total(p) * p),
-    "a margin outside a row": lambda p, y, a: margin(p) * a,
-    "two rows": lambda p, y, a: across(p * y) + across(p),
+    "sum_pixels inside sum_pixels": lambda p, y, a: sum_pixels(sum_pixels(p) * p),
+    "log_odds outside a row": lambda p, y, a: log_odds(p) * a,
+    "two rows": lambda p, y, a: sum_classes(p * y) + sum_classes(p),
     "an array": lambda p, y, a: np.array([p, y]),
 }
 
@@ -205,19 +205,19 @@ def test_what_cannot_run_is_refused_by_the_declaration(name):
 
 
 def cosine(p: Real, y: Outcome):
-    return 1 - total(p * y) / sympy.sqrt(total(p**2) * total(y**2))
+    return 1 - sum_pixels(p * y) / sympy.sqrt(sum_pixels(p**2) * sum_pixels(y**2))
 
 
 def hinge(z: Logit, y: Sign):
-    return larger(0, 1 - y * z)
+    return maximum(0, 1 - y * z)
 
 
 def squared_hinge(z: Logit, y: Sign):
-    return larger(0, 1 - y * z) ** 2
+    return maximum(0, 1 - y * z) ** 2
 
 
 def pinball(p: Real, y: Outcome, *, level: Fraction = 0.9):
-    return larger(level * (y - p), (level - 1) * (y - p))
+    return maximum(level * (y - p), (level - 1) * (y - p))
 
 
 def poisson(z: Real, y: Outcome):
@@ -233,7 +233,7 @@ def tweedie(z: Real, y: Outcome, *, rho: Positive = 1.5):
 
 
 def epsilon_insensitive(p: Real, y: Outcome, *, epsilon: Positive = 0.1):
-    return larger(magnitude(p - y) - epsilon, 0)
+    return maximum(absolute(p - y) - epsilon, 0)
 
 
 def exponential(z: Logit, y: Sign):
@@ -241,15 +241,15 @@ def exponential(z: Logit, y: Sign):
 
 
 def percentage(p: Real, y: Outcome):
-    return magnitude(p - y) / magnitude(y)
+    return absolute(p - y) / absolute(y)
 
 
 def generalized_cross_entropy(p: Probability, y: Classes, *, q: Positive = 0.7):
-    return across(y * (1 - p**q) / q)
+    return sum_classes(y * (1 - p**q) / q)
 
 
 def poly(p: Probability, y: Classes, *, epsilon: Positive = 1.0):
-    return across(y * (epsilon * (1 - p) - log(p)))
+    return sum_classes(y * (epsilon * (1 - p) - log(p)))
 
 
 def gaussian(p: Real, y: Outcome, *, variance: Positive = 0.3, full: Flag = True):
@@ -287,7 +287,7 @@ def test_losses_of_other_libraries_can_be_declared(function):
         ("numba", np.float64, 1e-12),
         ("cupy", np.float32, 3e-5),
     ):
-        domains = [made._arguments[name] for name in made._arrays]
+        domains = [made.declaration.arguments[name] for name in made.declaration.arrays]
         given = arrays(domains[0], domains[1], dtype)
         with Backend(backend).ready() as ready:
             values, slopes = ready.call(made.value_and_grad, *given, reduction="none")

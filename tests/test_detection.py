@@ -50,7 +50,7 @@ def test_value_and_gradient_of_boxes_are_exact_to_the_promised_ulp(loss, dtype, 
     """Value and slopes agree with mpmath; a corner's slope to the largest of the terms that it adds up."""
     p, t = boxes(14, dtype)
     values, slopes = backend.call(loss.value_and_grad, p, t, reduction="none")
-    form = loss._form({})
+    form = loss.formula_at()
     for i in range(len(p)):
         symbols = dict(zip(form.arrays, map(exact, (*p[i], *t[i])), strict=True))
         check(values[i], value(form.formula, symbols), dtype, what=f"{loss.name} {p[i]}, {t[i]}")
@@ -183,7 +183,7 @@ def proposals(loss, dtype=np.float64, count=7, seed=0):
 
     def scores(*shape):
         z = random.normal(scale=2, size=shape)
-        if loss._arguments[loss._arrays[0]].name == "Logit":
+        if loss.declaration.of_prediction.name == "Logit":
             return z.astype(dtype)
         odds = np.exp(z)
         return (odds / odds.sum(axis=-1, keepdims=True) if len(shape) == 2 else odds / (1 + odds)).astype(dtype)
@@ -214,7 +214,7 @@ def test_a_joined_loss_returns_a_gradient_for_each_prediction(loss, dtype, backe
     arrays = proposals(loss, dtype)
     got, gradients = backend.call(loss.value_and_grad, *arrays)
     gradients = tuple(map(backend.down, gradients))
-    count = len(loss._predictions)
+    count = len(loss.declaration.predictions)
     assert got.dtype == dtype
     assert [g.shape for g in gradients] == [a.shape for a in arrays[:count]]
     assert all(g.dtype == dtype for g in gradients)
@@ -224,7 +224,7 @@ def test_a_joined_loss_returns_a_gradient_for_each_prediction(loss, dtype, backe
         random = np.random.default_rng(3)
         for k in range(count):
             step = random.normal(size=arrays[k].shape) * 1e-6
-            if loss._arguments[loss._arrays[k]].name == "Probability":
+            if loss.declaration.arguments[loss.declaration.arrays[k]].name == "Probability":
                 step *= arrays[k] * (1 - arrays[k])
             moved = [[a + side * step if j == k else a for j, a in enumerate(arrays)] for side in (1, -1)]
             up, down = (float(backend.call(loss, *inputs)) for inputs in moved)
@@ -300,7 +300,7 @@ def test_mask_rcnn_looks_at_the_mask_of_the_true_class_alone(backend):
 def test_bad_arguments_of_joined_losses_are_named(loss):
     """Wrong counts, shapes, dtypes and values are refused in the words of the loss that was called."""
     arrays = proposals(loss)
-    with pytest.raises(TypeError, match=f"{loss.name}: takes {', '.join(loss._arrays)} by position"):
+    with pytest.raises(TypeError, match=f"{loss.name}: takes {', '.join(loss.declaration.arrays)} by position"):
         loss(*arrays[:-1])
     with pytest.raises(DomainError, match=f"{loss.name}: reduction must be"):
         loss(*arrays, reduction="average")
@@ -308,21 +308,24 @@ def test_bad_arguments_of_joined_losses_are_named(loss):
         loss(*arrays, gama=2)
     with pytest.raises(ShapeError, match=f"{loss.name}: weight must"):
         loss(*arrays, weight=np.ones(3))
-    with pytest.raises(ShapeError, match=f"{loss.name}: out must be a tuple of {len(loss._predictions)} arrays"):
+    count = len(loss.declaration.predictions)
+    with pytest.raises(ShapeError, match=f"{loss.name}: out must be a tuple of {count} arrays"):
         loss.grad(*arrays, out=arrays[0].copy())
     integers = [arrays[0].astype(int), *arrays[1:]]
-    with pytest.raises(DomainError, match=f"{loss.name}: {loss._arrays[0]} must be float16, float32 or float64"):
+    first = loss.declaration.arrays[0]
+    with pytest.raises(DomainError, match=f"{loss.name}: {first} must be float16, float32 or float64"):
         loss(*integers)
-    if loss._arguments[loss._arrays[0]].name == "Probability":
+    if loss.declaration.of_prediction.name == "Probability":
         wrong = copy.deepcopy(arrays)
         wrong[0][(1,) * wrong[0].ndim] = 1.5
-        with pytest.raises(DomainError, match=rf"{loss.name}: {loss._arrays[0]} must be in \[0, 1\]; got 1.5"):
+        first = loss.declaration.arrays[0]
+        with pytest.raises(DomainError, match=rf"{loss.name}: {first} must be in \[0, 1\]; got 1.5"):
             loss(*wrong)
-    if "labels" in loss._arrays or "classes" in loss._arrays:
-        name = "labels" if "labels" in loss._arrays else "classes"
+    if "labels" in loss.declaration.arrays or "classes" in loss.declaration.arrays:
+        name = "labels" if "labels" in loss.declaration.arrays else "classes"
         wrong = [
             a if n != name else np.where(np.arange(len(a)) == 2, 9, a)
-            for n, a in zip(loss._arrays, arrays, strict=True)
+            for n, a in zip(loss.declaration.arrays, arrays, strict=True)
         ]
         with pytest.raises(DomainError, match=rf"{loss.name}: {name} must be in .*; got 9 at index 2"):
             loss(*wrong)
@@ -332,12 +335,12 @@ def test_bad_arguments_of_joined_losses_are_named(loss):
 def test_outs_of_joined_losses_share_no_memory(loss):
     """Neither with one another, nor with the weights, nor with the arrays; columns of one array are apart."""
     arrays = proposals(loss)
-    count = len(loss._predictions)
+    count = len(loss.declaration.predictions)
     wanted = loss.grad(*arrays)
     same = np.empty(max(g.size for g in wanted))
     views = tuple(same[: g.size].reshape(g.shape) for g in wanted)
     with pytest.raises(
-        DomainError, match=rf"{loss.name}: out must not share memory between {loss._predictions[0]} and"
+        DomainError, match=rf"{loss.name}: out must not share memory between {loss.declaration.predictions[0]} and"
     ):
         loss.grad(*arrays, out=views)
     weight, own = np.ones(len(arrays[0])), np.empty(wanted[0].size)
@@ -348,7 +351,7 @@ def test_outs_of_joined_losses_share_no_memory(loss):
     with pytest.raises(DomainError, match=f"{loss.name}: out must not share memory with weight"):
         loss.grad(*arrays, weight=(view, None) if loss.name.startswith("adv") else view, out=out)
     np.testing.assert_array_equal(own, before)
-    with pytest.raises(DomainError, match=f"{loss.name}: out must not share memory with {loss._arrays[0]}"):
+    with pytest.raises(DomainError, match=f"{loss.name}: out must not share memory with {loss.declaration.arrays[0]}"):
         loss.grad(*arrays, out=(arrays[0], *(None,) * (count - 1)))
     table = np.empty((len(arrays[0]), sum(max(1, g[0].size) for g in wanted)))
     if all(g.ndim == 2 for g in wanted):
@@ -381,9 +384,9 @@ def test_terms_of_coefficient_zero_are_left_out(reduction, backend):
 def test_other_defaults_of_joined_losses(loss):
     """with_parameters leaves the loss itself alone, shows in the signature, pickles and copies."""
     arrays = proposals(loss)
-    given = {"beta": 0.25} | ({"alpha": 0.3} if "alpha" in loss._defaults else {})
-    given |= {"cls_norm": None} if "cls_norm" in loss._defaults else {}
-    if not loss._defaults:
+    given = {"beta": 0.25} | ({"alpha": 0.3} if "alpha" in loss.declaration.defaults else {})
+    given |= {"cls_norm": None} if "cls_norm" in loss.declaration.defaults else {}
+    if not loss.declaration.defaults:
         with pytest.raises(TypeError, match=f"{loss.name}: unknown argument 'beta'; the parameters are none"):
             loss.with_parameters(beta=0.25)
         return

@@ -81,8 +81,8 @@ def exact_maps(mask, spacing, normalize=False):
 
 def symbols_of(loss, setting, p, y):
     """The formula with a symbol for each map, and for each pixel what the symbols are."""
-    form = loss._form({})
-    setting = {name: setting.get(name, default) for name, default in loss._defaults.items()}
+    form = loss.formula_at()
+    setting = {name: setting.get(name, default) for name, default in loss.declaration.defaults.items()}
     spacing = setting["spacing"] if isinstance(setting["spacing"], tuple) else (setting["spacing"],) * p.ndim
     words = {word: sympy.Symbol(f"map_{i}", real=True) for i, word in enumerate(loss.formula.atoms(distance))}
     maps = {}
@@ -720,7 +720,7 @@ def test_a_missing_scipy_is_named(function, monkeypatch):
 
 def test_distance_is_a_word_without_slope():
     """A mask does not change with a small step of the prediction: to the gradient, distances are constants."""
-    p, y, alpha = (hausdorff._form({}).domains and s for s in sympy.symbols("p y alpha", nonnegative=True))
+    p, y, alpha = (hausdorff.formula_at().domains and s for s in sympy.symbols("p y alpha", nonnegative=True))
     assert distance(p).diff(p) == signed_distance(p).diff(p) == 0
     assert hausdorff.formula.free_symbols == {p, y, alpha}
     slope = hausdorff.gradient.rewrite(sympy.exp) - 2 * (p - y) * (distance(p) ** alpha + distance(y) ** alpha)

@@ -20,13 +20,15 @@ from oracle import DIGITS, Evaluator, check, check_between, exact, largest_term,
 
 import lossbook
 from lossbook import DomainError, ShapeError, words
+from lossbook.documentation import print_latex
 
 POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
+WITH_PARAMETERS = [loss for loss in POINTWISE if loss.declaration.parameters]
 ROWS = [loss for loss in LOSSES if loss.shape == "rows"]
 OVERLAP = [loss for loss in LOSSES if loss.shape == "overlap"]
-BY_CLASS = [loss for loss in LOSSES if loss._by_class]
+BY_CLASS = [loss for loss in LOSSES if loss.declaration.by_class]
 ENTRIES = POINTWISE + [loss for loss in ROWS if row_kind(loss) == "entry"]  # no element knows of another
-UNBOUNDED = [loss for loss in ENTRIES if not loss._arguments[loss._arrays[0]].bounded]
+UNBOUNDED = [loss for loss in ENTRIES if not loss.declaration.of_prediction.bounded]
 
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
@@ -41,11 +43,11 @@ def backend(request):
 
 def symbols_of(loss, setting, arrays, index):
     """The oracle's symbols at one element: flags choose the form, the rest are exact numbers."""
-    flags = {name: setting.get(name, loss._defaults[name]) for name in loss._flags}
-    form = loss._form(flags)
+    flags = {name: setting.get(name, loss.declaration.defaults[name]) for name in loss.declaration.flags}
+    form = loss.formula_at(**flags)
     symbols = {symbol: exact(array[index]) for symbol, array in zip(form.arrays, arrays, strict=False)}
     for symbol in form.parameters:
-        symbols[symbol] = exact(setting.get(symbol.name, loss._defaults[symbol.name]))
+        symbols[symbol] = exact(setting.get(symbol.name, loss.declaration.defaults[symbol.name]))
     return form, symbols
 
 
@@ -53,9 +55,9 @@ def subgradient_points(form, symbols):
     """Whether the point is a kink, where the slopes of the two sides differ."""
     with mp.workdps(60):
         here = Evaluator(symbols)
-        for found in form.formula.atoms(words.magnitude, words.larger, words.smaller):
+        for found in form.formula.atoms(words.absolute, words.maximum, words.minimum):
             numbers = [here(argument) for argument in found.args]
-            if (found.func is words.magnitude and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
+            if (found.func is words.absolute and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
                 return True
     return False
 
@@ -99,17 +101,17 @@ def test_pointwise_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype)
 def standing(form, z, k, odds):
     """What the loss of class k is a function of, and that number's slopes along the predictions z of the row.
 
-    The margin of class k is z_k - log(sum of exp(z_j), j != k): its slope along z_j is 1 for j = k, else minus a
-    softmax without k. Its lead is z_k - max(z_j), whose slope all share that are at the top; its lead over the others
-    is the same with j != k. Else it is z_k itself.
+    The log-odds of class k are z_k - log(sum of exp(z_j), j != k): their slope along z_j is 1 for j = k, else minus a
+    softmax without k. Minus the largest it is z_k - max(z_j), whose slope all share that are at the top; minus the
+    largest of the others it is the same with j != k. Else it is z_k itself.
     """
-    if form.formula.has(words.margin):
+    if form.formula.has(words.log_odds):
         with mp.workdps(max(DIGITS) + 20):
             rest = mp.fsum(odds[:k] + odds[k + 1 :])
             number = z[k] - mp.log(rest) if rest else mp.inf
         return number, {j: mpf(1) if j == k else -odds[j] / rest for j in range(len(z))}
-    if form.formula.has(words.lead, words.lead_over_others):
-        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.lead)]
+    if form.formula.has(words.minus_largest, words.minus_largest_of_others):
+        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.minus_largest)]
         front = max(z[j] for j in rivals)
         top = [j for j in rivals if z[j] == front]
         with mp.workdps(max(DIGITS) + 20):
@@ -132,7 +134,7 @@ def exact_row(loss, setting, z, y):
     z, rest = list(map(exact, z)), [False] * len(z)
     total, parts, sizes = [], [[] for _ in z], [[mpf(0)] for _ in z]
     with mp.workdps(max(DIGITS) + 20):
-        odds = list(map(mp.exp, z)) if form.formula.has(words.margin) else []
+        odds = list(map(mp.exp, z)) if form.formula.has(words.log_odds) else []
     for k in range(len(z)):
         if y[k] == 0 and without == 0:
             continue
@@ -153,7 +155,7 @@ def exact_row(loss, setting, z, y):
 
 @pytest.mark.parametrize(
     ("loss", "soft"),
-    [(loss, soft) for loss in ROWS for soft in (False, True) if soft or loss._by_class],
+    [(loss, soft) for loss in ROWS for soft in (False, True) if soft or loss.declaration.by_class],
     ids=lambda given: getattr(given, "name", ("index", "distribution")[given is True]),
 )
 @every_dtype
@@ -181,13 +183,13 @@ def check_rows(loss, dtype, z, y, setting, wanted):
                     check(gradient[i, j], slopes[j], dtype, largest[j], what=f"slope {j} of {where} on {name}")
 
 
-@pytest.mark.parametrize("loss", [loss for loss in ROWS if loss._parameters], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", [loss for loss in ROWS if loss.declaration.parameters], ids=lambda loss: loss.name)
 @every_dtype
 def test_rows_hold_the_promise_at_the_ends_of_every_parameter(loss, dtype):
     """A parameter at an end of its domain costs no digits of a row."""
-    for z, y in rows(loss, dtype, soft=not loss._by_class):
+    for z, y in rows(loss, dtype, soft=not loss.declaration.by_class):
         for setting in ends(loss) if z.shape[1] <= 20 else ():
-            if dtype is np.float64:  # beyond 10, the rounding of a float64 margin counts
+            if dtype is np.float64:  # beyond 10, the rounding of float64 log-odds counts
                 setting = {name: min(end, 10.0) for name, end in setting.items()}
             check_rows(loss, dtype, z, y, setting, range(0, len(z), 4))
 
@@ -242,11 +244,11 @@ def test_overlap_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
                         check(got, edge, dtype, largest, what=what)
 
 
-@pytest.mark.parametrize("loss", [loss for loss in POINTWISE if loss._parameters], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", WITH_PARAMETERS, ids=lambda loss: loss.name)
 @every_dtype
 def test_the_promise_holds_at_the_ends_of_every_parameter(loss, dtype):
     """A parameter at an end of its domain costs no digits: values and slopes of a few elements, far out as well."""
-    columns = [few(loss._arguments[name], dtype) for name in loss._arrays]
+    columns = [few(loss.declaration.arguments[name], dtype) for name in loss.declaration.arrays]
     arrays = [np.array(column, dtype) for column in zip(*itertools.product(*columns), strict=True)]
     for setting in ends(loss):
         setting = {name: float(dtype(value)) for name, value in setting.items()}
@@ -273,7 +275,7 @@ def test_minus_zero_is_zero(loss, backend):
     """-0.0 gives what 0.0 gives, as prediction and as target, in value and slope."""
     for dtype in DTYPES:
         arrays = example(loss, dtype, (6, 4), seed=2)
-        domains = [loss._arguments[name] for name in loss._arrays]
+        domains = [loss.declaration.arguments[name] for name in loss.declaration.arrays]
         for k, (array, domain) in enumerate(zip(arrays, domains, strict=True)):
             if domain.holds(0.0):
                 array[k::2] = 0  # zeros beside zeros, and beside other numbers
@@ -413,9 +415,9 @@ def test_out_receives_the_gradient(loss, backend):
 @every_loss
 def test_integer_and_bool_targets_are_labels(loss, backend):
     """Targets may be integers or bools where a label may be 0 or 1."""
-    if not loss._target or loss._by_class:
+    if not loss.declaration.target or loss.declaration.by_class:
         pytest.skip("no label per element")
-    domain = loss._arguments[loss._target]
+    domain = loss.declaration.of_target
     values = np.array([[-1, 1] if domain.values else [0, 1]])
     z = example(loss, np.float32, (1, 2))[0]
     wanted = backend.call(loss, z, values.astype(np.float32))
@@ -621,8 +623,8 @@ def test_element_weights_scale(loss, backend):
 @every_loss
 def test_values_outside_the_domain_are_refused(loss, backend):
     """The message names the loss, the argument, the rule, the value and its place; inputs stay as they were."""
-    for position, name in enumerate(loss._arrays):
-        domain = loss._arguments[name]
+    for position, name in enumerate(loss.declaration.arrays):
+        domain = loss.declaration.arguments[name]
         for bad in (bad for bad in (-0.25, 2.0) if not domain.holds(bad)):
             arrays = example(loss, np.float32)
             arrays[position][3, 2] = bad
@@ -647,13 +649,13 @@ def test_class_indices_outside_the_range_are_refused(loss, backend, bad):
 @every_loss
 def test_shapes_never_broadcast(loss, backend):
     """Prediction and target must have the same shape: (3, 1) against (3,) is an error, never (3, 3)."""
-    if loss._target is None:
+    if loss.declaration.target is None:
         pytest.skip("no target")
     z, y = example(loss, np.float32, (4, 3))
     for wrong in (y[:1], y[:, :1], y.reshape(-1), y[None]):
-        if loss._by_class and wrong.ndim == 1:
+        if loss.declaration.by_class and wrong.ndim == 1:
             continue
-        with pytest.raises(ShapeError, match=f"{loss.name}: {loss._target} must have shape"):
+        with pytest.raises(ShapeError, match=f"{loss.name}: {loss.declaration.target} must have shape"):
             backend.call(loss, z, wrong)
 
 
@@ -664,13 +666,13 @@ def test_wrong_kinds_of_arrays_are_refused(loss):
     Bools are no logits, but they are probabilities.
     """
     arrays = example(loss, np.float32)
-    name = loss._arrays[0]
+    name = loss.declaration.arrays[0]
     mask = arrays[0] > 0.5
-    if loss._arguments[name].name == "Probability":
+    if loss.declaration.arguments[name].name == "Probability":
         assert repr(loss(mask, *arrays[1:])) == repr(loss(mask.astype(float), *arrays[1:]))
     for bad in (
         arrays[0].astype(int),
-        *([] if loss._arguments[name].name == "Probability" else [mask]),
+        *([] if loss.declaration.arguments[name].name == "Probability" else [mask]),
         arrays[0].astype(complex),
         arrays[0].astype(object),
         np.ma.masked_array(arrays[0], arrays[0] > 0.5),
@@ -694,9 +696,9 @@ def test_bad_options_are_refused(loss, backend):
         backend.call(loss, *arrays, weight=weight)
     with pytest.raises(ShapeError, match="weight must have shape"):
         backend.call(loss, *arrays, weight=np.ones((6, 7), np.float32))
-    for name, default in loss._defaults.items():
+    for name, default in loss.declaration.defaults.items():
         bad = {"Positive": 0.0, "NonNegative": -1.0, "Exponent": 1001.0, "Fraction": 1.5, "Flag": 2}[
-            loss._arguments[name].name
+            loss.declaration.arguments[name].name
         ]
         with pytest.raises(DomainError, match=f"{loss.name}: {name} must be"):
             backend.call(loss, *arrays, **{name: bad})
@@ -733,7 +735,7 @@ def test_nan_prediction_gives_nan(loss, backend):
     place = {"pointwise": (1, 2, 1), "rows": (1, 1), "overlap": (1, 2)}[loss.shape]
     assert np.isnan(values[place])
     assert np.count_nonzero(np.isnan(values)) == 1
-    assert np.isnan(gradient[1, 2, 1]) == loss.gradient.has(loss._form({}).prediction)
+    assert np.isnan(gradient[1, 2, 1]) == loss.gradient.has(loss.formula_at().prediction)
     assert np.isnan(backend.call(loss, *arrays))
 
 
@@ -741,8 +743,8 @@ def test_nan_prediction_gives_nan(loss, backend):
 @every_dtype
 def test_infinite_predictions_give_the_limit(loss, dtype, backend):
     """At an infinite logit, log-probability or value the loss and its slope are the limits of what they are far out."""
-    domain = loss._arguments[loss._arrays[0]]
-    targets = [column(loss._arguments[name], dtype) for name in loss._arrays[1:]]
+    domain = loss.declaration.of_prediction
+    targets = [column(loss.declaration.arguments[name], dtype) for name in loss.declaration.arrays[1:]]
     targets = [target[np.abs(target) < 1e6][:, None] for target in targets]
     for far in (np.finfo(dtype).min / 4, np.finfo(dtype).max / 4):
         if not domain.holds(far):
@@ -798,9 +800,10 @@ def test_declared_properties_hold(loss):
         if facts.get("symmetric"):
             np.testing.assert_allclose(values, loss(*arrays[::-1], reduction="none", **setting), rtol=1e-14)
         if facts.get("convex"):
-            domain = loss._arguments[loss._arrays[0]]
+            domain = loss.declaration.of_prediction
             grid = np.linspace(0, 1, 401) if domain.high == 1 else np.linspace(-30, 30, 401)
-            for y in itertools.product(*(column(loss._arguments[name], np.float64)[:6] for name in loss._arrays[1:])):
+            others = [loss.declaration.arguments[name] for name in loss.declaration.arrays[1:]]
+            for y in itertools.product(*(column(domain, np.float64)[:6] for domain in others)):
                 slopes = loss.grad(grid, *(np.full_like(grid, v) for v in y), reduction="none", **setting)
                 assert np.all(np.diff(slopes) >= -1e-12 * np.abs(slopes[1:]))
 
@@ -809,7 +812,7 @@ def test_declared_properties_hold(loss):
 def test_gradient_is_the_finite_difference_of_the_value(loss, backend):
     """A second oracle: the slope agrees with a central difference of the package's own value in float64."""
     arrays = example(loss, np.float64, (200,))
-    arrays[0] = np.clip(arrays[0], 0.01, 0.99) if loss._arguments[loss._arrays[0]].high == 1 else arrays[0]
+    arrays[0] = np.clip(arrays[0], 0.01, 0.99) if loss.declaration.of_prediction.high == 1 else arrays[0]
     h = 1e-6
     up = backend.call(loss, arrays[0] + h, *arrays[1:], reduction="none")
     down = backend.call(loss, arrays[0] - h, *arrays[1:], reduction="none")
@@ -828,12 +831,12 @@ def test_the_loss_documents_itself(loss):
         assert part in text
     assert str(loss.formula) in text
     assert loss.reference in text
-    for name in loss._arguments:
+    for name in loss.declaration.arguments:
         assert f"- {name}: " in text
     assert loss.name in repr(loss)
     card = loss._repr_markdown_()
     assert loss.latex in card
-    assert loss._print_latex(loss.gradient) in card
+    assert print_latex(loss.gradient) in card
     assert loss.reference in html.unescape(card)
     assert pickle.loads(pickle.dumps(loss)) is loss
     assert loss.name.split(".")[1] == loss.__name__
@@ -874,7 +877,7 @@ def test_every_backend_shows_its_source(loss):
 def test_any_shape_any_stride_any_weight(loss, data):
     """Whatever the shape, order and weights: NumPy and Numba agree, and the mean is sum(w*l)/sum(w)."""
     shape = tuple(data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=4), label="shape"))
-    if loss._compares_classes:  # of one class there is nothing to compare
+    if loss.evaluation.compares_classes:  # of one class there is nothing to compare
         shape = (shape[0], max(shape[1], 2), *shape[2:])
     seed = data.draw(st.integers(0, 2**16), label="seed")
     integer = data.draw(st.booleans(), label="integer")

@@ -17,7 +17,8 @@ import pytest
 import lossbook
 from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
 from lossbook.backends import javascript, numpy_words
-from lossbook.words import let, log_cosh, magnitude, softplus
+from lossbook.figures.style import load_matplotlib, rc_parameters
+from lossbook.words import absolute, let, log_cosh, softplus
 
 
 def every_pointwise_loss():
@@ -29,6 +30,9 @@ def every_pointwise_loss():
                 found[value.name] = value
     return found
 
+
+# The module: the function of the same name hides it.
+slider_module = importlib.import_module("lossbook.figures.slider")
 
 POINTWISE = every_pointwise_loss()
 PREDICTIONS = {
@@ -66,10 +70,11 @@ def in_browser(loss, rows, **flags):
 @pytest.mark.parametrize("loss", POINTWISE.values(), ids=POINTWISE)
 def test_the_browser_computes_what_the_package_computes(loss, changed):
     """Value and gradient agree to 1e-12 for every pointwise loss, at infinite logits and at both ends of [0, 1] too."""
-    settings = {name: OTHER[loss._arguments[name].name] for name in loss._defaults} if changed else {}
-    flags, parameters = loss._settings(settings)
-    x = np.array(PREDICTIONS[loss._arguments[loss._arrays[0]].name])
-    for target in (None,) if loss._target is None else TARGETS[loss._arguments[loss._target].name]:
+    declaration = loss.declaration
+    settings = {name: OTHER[declaration.arguments[name].name] for name in declaration.defaults} if changed else {}
+    flags, parameters = loss.settings(settings)
+    x = np.array(PREDICTIONS[loss.declaration.of_prediction.name])
+    for target in (None,) if loss.declaration.target is None else TARGETS[loss.declaration.of_target.name]:
         arrays = (x,) if target is None else (x, np.full_like(x, target))
         given = list(parameters.values()) if target is None else [float(target), *parameters.values()]
         value, gradient = in_browser(loss, [[at, *given] for at in x.tolist()], **flags)
@@ -92,7 +97,7 @@ def test_words_mean_the_same_in_the_browser():
     for name, text in javascript.WORDS.items():
         script += f"const {name} = {text};\n"
     for name, text in {**javascript.NATIVE, **javascript.WORDS}.items():
-        count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("larger", "smaller") else 1
+        count = text.partition("=>")[0].count(",") + 1 if "=>" in text else 2 if name in ("maximum", "minimum") else 1
         word = getattr(numpy_words, name)
         upward = ("log", "log1p", "sqrt", "power", "power_slope", "share", "reciprocal", "power1p", "power1p_slope")
         first = x if name in upward else signed
@@ -102,7 +107,7 @@ def test_words_mean_the_same_in_the_browser():
             rows = [(value,) for value in first]
         elif count == 2:
             rows = [(a, b) for a in first for b in (0, 0.5, 1, 2, 2.5)]
-        elif name == "relative_entropy_of_logit":  # p, a logit, and how far p is from its probability
+        elif name == "kl_div_of_logit":  # p, a logit, and how far p is from its probability
             rows = [(p, z, numpy_words.residual_of_logit(p, np.array([z])).item()) for p in x[:6] for z in (-3.0, 0.5)]
         elif name == "weighted_sigmoid_power":
             rows = [(w, z, k) for w in x for z in (-3.0, 0.0, 0.5) for k in (0.5, 2.0)]
@@ -126,20 +131,20 @@ def test_only_the_words_in_use_are_sent_to_the_browser():
         "weighted",
         "quotient",
         "log_ratio",
-        "relative_entropy",
+        "kl_div",
         "element",
     ]
 
 
 @lossbook.loss
-def awkward(z: Logit, *, function: Positive = 3.0, softplus_: Positive = 1.0, below: Positive = 0.5):
+def awkward(z: Logit, *, function: Positive = 3.0, softplus_: Positive = 1.0, less: Positive = 0.5):
     """A loss whose parameters are words of JavaScript and of the vocabulary."""
     new = let(new=function * softplus(z))
-    return new * below * softplus_
+    return new * less * softplus_
 
 
 def test_names_of_parameters_do_not_clash_with_javascript():
-    """A parameter or a step may be called function, new or below."""
+    """A parameter or a step may be called function, new or less."""
     value, gradient = in_browser(awkward, [[0.5, 3.0, 1.0, 0.5]])
     expected, slope = awkward.value_and_grad(np.array([0.5]), reduction="none")
     np.testing.assert_allclose([value, gradient], [expected, slope], rtol=1e-15)
@@ -176,9 +181,9 @@ class Reader(HTMLParser):
 
 
 @lossbook.loss
-def absolute(p: Real, y: Outcome, *, scale: Positive = 1.0):
+def deviation(p: Real, y: Outcome, *, scale: Positive = 1.0):
     """A loss with a kink, whose gradient jumps."""
-    return scale * magnitude(y - p)
+    return scale * absolute(y - p)
 
 
 @lossbook.loss
@@ -198,7 +203,7 @@ SLIDERS = {
     "focal": lambda: figures.slider(binary.focal, "gamma", 0, 5, start=2, target=0, name="focal-of-probabilities"),
     "huber": lambda: figures.slider(regression.huber, "delta", 0.25, 3, start=1, target=2),
     "kullback": lambda: figures.slider(divergence.alpha_kullback_leibler, "alpha", 0, 1, start=0.5, target=0.25),
-    "absolute": lambda: figures.slider(absolute, "scale", 1, 3, start=1),
+    "deviation": lambda: figures.slider(deviation, "scale", 1, 3, start=1),
     "parabola": lambda: figures.slider(parabola, "scale", 0.5, 4, start=2),
 }
 each_slider = pytest.mark.parametrize("make", SLIDERS.values(), ids=SLIDERS)
@@ -233,13 +238,13 @@ def test_a_slider_loads_nothing(make):
 def test_a_slider_is_the_same_twice_and_with_other_last_digits(make, monkeypatch):
     """Stored outputs are compared letter by letter, on machines whose libraries round differently."""
     html, sentence = make().html, make().sentence
-    values, random = figures._values, np.random.default_rng(0)
+    evaluate, random = slider_module.evaluate, np.random.default_rng(0)
     for _ in range(3):
 
         def blurred(*arguments):
-            return [line * (1 + 4e-16 * random.integers(-1, 2, line.shape)) for line in values(*arguments)]
+            return [line * (1 + 4e-16 * random.integers(-1, 2, line.shape)) for line in evaluate(*arguments)]
 
-        monkeypatch.setattr(figures, "_values", blurred)
+        monkeypatch.setattr(slider_module, "evaluate", blurred)
         assert (make().html, make().sentence) == (html, sentence)
 
 
@@ -300,7 +305,8 @@ def test_a_slider_shows_itself_in_html_png_and_words():
 
 def test_a_slider_reaches_its_start():
     """The step is fine enough for ends and start, and coarse enough to be pleasant."""
-    assert [figures._decimals(*ends) for ends in [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]] == [1, 2, 0, 3]
+    ends = [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]
+    assert [slider_module.needed_decimals(*each) for each in ends] == [1, 2, 0, 3]
     with pytest.raises(ValueError, match="at most 6 decimals"):
         figures.slider(binary.focal, "gamma", 0, 5, start=1 / 3)
 
@@ -353,7 +359,7 @@ def test_curves_take_targets_labels_and_ranges():
 
 def test_curves_leave_jumps_and_infinities_open():
     """No line joins the two sides of a jump or runs into infinity, and an infinite end does not flatten the rest."""
-    slope = figures.curves(absolute).axes[1].get_lines()[0].get_ydata()
+    slope = figures.curves(deviation).axes[1].get_lines()[0].get_ydata()
     assert np.isnan(slope).sum() == 2
     assert set(slope[~np.isnan(slope)]) == {-1.0, 0.0, 1.0}
     left, right = figures.curves(binary.cross_entropy).axes
@@ -496,6 +502,20 @@ def test_a_word_without_a_javascript_spelling_is_named(monkeypatch):
 # What is imported.
 
 
+def test_a_slider_can_be_made_from_a_zip_file(tmp_path):
+    """The script is read as a part of the package, which need not be a folder."""
+    package = os.path.dirname(lossbook.__path__[0])
+    archive = shutil.make_archive(str(tmp_path / "lossbook"), "zip", package, "lossbook")
+    code = "from lossbook import figures, regression; print(figures.__file__, len(figures.slider("
+    code += "regression.huber, 'delta', 0.25, 3, start=1, target=2).html))"
+    environment = os.environ | {"PYTHONPATH": archive}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    place, length = done.stdout.split()
+    assert place.startswith(archive)
+    assert int(length) == len(SLIDERS["huber"]().html)
+
+
 def test_importing_lossbook_does_not_import_matplotlib():
     """Neither does importing the figures: only drawing does."""
     code = "import sys, lossbook, lossbook.figures; sys.exit('matplotlib' in sys.modules)"
@@ -506,8 +526,8 @@ def test_importing_lossbook_does_not_import_matplotlib():
 def test_a_missing_library_is_named(missing, monkeypatch):
     """Without matplotlib or mpmath the error says what is missing and who wants it."""
     monkeypatch.setitem(sys.modules, missing, None)
-    figures._matplotlib.cache_clear()
-    figures._style.cache_clear()
+    load_matplotlib.cache_clear()
+    rc_parameters.cache_clear()
     with pytest.raises(ImportError, match=rf"lossbook\.figures.* {missing}, which is not installed"):
         figures.cliff(binary.cross_entropy_with_logits, naive, x=[0.0, 1.0, 2.0])
-    figures._matplotlib.cache_clear()
+    load_matplotlib.cache_clear()

@@ -17,6 +17,7 @@ from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, show
 from mpmath import mpf
 
 from lossbook import backends, binary, divergence, kernels, multiclass, multilabel, regression, segmentation, words
+from lossbook.backends.spelling import COLUMNS, bracketed
 from lossbook.words import SPELLED
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -44,6 +45,27 @@ def test_sources_are_golden(loss, backend, update):
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), f"golden/{file.name}", "now", lineterm="")
     difference = "\n".join(lines)
     assert old == new, f"{difference}\n\nIf this is meant: pytest tests/test_generated.py --update"
+
+
+@pytest.mark.parametrize("backend", ["numpy"])
+def test_lines_of_kernels_are_short(backend):
+    """No line of a kernel is longer than one of the package, so that kernels can be read."""
+    files = sorted(GOLDEN.glob(f"*_{backend}.txt"))
+    lines = [(file.name, line) for file in files for line in file.read_text().splitlines()]
+    assert lines
+    assert [(name, line) for name, line in lines if len(line) > COLUMNS] == []
+
+
+def test_long_lines_are_broken_outside_brackets():
+    """A long line is broken before a sign where it can be, else in brackets, and nowhere in a product."""
+    name = 20 * "a"
+    assert bracketed("x = ", f"f({name}, b)", 4) == f"    x = f({name}, b)\n"
+    term = f"f({name} + {name}, {name})"
+    assert bracketed("x = ", f"{term} - {term}", 4) == f"    x = (\n        {term}\n        - {term}\n    )\n"
+    many = ", ".join([name] * 5)
+    assert bracketed("x = ", f"f({many}, {name})") == f"x = (\n    f({many},\n    {name})\n)\n"
+    product = "*".join([name] * 6)
+    assert bracketed("x = ", product) == f"x = (\n    {product}\n)\n"
 
 
 def misplaced(text):
@@ -94,16 +116,16 @@ def variants(loss):
     """(plan, integer) of every kernel that a loss can need: each setting of its flags, soft or integer targets."""
     found = {}
     for setting in settings(loss):
-        flags, parameters = loss._settings(setting)
-        for integer in (False, True) if loss._by_class else (False,):
-            plan = loss._plan(flags, parameters, integer)
+        flags, parameters = loss.settings(setting)
+        for integer in (False, True) if loss.declaration.by_class else (False,):
+            plan = loss.evaluation.plan(flags, parameters, integer)
             found[(plan, integer)] = None
     return list(found)
 
 
 ARCHITECTURES = {np.float32: (70, 80, 90, 100, 120), np.float64: (80, 120)}
 # One loss of each kind is compiled for every generation, the others for the oldest and the newest.
-FIRST = set({(loss.shape, loss._plan(*loss._settings({}), False).row): loss.name for loss in KERNELS[::-1]}.values())
+FIRST = set({(loss.shape, loss.plan().row): loss.name for loss in KERNELS[::-1]}.values())
 
 
 @pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
@@ -118,7 +140,7 @@ def test_nvrtc_compiles_every_kernel(loss, real):
         for architecture in every if loss.name in FIRST else (every[0], every[-1]):
             code = nvrtc.nvrtc_compile(text, f"sm_{architecture}", ("--std=c++17",))
             assert all(name.encode() in code for name in functions)
-        assert functions == (["loops", "wide"] if plan.hard and plan.row == "margin" else ["loops"])
+        assert functions == (["loops", "wide"] if plan.hard and plan.row == "log_odds" else ["loops"])
 
 
 @pytest.mark.parametrize("loss", [loss for loss in KERNELS if loss.name in FIRST], ids=lambda loss: loss.name)
@@ -185,7 +207,7 @@ def suspicious(expression, prediction):
 def test_gradients_are_made_of_stable_words(loss):
     """Differentiated, no formula has a bare exp; it divides or takes a logarithm only where the list above says."""
     for setting in settings(loss):
-        form = loss._form(loss._settings(setting)[0])
+        form = loss.formula_at(**loss.settings(setting)[0])
         found = suspicious(sympy.diff(form.formula, form.prediction), form.prediction)
         assert found <= ALLOWED.get(form.domains[form.prediction].name, set())
 
@@ -204,24 +226,24 @@ def test_suspicious_parts_are_found():
 # The word of the same arity that is most easily taken for another.
 TAKEN_FOR = {
     "softplus": "sigmoid", "sigmoid": "tanh", "log": "log1p", "log1p": "expm1", "exp": "expm1", "expm1": "exp",
-    "magnitude": "square", "square": "magnitude", "sign": "tanh", "tanh": "sign", "sqrt": "square",
-    "log_cosh": "magnitude", "reciprocal": "sign", "larger": "smaller", "smaller": "larger", "below": "smaller",
-    "share": "below", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
-    "log_ratio": "relative_entropy", "relative_entropy": "log_ratio", "mixture": "log_ratio",
-    "step": "below", "difference": "mixture", "determinant": "shared", "arctan2": "share",
+    "absolute": "square", "square": "absolute", "sign": "tanh", "tanh": "sign", "sqrt": "square",
+    "log_cosh": "absolute", "reciprocal": "sign", "maximum": "minimum", "minimum": "maximum", "less": "minimum",
+    "share": "less", "weighted": "share", "power": "power_slope", "power_slope": "power", "sigmoid_power": "power",
+    "log_ratio": "kl_div", "kl_div": "log_ratio", "lerp": "log_ratio",
+    "step": "less", "difference": "lerp", "determinant": "shared", "arctan2": "share",
     "shared": "gap", "gap": "shared", "shared_slope": "gap_slope", "gap_slope": "shared_slope",
-    "quotient": "smaller", "excess": "slant",
-    "slant": "excess", "arctan": "tanh",
-    "power1p": "power", "power1p_slope": "power1p", "charbonnier": "excess", "damped": "slant",
+    "quotient": "minimum", "hypot_minus": "over_hypot",
+    "over_hypot": "hypot_minus", "arctan": "tanh",
+    "power1p": "power", "power1p_slope": "power1p", "charbonnier": "hypot_minus", "damped": "over_hypot",
     "skew_entropy": "skew_log", "skew_log": "skew_pull", "skew_pull": "skew_log", "xlogy": "power",
     "residual_of_logit": "xlogy",
-    "relative_entropy_of_logit": "relative_entropy",
-    "weighted_quotient": "mixture",
+    "kl_div_of_logit": "kl_div",
+    "weighted_quotient": "lerp",
     "weighted_softplus": "weighted_sigmoid", "weighted_sigmoid": "weighted_softplus",
     "weighted_sigmoid_power": "weighted_quotient",
 }  # fmt: skip
 METHOD_TAKEN_FOR = {"softplus": "sigmoid", "sigmoid": "softplus"}
-EVEN = ("magnitude", "square", "log_cosh")  # excess is even in the first of its two arguments, which stay
+EVEN = ("absolute", "square", "log_cosh")  # hypot_minus is even in the first of its two arguments, which stay
 
 LINE = re.compile(r"( +(?:const real )?)(\w+) = ([^;]+?)(;?)$")  # an assignment in C++ or in Python
 
@@ -279,13 +301,25 @@ def wrong_expressions(text):
             yield what, ast.unparse(ast.fix_missing_locations(Replace(node, new).visit(tree)))
 
 
+def unbroken(text):
+    """The lines of a kernel, with what stands in brackets on one of them."""
+    lines, depth = [], 0
+    for line in text.splitlines():
+        if depth:
+            lines[-1] += line.strip() if lines[-1].endswith("(") else f" {line.strip()}"
+        else:
+            lines.append(line)
+        depth += sum(line.count(sign) for sign in "([") - sum(line.count(sign) for sign in ")]")
+    return lines
+
+
 def mutants(text):
     """(what, text) of every kernel that is one mistake in an arithmetic line of `element` or `finish` away."""
     in_c = "__device__" in text
     if in_c:  # a statement of `element` on one line
         before, element, after = re.split(r"(void element\(.*?\n}\n)", text, maxsplit=1, flags=re.DOTALL)
         text = before + element.replace("\n        ", " ") + after
-    inside, lines = False, text.splitlines()
+    inside, lines = False, text.splitlines() if in_c else unbroken(text)
     for number, line in enumerate(lines):
         if re.match(r"(def|__device__ \S+ void) (element|finish)\(", line):
             inside = True
@@ -307,6 +341,8 @@ def test_the_mutator_makes_each_kind_of_mistake():
         "softplus(-z) + 2", "softplus(-z) + y", "softplus(z) + 2 * y",
     ]  # fmt: skip
     assert set(SPELLED) <= set(TAKEN_FOR), "say what a new word is easily taken for"
+    lines = ["def element(x, y):", "    value = (", "        x", "        + 2*y", "    )", "    return value"]
+    assert [what for what, _ in mutants("\n".join(lines))].count("sign: value = x - 2 * y") == 1
 
 
 class Case:
@@ -314,8 +350,8 @@ class Case:
 
     def __init__(self, loss, setting, *arrays, integer=False):
         self.loss, self.setting, self.arrays = loss, setting, arrays
-        self.flags, self.parameters = loss._settings(setting)
-        self.plan = loss._plan(self.flags, self.parameters, integer)
+        self.flags, self.parameters = loss.settings(setting)
+        self.plan = loss.evaluation.plan(self.flags, self.parameters, integer)
         self.integer = integer
 
     def __repr__(self):
@@ -328,7 +364,7 @@ class Case:
 
     def exact(self):
         """Values and slopes from the formula alone."""
-        form = self.loss._form(self.flags)
+        form = self.loss.formula_at(**self.flags)
         fixed = {symbol: oracle.exact(self.parameters[symbol.name]) for symbol in form.parameters}
         prediction, target = self.arrays[0], self.arrays[-1]
         values, slopes = [], np.empty(prediction.shape)
@@ -449,7 +485,8 @@ class Runner:
 
         def put(k):
             self.forget()
-            text = re.sub(r"(from lossbook\.backends\.\w+ import) .*", r"\1 *", texts[k])  # a swapped word may be new
+            words_used = r"(from lossbook\.backends\.\w+ import) (\([^)]*\)|.*)"
+            text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
             text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
             self.patch.setattr(self.module, "source", lambda *_: text)
 

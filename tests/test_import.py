@@ -61,8 +61,8 @@ for name in lossbook.__all__:
             loss.source(), loss._repr_markdown_()
             continue
         shape = (2, 3, 4) if loss.shape == "overlap" else (2, 3)
-        x = np.full(shape, -0.5 if loss._arguments[loss._arrays[0]].high == 0 else 0.5)
-        arrays = [x] + [np.full(shape, 1.0)] * (len(loss._arrays) - 1)
+        x = np.full(shape, -0.5 if loss.declaration.of_prediction.high == 0 else 0.5)
+        arrays = [x] + [np.full(shape, 1.0)] * (len(loss.declaration.arrays) - 1)
         if loss.shape == "boxes":
             arrays = [np.tile([0.0, 0.0, 1.0, 2.0], (2, 1))] * 2
         for reduction in ("none", "sum", "mean"):
@@ -77,7 +77,7 @@ print((first, sorted(set(heavy) & set(sys.modules))))
 def modules():
     """All modules of the package but those that need an optional package."""
     for found in pkgutil.walk_packages(lossbook.__path__, "lossbook."):
-        if found.name not in ("lossbook.figures", "lossbook.backends.numba_words"):
+        if found.name != "lossbook.backends.numba_words":
             yield importlib.import_module(found.name)
 
 
@@ -123,7 +123,7 @@ for backend in {backends}:
     found.append(segmentation.dice(np.full((2, 2, 3), 0.5, np.float32), np.ones((2, 3), int), backend=backend).item())
 found.append(len(binary.focal.source("cupy")))
 from lossbook.backends import cupy
-plan = binary.focal._plan(*binary.focal._settings({{}}), integer=False)
+plan = binary.focal.evaluation.plan(*binary.focal.settings({{}}), integer=False)
 found.append("namespace words" in cupy.text(plan, np.float32, False))
 """
 
@@ -672,14 +672,12 @@ print(messages)
 
 
 def test_what_is_published(tmp_path):
-    """A wheel and a source archive are built without a warning, and hold the package whole, and nothing else."""
+    """A wheel and a source archive are built without a warning and hold the package whole; the wheel nothing else."""
     pytest.importorskip("setuptools")
     source = tmp_path / "source"
     shutil.copytree(ROOT / "lossbook", source / "lossbook", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-text", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
-    (source / "tests").mkdir()
-    (source / "tests" / "test_nothing.py").touch()
     code = "import setuptools.build_meta as build; build.build_wheel('..'); build.build_sdist('..')"
     command = [sys.executable, "-W", "error::DeprecationWarning:setuptools", "-c", code]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
@@ -696,4 +694,3 @@ def test_what_is_published(tmp_path):
     with tarfile.open(archive) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
     assert files < names
-    assert not any(name.startswith("tests/") for name in names)

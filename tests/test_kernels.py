@@ -185,7 +185,7 @@ print((float(value), module.__file__, kernels.directory()))
     ("backend", "environment", "warns"),
     [
         ("numpy", {"XDG_CACHE_HOME": "{file}/x"}, False),
-        ("numpy", {"XDG_CACHE_HOME": None, "HOME": "{file}"}, False),
+        ("numpy", {"XDG_CACHE_HOME": None, "HOME": "{file}", "USERPROFILE": "{file}"}, False),
         ("numpy", {"LOSSBOOK_CACHE": "{file}/x"}, True),
         ("numba", {"XDG_CACHE_HOME": "{file}/x", "HOME": "{file}", "TMPDIR": "{file}"}, True),
     ],
@@ -205,7 +205,8 @@ def test_without_any_writable_folder_text_runs_from_memory(tmp_path, backend, en
     assert (value, folder) == (6.5, None)
     assert name.startswith("<lossbook regression_squared_error_")
     assert len(said) == warns
-    assert all("Not a directory; kernels are compiled anew in each process" in text for text in said)
+    reason = "Not a directory" if os.name == "posix" else ""
+    assert all(f"{reason}; kernels are compiled anew in each process" in text for text in said)
 
 
 def test_a_kernel_in_memory_has_a_text_for_tracebacks(fresh, monkeypatch):
@@ -306,7 +307,7 @@ def test_a_cache_that_vanishes_is_made_again(cache):
 def test_the_file_is_the_source(cache, loss):
     """On disk stands what `source` shows, to the letter, for NumPy and for Numba in both types."""
     loss(*shown(loss))
-    plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    plan = loss.evaluation.plan(*loss.settings({}), integer=loss.shape == "rows")
     for real in (np.float32, np.float64):
         numba_backend.load(plan, real, plan.hard)
     texts = {file.read_text() for file in cache.rglob("kernel.py")}
@@ -502,9 +503,10 @@ def test_the_cache_prunes_itself_by_age_and_size(cache):
     (cache / "notes.txt").write_text("mine")
     (cache / "folder").mkdir()
     (cache.parent / "outside").mkdir()
-    if hasattr(os, "symlink"):
+    kept = {"notes.txt", "folder"}
+    with contextlib.suppress(OSError):  # Windows keeps links for those who may make them
         (cache / f"link_{'0' * 20}").symlink_to(cache.parent / "outside")
-    kept = {"notes.txt", "folder", "link"}
+        kept.add("link")
     kernels.prune(cache)
     assert left(cache) == {"a", "b", "c"} | kept
     kernels.prune(cache, largest=2500)

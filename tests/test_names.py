@@ -11,7 +11,7 @@ import pytest
 from cases import BACKENDS, Backend
 
 import lossbook
-from lossbook import Label, Logit, NonNegative, Outcome, Positive, Real, figures, kernels, loss
+from lossbook import Label, Logit, NonNegative, Outcome, Positive, Real, algebra, figures, kernels, loss
 from lossbook.words import let, sigmoid, softplus
 
 EVIL = [
@@ -94,7 +94,8 @@ def test_any_identifier_will_do(name, backend):
     """Letters of every script, and many of them, are a name on every backend, whatever letters its language takes."""
     made = loss(declared(name))
     with Backend(backend).ready() as ready:
-        got = ready.call(made, np.array([1.0, 4.0]), np.zeros(2), reduction="none", **{made._parameters[0]: 3.0})
+        given = {made.declaration.parameters[0]: 3.0}
+        got = ready.call(made, np.array([1.0, 4.0]), np.zeros(2), reduction="none", **given)
     assert got.tolist() == [3, 48]
     if backend == "cupy":
         body = re.sub(r"//.*", "", made.source("cupy"))
@@ -153,7 +154,7 @@ def test_docstrings_are_in_no_figure():
     def drawn(z: Logit, y: Label, *, gamma: NonNegative = 2.0):
         return sigmoid(-z) ** gamma * softplus(-z) * y
 
-    drawn._function.__doc__ = HARM
+    drawn.__wrapped__.__doc__ = HARM
     shown = figures.slider(drawn, "gamma", 0, 5, start=2).html
     for part in ("alert", "javascript:", "onerror", '"""'):
         assert part not in shown
@@ -195,4 +196,4 @@ def test_a_pickled_loss_is_named_by_the_same_rule():
     function = copy()
     function.__name__ = '"""'
     with pytest.raises(TypeError, match="must be an identifier"):
-        lossbook.loss.__globals__["_declared"](function, "", {}, {})
+        algebra.redeclared(algebra.FormulaLoss, function, "", {}, {})

@@ -32,7 +32,7 @@ EXACT = {
         "sqrt": mp.sqrt,
         "tanh": mp.tanh,
         "square": lambda x: x * x,
-        "magnitude": abs,
+        "absolute": abs,
         "sign": mp.sign,
         "reciprocal": lambda b: 1 / b,
         "softplus": lambda x: mp.log1p(mp.exp(x)),
@@ -41,14 +41,14 @@ EXACT = {
         "arctan": mp.atan,
     },
     2: {
-        "larger": max,
-        "smaller": min,
-        "below": lambda a, b: mpf(a < b),
+        "maximum": max,
+        "minimum": min,
+        "less": lambda a, b: mpf(a < b),
         "step": lambda a, b: (mpf(a < b) + mpf(a <= b)) / 2,
         "arctan2": mp.atan2,
         "weighted": lambda w, x: w * x,
-        "excess": lambda x, d: x * x / (mp.sqrt(x * x + d * d) + d),
-        "slant": lambda x, d: x / mp.sqrt(x * x + d * d),
+        "hypot_minus": lambda x, d: x * x / (mp.sqrt(x * x + d * d) + d),
+        "over_hypot": lambda x, d: x / mp.sqrt(x * x + d * d),
         "quotient": lambda a, b: a / b,
         "share": lambda a, b: a / (a + b),
         "power": lambda b, k: b**k,
@@ -66,13 +66,13 @@ EXACT = {
         ),
     },
     3: {
-        "mixture": lambda p, q, a: (1 - a) * p + a * q,
+        "lerp": lambda p, q, a: (1 - a) * p + a * q,
         "difference": lambda p, q, d: d,
         "log_ratio": lambda p, q, d: mp.log(_p(p, q, d) / q),
-        "relative_entropy": lambda p, q, d: _p(p, q, d) * mp.log(_p(p, q, d) / q) - d,
+        "kl_div": lambda p, q, d: _p(p, q, d) * mp.log(_p(p, q, d) / q) - d,
         "weighted_quotient": lambda w, a, b: w * a / b,
         "weighted_sigmoid_power": lambda w, x, k: w * (1 + mp.exp(-x)) ** -k,
-        "relative_entropy_of_logit": MEANINGS["relative_entropy_of_logit"],
+        "kl_div_of_logit": MEANINGS["kl_div_of_logit"],
     },
     4: {
         **{name: MEANINGS[name] for name in ("determinant", "shared", "gap", "shared_slope", "gap_slope")},
@@ -86,14 +86,14 @@ ARITY = {word: count for count, words in EXACT.items() for word in words}
 # The largest error in ulp: measured over millions of points, and a little room for other compilers.  A second number
 # is multiplied with abs(log(result)), the size of an exponent whose rounding the exponential magnifies.
 BOUNDS = {
-    "magnitude": 0, "sign": 0, "larger": 0, "smaller": 0, "below": 0, "step": 0, "difference": 0,
+    "absolute": 0, "sign": 0, "maximum": 0, "minimum": 0, "less": 0, "step": 0, "difference": 0,
     "determinant": 2, "shared": 0.5, "gap": 0.5, "shared_slope": 0, "gap_slope": 0, "arctan2": 2,
     "sqrt": 0.5, "square": 0.5, "reciprocal": 0.5, "weighted": 0.5, "quotient": 0.5,
     "exp": 1.5, "log": 1, "log1p": 1.75, "expm1": 2.25, "tanh": 2.75, "softplus": 2.75, "sigmoid": 3.25,
-    "log_cosh": 2.75, "excess": 3, "slant": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "relative_entropy": 5,
-    "mixture": 2, "power": (2, 0.4), "power_slope": (3, 0.4), "sigmoid_power": (3, 1),
+    "log_cosh": 2.75, "hypot_minus": 3, "over_hypot": 2.5, "arctan": 1.5, "share": 1.75, "log_ratio": 2.25, "kl_div": 5,
+    "lerp": 2, "power": (2, 0.4), "power_slope": (3, 0.4), "sigmoid_power": (3, 1),
     "power1p": (3, 1), "power1p_slope": (4, 1), "charbonnier": 3.5, "damped": 2.5, "xlogy": 1.75,
-    "residual_of_logit": 4, "relative_entropy_of_logit": 3,
+    "residual_of_logit": 4, "kl_div_of_logit": 3,
     "weighted_softplus": 3.25, "weighted_sigmoid": 3.75, "weighted_sigmoid_power": (3.5, 1),
     "weighted_quotient": 1.5, "skew_entropy": 9, "skew_log": 5, "skew_pull": 4,
 }  # fmt: skip
@@ -109,15 +109,15 @@ SPECIAL = {
     "sqrt": [((0,), 0), ((INF,), INF), ((-1,), NAN)],
     "tanh": [((0,), 0), ((-INF,), -1), ((INF,), 1), ((-1e30,), -1), ((1e30,), 1)],
     "square": [((0,), 0), ((-INF,), INF)],
-    "magnitude": [((0,), 0), ((-INF,), INF)],
+    "absolute": [((0,), 0), ((-INF,), INF)],
     "sign": [((0,), 0), ((-0.0,), 0), ((-INF,), -1), ((INF,), 1)],
     "reciprocal": [((0,), 0), ((-0.0,), 0), ((INF,), 0), ((-INF,), 0)],
     "softplus": [((-INF,), 0), ((INF,), INF), ((-1e30,), 0)],
     "sigmoid": [((0,), 0.5), ((-INF,), 0), ((INF,), 1), ((-1e30,), 0), ((1e30,), 1)],
     "log_cosh": [((0,), 0), ((-INF,), INF), ((INF,), INF)],
-    "larger": [((1, 2), 2), ((2, 1), 2), ((-INF, 0), 0), ((INF, 0), INF)],
-    "smaller": [((1, 2), 1), ((2, 1), 1), ((-INF, 0), -INF), ((INF, 0), 0)],
-    "below": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0), ((-INF, INF), 1), ((NAN, 1), 0), ((1, NAN), 0)],
+    "maximum": [((1, 2), 2), ((2, 1), 2), ((-INF, 0), 0), ((INF, 0), INF)],
+    "minimum": [((1, 2), 1), ((2, 1), 1), ((-INF, 0), -INF), ((INF, 0), 0)],
+    "less": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0), ((-INF, INF), 1), ((NAN, 1), 0), ((1, NAN), 0)],
     "step": [((1, 2), 1), ((2, 1), 0), ((1, 1), 0.5), ((-INF, INF), 1), ((INF, INF), 0.5), ((0, -0.0), 0.5)],
     "determinant": [((2, 3, 4, 5), -2), ((0.1, 0.3, 0.1, 0.3), 0), ((0, 0, 0, 0), 0)],
     "difference": [((3, 1, 2), 2), ((INF, 1, 5), 5)],
@@ -133,8 +133,8 @@ SPECIAL = {
         ((1, 1, 2, 3), -1), ((4, 5, 0, 3), 0),
     ],
     "weighted": [((0, INF), 0), ((0, NAN), NAN), ((-0.0, INF), 0), ((2, INF), INF)],
-    "excess": [((0, 2), 0), ((-INF, 2), INF), ((INF, 1), INF), ((3, 4), 1), ((-1e30, 1e-30), 1e30)],
-    "slant": [((0, 2), 0), ((-INF, 2), -1), ((INF, 1), 1), ((3, 4), 0.6), ((-1e30, 1e-30), -1)],
+    "hypot_minus": [((0, 2), 0), ((-INF, 2), INF), ((INF, 1), INF), ((3, 4), 1), ((-1e30, 1e-30), 1e30)],
+    "over_hypot": [((0, 2), 0), ((-INF, 2), -1), ((INF, 1), 1), ((3, 4), 0.6), ((-1e30, 1e-30), -1)],
     "arctan": [((0,), 0)],
     "quotient": [((0, 0), 0), ((0, 3), 0), ((0, INF), 0), ((0, NAN), NAN), ((1, 0), INF), ((-1, 0), -INF)],
     "share": [((0, 0), 0), ((0, 1), 0), ((1, 0), 1), ((INF, 1), 1), ((1, INF), 0), ((INF, INF), NAN), ((1, 1), 0.5)],
@@ -155,7 +155,7 @@ SPECIAL = {
     "damped": [((0, 2), 0), ((-INF, 2), -2), ((3, 4), 2.4), ((-1e-30, 1e30), -1e-30), ((1e30, 1e-30), 1e-30)],
     "xlogy": [((0, 0), 0), ((0, INF), 0), ((-0.0, 0), 0), ((2, 0), -INF), ((2, 1), 0), ((0, NAN), NAN)],
     "residual_of_logit": [((0.5, 0), 0), ((1, 0), 0.5), ((1, INF), 0), ((0, -INF), 0), ((0, INF), -1), ((1, -INF), 1)],
-    "relative_entropy_of_logit": [((0, -1000, 0), 0), ((0.5, 0, 0), 0), ((1, -1000, 1), 999), ((1, -INF, 1), INF)],
+    "kl_div_of_logit": [((0, -1000, 0), 0), ((0.5, 0, 0), 0), ((1, -1000, 1), 999), ((1, -INF, 1), INF)],
     "weighted_softplus": [((0, INF), 0), ((0, -INF), 0), ((2, INF), INF), ((1e30, -INF), 0), ((3, 1e4), 3e4)],
     "weighted_sigmoid": [((0, INF), 0), ((2, INF), 2), ((1e30, -INF), 0), ((3, 0), 1.5)],
     "weighted_sigmoid_power": [((3, -INF, 0), 3), ((0, INF, 2), 0), ((4, 0, 2), 1), ((1e30, -INF, 2), 0)],
@@ -165,12 +165,12 @@ SPECIAL = {
     ],
     "skew_log": [((0, 0, 0.5, 0), 0), ((0, 1, 0.5, -1), -INF), ((0.5, 0.5, 0.3, 0), 0), ((1, 0, 0, 1), 0)],
     "skew_pull": [((0, 0, 0.5, 0), 0), ((0, 1, 0.5, -1), -1), ((1, 0, 0.5, 1), 1), ((1, 0, 0, 1), 0)],
-    "mixture": [((3, 5, 0), 3), ((3, 5, 1), 5), ((0, 0, 0.5), 0), ((INF, 1, 0.5), INF), ((1, INF, 0.5), INF)],
+    "lerp": [((3, 5, 0), 3), ((3, 5, 1), 5), ((0, 0, 0.5), 0), ((INF, 1, 0.5), INF), ((1, INF, 0.5), INF)],
     "log_ratio": [
         ((0, 0, 0), 0), ((0, 1, -1), -INF), ((1, 0, 1), INF), ((1, 1, 0), 0), ((INF, 1, INF), INF),
         ((1, INF, -INF), -INF), ((-1, 1, -2), NAN), ((1, -1, 2), NAN),
     ],
-    "relative_entropy": [
+    "kl_div": [
         ((0, 0, 0), 0), ((0, 3, -3), 3), ((1, 0, 1), INF), ((1, 1, 0), 0), ((INF, 1, INF), INF), ((1, INF, -INF), INF),
         ((0, INF, -INF), INF), ((-1, 1, -2), NAN), ((1, -1, 2), NAN),
     ],
@@ -349,10 +349,10 @@ def points(word, real):
         return p, q, generator.choice([0.25, 0.5, 0.75], size).astype(real), p - q
     if word == "residual_of_logit":
         return generator.choice([0, 0.5, 1], size).astype(real), generator.choice(all_signs, size)
-    if word == "relative_entropy_of_logit":  # far down, where d is p
+    if word == "kl_div_of_logit":  # far down, where d is p
         p = generator.uniform(0.01, 1, size).astype(real)
         return p, generator.uniform(-1000, -40, size).astype(real), p
-    if word == "mixture":
+    if word == "lerp":
         return (*generator.choice(up[up < 1], (2, size)), generator.uniform(0, 1, size).astype(real))
     if word == "determinant":  # also of products that nearly agree
         a, b, c = generator.uniform(-3, 3, (3, size)).astype(real)
@@ -405,7 +405,7 @@ def test_nan_stays(word, real):
         arguments = np.full((ARITY[word], 37), 0.25)
         arguments[place] = NAN
         out = applied(word, real, arguments)
-        if word == "below" or word.endswith(("shared_slope", "gap_slope")):
+        if word == "less" or word.endswith(("shared_slope", "gap_slope")):
             assert np.isin(out, (-1, -0.5, 0, 0.5, 1)).all()
         elif (word, place) not in (("difference", 0), ("difference", 1)):
             assert np.isnan(out).all()

@@ -18,7 +18,7 @@ MASKS = [loss for loss in LOSSES if loss.name.partition(".")[0] == "segmentation
 
 def on_scores(loss):
     """The loss as a function of scores."""
-    kind = loss._arguments[loss._arrays[0]].name
+    kind = loss.declaration.of_prediction.name
     if kind == "Probability":
         return loss.on_logits("softmax" if loss.shape == "rows" else "sigmoid")
     return loss
@@ -54,13 +54,13 @@ def test_every_loss_of_a_classifier_descends_on_the_digits(loss):
     data = sklearn_datasets.load_digits()
     features = np.hstack([data.data / 16, np.ones((len(data.data), 1))])[::3]
     labels = data.target[::3]
-    if loss._target is None:
+    if loss.declaration.target is None:
         pytest.skip("has no target")
     # Jeffreys' divergence from a sure label is infinite.
-    targets = [labels if loss._by_class else 0.02 + 0.96 * np.eye(10)[labels]]
-    if loss._arguments[loss._target].values:
+    targets = [labels if loss.declaration.by_class else 0.02 + 0.96 * np.eye(10)[labels]]
+    if loss.declaration.of_target.values:
         targets = [2 * np.eye(10)[labels] - 1]
-    if loss._arguments[loss._arrays[0]].name == "LogProbability":
+    if loss.declaration.of_prediction.name == "LogProbability":
         pytest.skip("takes log-probabilities, which are no scores; cross_entropy_with_logits is the same descent")
     passed = descend(on_scores(loss), features, targets, 10)
     assert np.all(np.isfinite(passed))
@@ -86,9 +86,9 @@ def test_every_loss_of_a_mask_descends_on_the_coins(loss):
     """A pixel classifier of the coins learns, with a channel for the background and one for the coins."""
     features, mask = coins()
     assert 0.1 < mask.mean() < 0.9
-    kind = loss._arguments[loss._arrays[0]].name
+    kind = loss.declaration.of_prediction.name
     scored = loss if kind == "Logit" else loss.on_logits("softmax" if loss.shape == "rows" else "sigmoid")
-    target = mask if loss._by_class else np.stack([1 - mask, mask], axis=1).astype(float)
+    target = mask if loss.declaration.by_class else np.stack([1 - mask, mask], axis=1).astype(float)
     passed = descend(scored, features, [target], 2, steps=12)
     assert all(after < before for before, after in itertools.pairwise(passed))
     assert passed[-1] < 0.95 * passed[0]

@@ -14,17 +14,17 @@ from test_every_loss import exact_row, symbols_of
 from lossbook import Classes, Logit, Positive, ShapeError, loss, multiclass, words
 from lossbook.backends import cupy
 from lossbook.words import (
-    across,
     classes,
-    larger,
-    lead,
-    lead_over_others,
     let,
+    log_odds,
     logsumexp,
-    margin,
+    maximum,
+    minus_largest,
+    minus_largest_of_others,
     sigmoid,
     softplus,
-    total,
+    sum_classes,
+    sum_pixels,
 )
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
@@ -33,19 +33,19 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__
 @loss
 def multiclass_hinge(z: Logit, y: Classes):
     """Crammer and Singer: the truth should be a unit ahead of all others."""
-    return across(y * larger(1 - lead_over_others(z), 0))
+    return sum_classes(y * maximum(1 - minus_largest_of_others(z), 0))
 
 
 @loss
 def squared_hinge(z: Logit, y: Classes, *, ahead: Positive = 1.0):
     """Its square."""
-    return across(y * larger(ahead - lead_over_others(z), 0) ** 2)
+    return sum_classes(y * maximum(ahead - minus_largest_of_others(z), 0) ** 2)
 
 
 @loss
 def every_lead(z: Logit, y: Classes):
     """A loss in which every class has a say, whatever the target."""
-    return across((y - lead_over_others(z)) ** 2)
+    return sum_classes((y - minus_largest_of_others(z)) ** 2)
 
 
 @loss
@@ -57,15 +57,15 @@ def z_loss(z: Logit, *, scale: Positive = 1e-4):
 @loss
 def cross_entropy_with_z_loss(z: Logit, y: Classes, *, scale: Positive = 0.25):
     """Cross-entropy and the square of the normalizer."""
-    return across(y * softplus(-margin(z))) + scale * logsumexp(z) ** 2
+    return sum_classes(y * softplus(-log_odds(z))) + scale * logsumexp(z) ** 2
 
 
 @loss
 def per_class(z: Logit, y: Classes, *, scale: Positive = 0.25):
     """The same in other words, with steps and the number of classes."""
     normalizer = let(normalizer=logsumexp(z))
-    each = let(each=softplus(-margin(z)))
-    return scale * normalizer**2 / classes + across(y * each)
+    each = let(each=softplus(-log_odds(z)))
+    return scale * normalizer**2 / classes + sum_classes(y * each)
 
 
 HINGES = [multiclass_hinge, squared_hinge, every_lead]
@@ -166,8 +166,8 @@ def test_infinite_scores_give_the_limit_and_nan_stays(dtype):
 @pytest.mark.skipif(sys.platform == "darwin", reason="NVIDIA has no compiler for macOS")
 def test_nvrtc_compiles_every_kernel(made, dtype):
     """The CUDA compiler accepts the kernels of class indices and of distributions."""
-    for integer in (True, False) if made._by_class else (False,):
-        plan = made._plan(*made._settings({}), integer=integer)
+    for integer in (True, False) if made.declaration.by_class else (False,):
+        plan = made.evaluation.plan(*made.settings({}), integer=integer)
         assert nvrtc.nvrtc_compile(cupy.text(plan, dtype, integer), "sm_80", ("--std=c++17",))
 
 
@@ -177,9 +177,10 @@ def test_what_cannot_be_compared_is_refused():
         multiclass_hinge(np.zeros((3, 1)), np.zeros(3, int))
 
     def two_ways(z: Logit, y: Classes):
-        return across(y * lead(z) + lead_over_others(z))
+        return sum_classes(y * minus_largest(z) + minus_largest_of_others(z))
 
-    with pytest.raises(TypeError, match=r"two_ways: a row loss is made of one of lead\(z\), lead_over_others\(z\)"):
+    rule = r"two_ways: a row loss is made of one of minus_largest\(z\), minus_largest_of_others\(z\)"
+    with pytest.raises(TypeError, match=rule):
         loss(two_ways)
 
 
@@ -209,8 +210,8 @@ def test_weights_and_ignored_labels(hinge, shape):
 def exact_sum(made, z, y):
     """(value, slopes, largest terms) of a row of OF_ROWS, in mpmath."""
     with mp.workdps(60):
-        z, y = list(map(exact, z)), list(map(exact, y)) if made._by_class else [mpf(0)] * len(z)
-        scale = mpf(made._defaults["scale"]) / (len(z) if made is per_class else 1)
+        z, y = list(map(exact, z)), list(map(exact, y)) if made.declaration.by_class else [mpf(0)] * len(z)
+        scale = mpf(made.declaration.defaults["scale"]) / (len(z) if made is per_class else 1)
         normalizer, asked = mp.log(mp.fsum(map(mp.exp, z))), mp.fsum(y)
         p = [mp.exp(score - normalizer) for score in z]
         terms = [(asked * share, -wanted, 2 * scale * normalizer * share) for share, wanted in zip(p, y, strict=True)]
@@ -230,9 +231,9 @@ def test_logsumexp_is_exact(made, dtype, classes):
     z = (4 * random.normal(size=(5, classes))).astype(dtype)
     z[0], z[1, :2], z[2, 1], z[3] = 0, 30, 1000, z[3] - 1e4
     z[4, 0], z[4, 1:] = 0, -14  # its sum is little more than 1
-    made = made.with_parameters(scale=float(dtype(made._defaults["scale"]))) if made is z_loss else made
+    made = made.with_parameters(scale=float(dtype(made.declaration.defaults["scale"]))) if made is z_loss else made
     for y in targets(*z.shape, dtype):
-        results = on_all_backends(made.value_and_grad, z, *([y] if made._by_class else []), reduction="none")
+        results = on_all_backends(made.value_and_grad, z, *([y] if made.declaration.by_class else []), reduction="none")
         for i in range(len(z)):
             true, slopes, largest = exact_sum(made, z[i], spread(y, classes, dtype)[i])
             for name, (values, gradient) in results.items():
@@ -278,13 +279,13 @@ def test_logsumexp_is_weighed_as_its_row(shape):
 
 
 def test_what_is_no_function_of_a_row_is_refused():
-    """A logsumexp inside a sum, beside anything but margins, or with the target, is no loss."""
+    """A logsumexp inside a sum, beside anything but log-odds, or with the target, is no loss."""
 
     def inside(z: Logit, y: Classes):
-        return across(y * (logsumexp(z) - z))
+        return sum_classes(y * (logsumexp(z) - z))
 
     def beside_scores(z: Logit, y: Classes):
-        return logsumexp(z) - across(y * z)
+        return logsumexp(z) - sum_classes(y * z)
 
     def with_score(z: Logit, y: Classes):
         return logsumexp(z) * z
@@ -293,7 +294,7 @@ def test_what_is_no_function_of_a_row_is_refused():
         return logsumexp(2 * z)
 
     def in_totals(z: Logit, y: Classes):
-        return total(sigmoid(z) * logsumexp(z))
+        return sum_pixels(sigmoid(z) * logsumexp(z))
 
     for function in (inside, beside_scores, with_score, of_others, in_totals):
         with pytest.raises(TypeError, match=rf"^{function.__name__}: .*logsumexp"):

@@ -9,7 +9,7 @@ from cases import BACKENDS, DTYPES, EVERY_LOSS, LOSSES, Backend, example, row_ki
 from lossbook import multiclass
 
 ROWS = [loss for loss in LOSSES if loss.shape == "rows"]
-BY_CLASS = [loss for loss in ROWS if loss._by_class]
+BY_CLASS = [loss for loss in ROWS if loss.declaration.by_class]
 SINGLE = [loss for loss in LOSSES if loss.shape in ("rows", "pointwise")]  # of elements or rows
 
 every = pytest.mark.parametrize("loss", SINGLE, ids=lambda loss: loss.name)
@@ -31,7 +31,7 @@ def test_a_class_of_weight_0_is_not_there(loss, backend, soft):
     z, y = example(loss, np.float32, (6, 3), integer=True)
     y[:] = 1, 0, 2, 1, 0, 2
     entries = row_kind(loss) == "entry"  # where classes compete, the class still stands beside the others
-    spoiled = [0.0 if loss._arguments[loss._arrays[0]].low == 0 else -np.inf] + ([np.nan, 7.0] if entries else [])
+    spoiled = [0.0 if loss.declaration.of_prediction.low == 0 else -np.inf] + ([np.nan, 7.0] if entries else [])
     target, kept = np.eye(3, dtype=np.float32)[y] if soft else y, y != 0
     for reduction in ("none", "sum", "mean"):
         options = {"class_weight": np.array([0, 1, 2.0]), "reduction": reduction}
@@ -48,7 +48,7 @@ def test_a_class_of_weight_0_is_not_there(loss, backend, soft):
 @soft
 def test_nan_in_gives_nan_out(loss, backend, soft):
     """A NaN anywhere in a row, or in a target that may be any number, makes the value NaN and its own slope."""
-    if not soft and not loss._by_class:
+    if not soft and not loss.declaration.by_class:
         pytest.skip("no class indices")
     arrays = example(loss, np.float32, (3, 4), integer=not soft)
     where = 2
@@ -57,11 +57,11 @@ def test_nan_in_gives_nan_out(loss, backend, soft):
     arrays[0][1, where] = np.nan
     values, gradient = backend.call(loss.value_and_grad, *arrays, reduction="none")
     assert np.isnan(values[1] if loss.shape == "rows" else values[1, where])
-    if not soft or loss.gradient.has(loss._form({}).prediction):  # else the slope does not depend on it
+    if not soft or loss.gradient.has(loss.formula_at().prediction):  # else the slope does not depend on it
         assert np.isnan(gradient[1, where])
     assert not np.any(np.isnan(gradient[[0, 2]]))
     assert np.isnan(backend.call(loss, *arrays))
-    if loss._target and not loss._arguments[loss._target].checked:
+    if loss.declaration.target and not loss.declaration.of_target.checked:
         arrays = example(loss, np.float32, (3, 4))
         arrays[1][1, where] = np.nan
         assert np.isnan(backend.call(loss, *arrays, reduction="none")[1, where])
@@ -71,11 +71,11 @@ def test_nan_in_gives_nan_out(loss, backend, soft):
 def test_nan_shows_where_a_parameter_is_zero(loss, backend):
     """A parameter of 0, as pos_weight, does not hide a NaN."""
     arrays = example(loss, np.float32, (3, 4))
-    if loss._target and loss._arguments[loss._target].high == 1.0 and not loss._by_class:
+    if loss.declaration.target and loss.declaration.of_target.high == 1.0 and not loss.declaration.by_class:
         arrays[1][:] = 1
     arrays[0][1, 2] = np.nan
-    for name in loss._parameters:
-        if loss._arguments[name].holds(0.0):
+    for name in loss.declaration.parameters:
+        if loss.declaration.arguments[name].holds(0.0):
             assert np.isnan(backend.call(loss, *arrays, **{name: 0.0})), name
 
 
@@ -85,7 +85,7 @@ def test_nan_shows_where_a_parameter_is_zero(loss, backend):
 @pytest.mark.parametrize("name", ["numpy", "cupy"])
 def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(loss, dtype, soft, name):
     """Value and slopes of a row, or an element, do not depend on what stands beside it."""
-    if not soft and not loss._by_class:
+    if not soft and not loss.declaration.by_class:
         pytest.skip("no class indices")
     check_alone(loss, dtype, soft, name, (2, 3, 40, 300) if loss.shape == "rows" else (5,))
 
@@ -127,7 +127,7 @@ def test_weights_of_any_size(loss, backend, size):
     got, slopes = backend.call(loss.value_and_grad, *arrays, weight=scaled)
     assert got == pytest.approx(float(value), rel=1e-6)
     np.testing.assert_allclose(slopes, gradient, rtol=1e-5, atol=1e-30)
-    if loss._by_class:
+    if loss.declaration.by_class:
         of_class = np.full(5, size, np.float64)
         got, slopes = backend.call(loss.value_and_grad, *arrays, weight=scaled, class_weight=of_class)
         value, gradient = backend.call(loss.value_and_grad, *arrays, weight=weight, class_weight=np.ones(5))
@@ -143,8 +143,8 @@ def test_the_call_and_the_gradient_agree_to_the_bit(loss, backend):
         corners = [np.sort(random.random((999, 2, 2)), axis=1).reshape(999, 4) for _ in range(2)]
         arrays, options = [a.astype(np.float32) for a in corners], {}
     else:
-        arrays = example(loss, np.float32, (999, 3), integer=loss._by_class)
-        options = {"class_weight": random.random(3)} if loss._by_class else {}
+        arrays = example(loss, np.float32, (999, 3), integer=loss.declaration.by_class)
+        options = {"class_weight": random.random(3)} if loss.declaration.by_class else {}
     weight = random.random(999).astype(np.float32)
     for reduction in ("none", "sum", "mean"):
         both = backend.call(loss.value_and_grad, *arrays, weight=weight, reduction=reduction, **options)[0]

@@ -32,7 +32,18 @@ from lossbook import (
     Sign,
     loss,
 )
-from lossbook.words import across, classes, larger, let, margin, reciprocal, share, sigmoid, softplus, total
+from lossbook.words import (
+    classes,
+    let,
+    log_odds,
+    maximum,
+    reciprocal,
+    share,
+    sigmoid,
+    softplus,
+    sum_classes,
+    sum_pixels,
+)
 
 ROOT = Path(lossbook.__file__).parents[1]
 DECLARED = '''
@@ -56,8 +67,8 @@ def notebook(code):
 
 def exact(made, arrays, setting):
     """Values and slopes of each element, row, or image and class, from the formula alone."""
-    flags, parameters = made._settings(setting)
-    form = made._form(flags)
+    flags, parameters = made.settings(setting)
+    form = made.formula_at(**flags)
     fixed = {symbol: oracle.exact(parameters[symbol.name]) for symbol in form.parameters}
     if made.shape == "pointwise":
         values, slopes = np.empty(arrays[0].shape), np.empty(arrays[0].shape)
@@ -230,7 +241,7 @@ def generalized(p: Real, y: Outcome, *, exponent: Positive = 2.5, unit: Positive
 @loss
 def hinge(z: Logit, y: Sign):
     """The larger of two, as a word."""
-    return larger(0, 1 - y * z)
+    return maximum(0, 1 - y * z)
 
 
 def plain_hinge(z: Logit, y: Sign):
@@ -282,7 +293,7 @@ def test_an_exponent_may_be_a_parameter(setting):
 
 
 def test_the_larger_of_two_is_a_word():
-    """A hinge of the word `larger` has the slope of the side it is on."""
+    """A hinge of the word `maximum` has the slope of the side it is on."""
     signs = np.array([1.0, -1, 1, 1, -1])
     agrees(hinge, X, signs)
     assert hinge(X, signs, reduction="none").tolist() == np.maximum(0, 1 - signs * X).tolist()
@@ -314,21 +325,21 @@ def test_a_loss_needs_no_target():
 
 @loss
 def smooth_rows(z: Logit, y: Classes, *, floor: Fraction = 0.1, gamma: NonNegative = 1.0):
-    """A row loss of margins: every class is asked for its share of the target."""
+    """A row loss of log-odds: every class is asked for its share of the target."""
     wanted = (1 - floor) * y + floor / classes
-    return across(wanted * sigmoid(-margin(z)) ** gamma * softplus(-margin(z)))
+    return sum_classes(wanted * sigmoid(-log_odds(z)) ** gamma * softplus(-log_odds(z)))
 
 
 @loss
 def tversky(p: Probability, y: Classes, *, alpha: NonNegative = 0.3, smooth: Positive = 0.5):
     """An overlap loss of three totals, one of which is nameless."""
-    overlap = let(overlap=total(p * y))
-    missed = let(missed=total((1 - p) * y))
-    return share(alpha * missed + (1 - alpha) * total(p * (1 - y)), overlap + smooth)
+    overlap = let(overlap=sum_pixels(p * y))
+    missed = let(missed=sum_pixels((1 - p) * y))
+    return share(alpha * missed + (1 - alpha) * sum_pixels(p * (1 - y)), overlap + smooth)
 
 
 def test_a_row_loss_of_ones_own():
-    """across and margin give a loss of rows for distributions and class indices, on every backend."""
+    """sum_classes and log_odds give a loss of rows for distributions and class indices, on every backend."""
     agrees(smooth_rows, ROWS, SHARES, gamma=1.5, rtol=1e-11)
     agrees(smooth_rows, ROWS, np.array([2, 1, 0]), gamma=1.5, rtol=1e-11)
     agrees(smooth_rows, ROWS, np.array([2, 1, 0]), floor=0.0, rtol=1e-11)
@@ -427,13 +438,13 @@ def test_no_name_is_a_trap_in_rows(name, backend):
     code = f"""
 import lossbook
 from lossbook import Classes, Logit, Positive
-from lossbook.words import across, margin, softplus
+from lossbook.words import log_odds, softplus, sum_classes
 @lossbook.loss
 def named(p: Logit, y: Classes, *, {name}: Positive = 2.0):
-    return across(y * softplus(-margin(p) * {name}))
+    return sum_classes(y * softplus(-log_odds(p) * {name}))
 @lossbook.loss
 def target(p: Logit, {name}: Classes):
-    return across({name} * softplus(-margin(p)))
+    return sum_classes({name} * softplus(-log_odds(p)))
 """
     made = notebook(code)
     for y in (SHARES, np.array([2, 1, 0])):
@@ -447,7 +458,7 @@ def test_no_name_is_a_trap_in_totals(backend):
 
     @loss
     def named(p: Probability, y: Classes, *, index: Positive = 2.0):
-        return share(total(index * p**2 * (1 - y)), total(p * y) + 1)
+        return share(sum_pixels(index * p**2 * (1 - y)), sum_pixels(p * y) + 1)
 
     index = np.arange(8).reshape(2, 4) % 2
     shares = np.moveaxis(np.eye(2)[index], -1, 1)
@@ -637,7 +648,7 @@ def test_flags_keep_the_shape():
     """A flag chooses a formula, not whether a value belongs to an element or to a row."""
 
     def either(p: Probability, y: Classes, *, rows: Flag = False):
-        return across(y * (1 - p)) if rows else y * (1 - p)
+        return sum_classes(y * (1 - p)) if rows else y * (1 - p)
 
     with pytest.raises(TypeError, match=r"^either: flags must not change the shape .*; got pointwise and rows"):
         loss(either)
@@ -733,29 +744,29 @@ def test_what_is_no_formula_is_refused_by_name(function):
         loss(function)
 
 
-def outside_margin(z: Logit, y: Classes):
-    return across(y * softplus(-margin(z)) + z**2)
+def outside_log_odds(z: Logit, y: Classes):
+    return sum_classes(y * softplus(-log_odds(z)) + z**2)
 
 
-def after_across(z: Logit, y: Classes):
-    return 2 * across(y * softplus(-margin(z)))
+def after_sum_classes(z: Logit, y: Classes):
+    return 2 * sum_classes(y * softplus(-log_odds(z)))
 
 
-def outside_total(p: Probability, y: Classes):
-    return share(total(p), total(y)) + p
+def outside_sum_pixels(p: Probability, y: Classes):
+    return share(sum_pixels(p), sum_pixels(y)) + p
 
 
 @pytest.mark.parametrize(
     ("function", "rule"),
     [
-        (outside_margin, r"inside across\(...\) the prediction may appear only as margin\(z\)"),
-        (after_across, r"a row loss must end in across\(...\)"),
-        (outside_total, r"p must stand inside total\(...\)"),
+        (outside_log_odds, r"inside sum_classes\(...\) the prediction may appear only as log_odds\(z\)"),
+        (after_sum_classes, r"a row loss must end in sum_classes\(...\)"),
+        (outside_sum_pixels, r"p must stand inside sum_pixels\(...\)"),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )
 def test_a_prediction_in_the_wrong_place_is_refused(function, rule):
-    """In a row loss the prediction stands in margins, in an overlap loss in totals: else it cannot be declared."""
+    """In a row loss the prediction stands in log-odds, in an overlap loss in totals: else it cannot be declared."""
     with pytest.raises(TypeError, match=f"{function.__name__}: .*{rule}"):
         loss(function)
 

@@ -3,12 +3,14 @@
 `make book` calls main(); the tests call ensure(), so that they never look at a page that is out of date.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from execute import own_profile
@@ -35,11 +37,21 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the same file.
+
+    The lock is a transaction of SQLite, which works on every system and ends with its process.
+    """
+    with closing(sqlite3.connect(file, timeout=3600, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+
+
 def ensure(quiet: bool = True) -> Path:
     """The folder of the built pages, built now if need be; processes that ask at once wait for one build."""
     MADE_FROM.parent.mkdir(exist_ok=True)
-    with open(MADE_FROM.parent / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(MADE_FROM.parent / "lock"):
         now = fingerprint()
         if not (MADE_FROM.exists() and MADE_FROM.read_text() == now and (HTML / "index.html").exists()):
             for old in ("html", ".doctrees", ".jupyter_cache", "jupyter_execute"):
@@ -47,7 +59,8 @@ def ensure(quiet: bool = True) -> Path:
             MADE_FROM.unlink(missing_ok=True)
             with own_profile():
                 pipe, env = subprocess.PIPE if quiet else None, os.environ | {"NO_COLOR": "1"}
-                done = subprocess.run(COMMAND, cwd=ROOT, env=env, text=True, stdout=pipe, stderr=subprocess.STDOUT)
+                streams = {"stdout": pipe, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+                done = subprocess.run(COMMAND, cwd=ROOT, env=env, **streams)
             if done.returncode:
                 raise RuntimeError(f"the book does not build\n{(done.stdout or '')[-8000:]}")
             MADE_FROM.write_text(now)

@@ -46,7 +46,8 @@ def own_profile() -> Iterator[None]:
         profile = Path(folder, "profile_default")
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 'ERROR'\n")
-        os.environ |= {"IPYTHONDIR": folder, "MPLCONFIGDIR": str(ROOT / "_build" / "matplotlib")}
+        # Files are UTF-8 on every system.
+        os.environ |= {"IPYTHONDIR": folder, "MPLCONFIGDIR": str(ROOT / "_build" / "matplotlib"), "PYTHONUTF8": "1"}
         Path(os.environ["MPLCONFIGDIR"]).mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, capture_output=True)
         try:

@@ -27,7 +27,7 @@ def main(options: list[str]) -> None:
         pins = [line for line in output.read_text().splitlines() if "==" in line and "://" not in line]
     text = HEADER + "\n".join(pins) + "\n"
     if not TARGET.exists() or TARGET.read_text() != text:  # an unchanged file keeps its time, and .venv stays
-        TARGET.write_text(text)
+        TARGET.write_text(text, newline="\n")
 
 
 if __name__ == "__main__":

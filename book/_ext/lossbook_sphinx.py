@@ -65,12 +65,14 @@ def formula(latex: str, page: str) -> nodes.math_block:
 
 
 def signature_of(value: Any) -> str:
-    """As help() shows it; a class that is a default by its name, as one would type it."""
+    """As help() shows it, but for types; a class that is a default by its name, as one would type it."""
     try:
-        text = str(getattr(value, "signature", None) or inspect.signature(value))
-        return re.sub(r"<class '([\w.]+)'>", r"\1", text)
+        signature = getattr(value, "signature", None) or inspect.signature(value)
     except (TypeError, ValueError):
         return ""
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    text = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<class '([\w.]+)'>", r"\1", text)
 
 
 class FromCode(SphinxDirective):
@@ -146,6 +148,7 @@ class Objects(FromCode):
         for name, value in vars(cls).items():
             if name.startswith("_") or not (text := inspect.getdoc(value)):
                 continue
+            value = inspect.unwrap(value)
             call = (
                 signature_of(value).replace("(self, ", "(").replace("(self)", "()") if inspect.isfunction(value) else ""
             )
@@ -216,7 +219,7 @@ def label_of(name: str) -> str:
 
 def picture(loss: Any) -> nodes.raw:
     """Loss and gradient of a pointwise loss over its prediction, for the usual targets."""
-    kind = loss._arguments[loss._target].name if loss._target else ""
+    kind = loss.declaration.of_target.name if loss.declaration.target else ""
     targets = {"Label": [1.0, 0.0], "Sign": [1.0, -1.0], "Outcome": [0.0]}.get(kind)
     figure = figures.curves(loss, target=targets)
     figure.set_dpi(90)
@@ -228,7 +231,7 @@ def picture(loss: Any) -> nodes.raw:
     for target in targets or [None]:
         arrays = [[low, high]] if target is None else [[low, high], [target, target]]
         first, last = loss(*map(np.array, arrays), reduction="none")
-        given = "" if target is None else f"for {loss._target} = {target:g} "
+        given = "" if target is None else f"for {loss.declaration.target} = {target:g} "
         text = f"{given}the loss goes from {first + 0.0:.3g} at the left end to {last + 0.0:.3g} at the right"
         ends.append(text.replace("inf", "infinity"))
     alt = f"{shown['text/plain']} Over {low:g} to {high:g}, {'; '.join(ends)}."
@@ -331,9 +334,9 @@ class Atlas(SphinxDirective):
     def described(self, loss: Any) -> list[tuple[str, str]]:
         """What prediction, target and parameters may be."""
         found = []
-        for name, domain in loss._arguments.items():
-            default = f"; {loss._defaults[name]:.6g} if left out" if domain.role == "parameter" else ""
-            default = f"; {loss._defaults[name]} if left out" if domain.role == "flag" else default
+        for name, domain in loss.declaration.arguments.items():
+            default = f"; {loss.declaration.defaults[name]:.6g} if left out" if domain.role == "parameter" else ""
+            default = f"; {loss.declaration.defaults[name]} if left out" if domain.role == "flag" else default
             rule = f"; {domain.rule}" if domain.checked and domain.role in ("prediction", "target") else ""
             found.append((name, f"{domain.describes}{rule}{default}"))
         return found

@@ -1,15 +1,60 @@
-"""The backends: one module each, imported only when it is used."""
+"""The backends: a package each, imported only when it is used.
+
+    numpy    array expressions, block by block
+    numba    compiled loops
+    cupy     CUDA
+
+What a backend must have says `Backend`; `BACKENDS` lists them.
+"""
 
 import importlib
 import os
 import sys
 import threading
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
+from typing import Any, Literal, Protocol, Self
 
+import numpy as np
+
+from lossbook.arrays import is_dask
 from lossbook.errors import BackendError
 
-NAMES = ("numpy", "numba", "cupy")
+
+class Backend(Protocol):
+    """What the package of a backend has."""
+
+    xp: Any  # the array module: numpy or cupy
+
+    def source(self, plan, real=..., integer=...) -> str:
+        """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+
+    def run(self, plan, call) -> np.ndarray:
+        """Fill `call.values` and `call.gradient`, where they are arrays, and return the sums of the call.
+
+        Of losses of totals the sums have the shape (images, classes, totals + 1), of others (2,): sum(w*l), sum(w).
+        The last number counts the values that break a rule; then nothing else is of use.
+        """
+
+    def require(self, loss) -> None:
+        """Raise the BackendError that says what this machine lacks."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The package whose arrays a backend computes with."""
+
+    package: str
+    title: str
+    how: str  # to make such an array
+
+
+HOST, CUDA = Home("numpy", "NumPy", "numpy.asarray(x)"), Home("cupy", "CuPy", "cupy.asarray(x)")
+# One row per backend. Arrays of no other home are the host's, on which the user chooses between NumPy and Numba.
+BACKENDS = {"numpy": HOST, "numba": HOST, "cupy": CUDA}
+NAMES = tuple(BACKENDS)
+AWAY = {home.package: home for home in BACKENDS.values() if home is not HOST}
 
 
 def check(name, where, what="backend"):
@@ -49,21 +94,21 @@ class use:
     Raises BackendError for a name that is no backend's.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: Literal["numpy", "numba", "cupy"]) -> None:
         self.name = check(name, "lossbook.use")
         with _chosen.lock:
             _chosen.statements = [*_chosen.statements[-63:], self]  # far more than are about to become blocks at once
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         with _chosen.lock:  # it was no statement, after all
             _chosen.statements = [one for one in _chosen.statements if one is not self]
         _chosen.blocks.set((*_chosen.blocks.get(), self.name))
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         _chosen.blocks.set(_chosen.blocks.get()[:-1])
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"lossbook.use({self.name!r})"
 
 
@@ -88,19 +133,6 @@ def _load(name):
     return importlib.import_module(f"lossbook.backends.{name}")
 
 
-def is_cupy(array):
-    """Whether an array is CuPy's."""
-    return type(array).__module__.partition(".")[0] == "cupy"
-
-
-def is_dask(*arrays):
-    """Whether any array is Dask's; a package that is not loaded owns no array, so Dask is not imported to find out."""
-    if "dask.array" not in sys.modules:
-        return False
-    owned = getattr(sys.modules["dask.array"], "Array", ())  # absent while another thread imports it
-    return any(isinstance(array, owned) for array in arrays)
-
-
 def choose(loss, name, arrays):
     """The backend for these arrays: their type decides between host and device, the user between NumPy and Numba.
 
@@ -109,20 +141,27 @@ def choose(loss, name, arrays):
     if is_dask(*arrays):
         hint = f"compute() it first, or call {loss} on its blocks"
         raise BackendError(loss, None, "takes NumPy and CuPy arrays", said="a Dask array", hint=hint)
-    on_device = [is_cupy(array) for array in arrays if array is not None] if "cupy" in sys.modules else ()
-    if any(on_device):
-        if name not in (None, "cupy"):
-            check(name, loss)
-            raise BackendError(loss, "backend", f"{name!r} works on NumPy arrays", said="CuPy arrays")
-        if not all(on_device):
-            kinds = ", ".join(
-                sorted({type(array).__module__.partition(".")[0] for array in arrays if array is not None})
-            )
-            said = f"NumPy and CuPy arrays together ({kinds})"
-            raise BackendError(loss, "arrays", "must all be of one kind", said=said)
-        return get("cupy")
+    home = home_of(loss, arrays) if any(package in sys.modules for package in AWAY) else HOST
+    if home is not HOST:
+        own = [backend for backend, its in BACKENDS.items() if its is home]
+        if name not in (None, *own):
+            rule = f"{name!r} works on {BACKENDS[check(name, loss)].title} arrays"
+            raise BackendError(loss, "backend", rule, said=f"{home.title} arrays")
+        return get(name or own[0])
     chosen = check(name, loss) if name is not None else _chosen.get()
-    if chosen == "cupy":
-        get("cupy").require(loss)
-        raise BackendError(loss, "backend", "'cupy' works on CuPy arrays (cupy.asarray(x))", said="NumPy arrays")
+    if (wanted := BACKENDS[chosen]) is not HOST:
+        get(chosen).require(loss)
+        rule = f"{chosen!r} works on {wanted.title} arrays ({wanted.how})"
+        raise BackendError(loss, "backend", rule, said=f"{HOST.title} arrays")
     return get(chosen)
+
+
+def home_of(loss, arrays):
+    """The home that all arrays share; None stands for an array that is not there."""
+    packages = {type(array).__module__.partition(".")[0] for array in arrays if array is not None}
+    homes = {AWAY.get(package, HOST) for package in packages}
+    if len(homes) > 1:
+        titles = " and ".join(home.title for home in (HOST, *AWAY.values()) if home in homes)
+        said = f"{titles} arrays together ({', '.join(sorted(packages))})"
+        raise BackendError(loss, "arrays", "must all be of one kind", said=said)
+    return homes.pop() if homes else HOST

@@ -10,15 +10,17 @@ import numbers
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from queue import Empty, SimpleQueue
+from typing import Any, NoReturn
 
 import numpy as np
 
-from lossbook.call import cut, quiet
+from lossbook.arrays import cut, quiet
+from lossbook.backends.call import Call
 from lossbook.errors import DomainError
 
 PIECE = 1 << 17  # elements of a converted piece
@@ -30,7 +32,7 @@ _helpers, _owner = 0, os.getpid()  # how many there are, in which process
 _lock = threading.Lock()
 
 
-def _threads_at_first():
+def _threads_at_first() -> int:
     """As many as LOSSBOOK_THREADS says; where that is unset or empty, one for each processor of this process."""
     given = os.environ.get("LOSSBOOK_THREADS", "")
     if not given:
@@ -48,7 +50,7 @@ def _threads_at_first():
 _threads = _threads_at_first()
 
 
-def set_threads(count):
+def set_threads(count: int) -> None:
     """Use this many threads, 1 to 1024, in the Numba backend, and up to 2 of them in that of NumPy, whose threads wait
     for each other and have temporaries (results do not depend on it).
     """
@@ -58,18 +60,18 @@ def set_threads(count):
     _threads = int(count)
 
 
-def get_threads():
+def get_threads() -> int:
     """How many threads the Numba backend uses, and that of NumPy at most."""
     return _threads
 
 
-def _serve(jobs):
+def _serve(jobs: SimpleQueue) -> NoReturn:
     """What a helper thread does as long as the process lives."""
     while True:
         jobs.get()()
 
 
-def _ask(helpers, job):
+def _ask(helpers: int, job: Callable[[], None]) -> None:
     """Let so many helper threads do a job, fewer where no more can be started; they are started on first use, and again
     after a fork. (A ThreadPoolExecutor would do the same, in 30 microseconds more for each call.)
     """
@@ -93,12 +95,14 @@ class _Team:
     does them all. When `run` ends, by Ctrl-C as well, no helper is at work any more: nothing goes on writing.
     """
 
-    def __init__(self, function, tasks):
+    def __init__(self, function: Callable[..., None], tasks: Iterable[tuple]) -> None:
         self.function, self.tasks = function, deque(tasks)
-        self.begun, self.ended, self.errors = [], [], []  # an append is one step, and needs no lock
-        self.awake = SimpleQueue()
+        self.begun: list[None] = []  # an append is one step, and needs no lock
+        self.ended: list[None] = []
+        self.errors: list[BaseException] = []
+        self.awake: SimpleQueue[None] = SimpleQueue()
 
-    def run(self, helpers):
+    def run(self, helpers: int) -> None:
         """Do all tasks, with so many helpers; raises what a task raises."""
         try:
             _ask(helpers, self._help)
@@ -108,7 +112,7 @@ class _Team:
         if self.errors:
             raise self.errors[0]
 
-    def _work(self):
+    def _work(self) -> None:
         while self.tasks:
             try:
                 task = self.tasks.popleft()
@@ -116,7 +120,7 @@ class _Team:
                 return
             self.function(*task)
 
-    def _help(self):
+    def _help(self) -> None:
         self.begun.append(None)
         try:
             self._work()
@@ -126,7 +130,7 @@ class _Team:
         self.ended.append(None)
         self.awake.put(None)
 
-    def _stop(self):
+    def _stop(self) -> None:
         """Let no helper take another task, and wait for those at work; a second Ctrl-C has to wait as well."""
         interrupt = None
         while True:
@@ -143,7 +147,7 @@ class _Team:
             raise interrupt
 
 
-def writeable(array):
+def writeable(array: Any) -> Any:
     """The same array for a kernel, which never writes to its inputs: read-only arrays are another type to Numba, which
     would compile the kernel once more for them.
     """
@@ -171,13 +175,13 @@ class Kernel:
     # type of weights and of their products is that of an empty array beside the target
     threads: int = MOST_THREADS  # of more, the temporaries would take too much memory
 
-    def rows_in_block(self, classes):
+    def rows_in_block(self, classes: int) -> int:
         """How many rows of a row loss make a block: a multiple of what the processor takes at once, or one."""
         rows = self.block // max(1, classes)
         return rows - rows % 64 or rows - rows % 16 or 16 if self.block > 1 else 1
 
 
-def run(kernel, plan, call):
+def run(kernel: Kernel, plan: Any, call: Call) -> np.ndarray:
     """Run a call: sums of shape (groups..., columns); fills call.values and call.gradient where present."""
     threads = min(_threads, kernel.threads)
     columns = len(plan.terms) + 1
@@ -186,9 +190,9 @@ def run(kernel, plan, call):
     limit = max(1, PIECE // call.classes_per_piece)
     pieces = list(cut(call.piece_shape, limit))
 
-    results = [None] * len(pieces)
+    results: list[Any] = [None] * len(pieces)
 
-    def convert_and_run(index):
+    def convert_and_run(index: int) -> None:
         with quiet():  # in every helper thread, too
             arrays = call.piece(pieces[index])
             results[index] = _run_piece(kernel, plan, call, arrays, columns, 1)
@@ -197,7 +201,7 @@ def run(kernel, plan, call):
     _Team(convert_and_run, ((index,) for index in range(len(pieces)))).run(min(threads, len(pieces)) - 1)
     if plan.finish is None:
         return fold(np.array(results).reshape(-1, columns))
-    parts = {}  # the first axis of a loss of totals counts the images
+    parts: dict[int | None, list] = {}  # the first axis of a loss of totals counts the images
     for piece, part in zip(pieces, results, strict=True):
         parts.setdefault(piece[0].start, []).append(part)
     sums = np.zeros((*call.group_shape, columns))
@@ -212,21 +216,21 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     z, y, weight = writeable(arrays.z), writeable(arrays.y), writeable(arrays.weight)
     tiles = -(-inner // kernel.block)
     blocks = outer * classes * tiles
-    if plan.shape in ("rows", "boxes"):
+    if plan.space.by_row:
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
     else:
         options = (weight, call.ignore, call.parameters, arrays.slopes)
     shape = (blocks, columns)
-    if plan.shape == "overlap" and plan.row:  # a softmax takes the pixels of a tile with all their classes
+    if plan.space.totals and plan.row:  # a softmax takes the pixels of a tile with all their classes
         size = kernel.rows_in_block(classes)
         tiles = -(-inner // size)
         blocks, options = outer * tiles, (*options, size)
         shape = (outer, classes, tiles, columns)
     sums, values = np.zeros(shape), arrays.values
     if values is None and kernel.typed:
-        values = np.empty((0, 0) if plan.shape in ("rows", "boxes") else (0, 0, 0), call.real)
+        values = np.empty((0, 0) if plan.space.by_row else (0, 0, 0), call.real)
     kind = call.real if weight is None and (call.class_weight is None or call.overlap) else np.float64
     inputs = (z, y, *([np.empty(0, kind)] if kernel.typed else []), *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1
@@ -240,7 +244,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     return fold(sums.reshape(outer, classes, tiles, columns).transpose(2, 0, 1, 3))
 
 
-def halved(parts):
+def halved(parts: np.ndarray) -> np.ndarray:
     """Half as many along the first axis, each the sum of two; the middle of an odd number stays."""
     half = len(parts) // 2
     if len(parts) % 2 == 0:
@@ -250,7 +254,7 @@ def halved(parts):
     return result
 
 
-def fold(parts):
+def fold(parts: np.ndarray) -> np.ndarray:
     """The sum along the first axis, by halves: explicit additions, so that neither the layout of the memory nor what
     stands beside a number changes its bits, and in a tree, so that rounding hardly grows with their number.
     """

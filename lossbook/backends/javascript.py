@@ -9,8 +9,8 @@ from lossbook.backends.spelling import Spelling, literal
 
 NATIVE = {
     "arctan": "Math.atan", "exp": "Math.exp", "expm1": "Math.expm1", "log": "Math.log", "log1p": "Math.log1p",
-    "tanh": "Math.tanh", "sqrt": "Math.sqrt", "magnitude": "Math.abs", "sign": "Math.sign", "larger": "Math.max",
-    "smaller": "Math.min",
+    "tanh": "Math.tanh", "sqrt": "Math.sqrt", "absolute": "Math.abs", "sign": "Math.sign", "maximum": "Math.max",
+    "minimum": "Math.min",
 }  # fmt: skip
 # The words that JavaScript lacks, written like those of the other backends; a word may use the words above it.
 WORDS = {
@@ -21,8 +21,8 @@ WORDS = {
     "sigmoid": "x => x < 0 ? Math.exp(x)/(1 + Math.exp(x)) : 1/(1 + Math.exp(-x))",
     "sigmoid_power": "(x, k) => k === 0 ? 1 : Math.exp(-k*softplus(-x))",
     "residual_of_logit": """(y, x) => {
-  const less = Math.expm1(-Math.abs(x)), e = Math.exp(-Math.abs(x));
-  if (less > -0.5) return (2*y - 1 + (x < 0 ? y - 1 : y)*less)/(1 + e);
+  const decay_minus_1 = Math.expm1(-Math.abs(x)), e = Math.exp(-Math.abs(x));
+  if (decay_minus_1 > -0.5) return (2*y - 1 + (x < 0 ? y - 1 : y)*decay_minus_1)/(1 + e);
   return (x < 0 ? y - (1 - y)*e : y*e - (1 - y))/(1 + e);
 }""",
     "weighted_softplus": "(w, x) => x < -708 ? w*Math.exp(x/2)*Math.exp(x/2) : weighted(w, softplus(x))",
@@ -39,7 +39,7 @@ WORDS = {
     "weighted_quotient": "(w, a, b) => weighted(w, quotient(a, b))",
     "reciprocal": "b => b === 0 ? 0 : 1/b",
     "share": "(a, b) => a + b === 0 ? 0 : a/(a + b)",
-    "below": "(a, b) => a < b ? 1 : 0",
+    "less": "(a, b) => a < b ? 1 : 0",
     "step": "(a, b) => a === b ? 0.5 : a < b ? 1 : b < a ? 0 : NaN",
     "arctan2": "(y, x) => Math.atan(quotient(y, x))",
     "determinant": "(a, b, c, d) => a*d - b*c",
@@ -56,24 +56,23 @@ WORDS = {
   const up = high < other_high && reach < 0 ? 0.5 : 0, down = high <= other_high && reach <= 0 ? 0.5 : 0;
   return -(up + (low < high ? down : up));
 }""",
-    "excess": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
-    "slant": "(x, d) => x/Math.hypot(x, d)",
-    "mixture": "(p, q, a) => (1 - a)*p + a*q",
+    "hypot_minus": "(x, d) => Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
+    "over_hypot": "(x, d) => x/Math.hypot(x, d)",
+    "lerp": "(p, q, a) => (1 - a)*p + a*q",
     "charbonnier": "(x, d) => d*Math.abs(x)*(Math.abs(x)/(d + Math.hypot(x, d)))",
     "damped": "(x, d) => x/Math.hypot(1, x/d)",
     "log_ratio": "(p, q, d) => Math.abs(d) <= q/2 ? Math.log1p(weighted(d, 1/q)) : Math.log(p) - Math.log(q)",
-    "relative_entropy": """(p, q, d) => {
+    "kl_div": """(p, q, d) => {
   const t = d === 0 ? 0 : d/q, s = t/(2 + t), u = s*s;
   if (!(t >= -0.5 && t <= 1)) return weighted(p, log_ratio(p, q, d)) - d;
   let series = 0;
   for (let k = 37; k > 1; k -= 2) series = series*u + 1/k;
   return q*(s*(t + 2*(1 + t)*u*series));
 }""",
-    "skew_entropy": "(p, q, a, d) => relative_entropy(p, mixture(p, q, a), a*d)",
-    "skew_log": "(p, q, a, d) => log_ratio(p, mixture(p, q, a), a*d)",
-    "skew_pull": "(p, q, a, d) => quotient(a*d, mixture(p, q, a))",
-    "relative_entropy_of_logit": "(p, x, d) => x < -708 ? weighted(p, Math.log(p) - x) - d\n"
-    "  : relative_entropy(p, sigmoid(x), d)",
+    "skew_entropy": "(p, q, a, d) => kl_div(p, lerp(p, q, a), a*d)",
+    "skew_log": "(p, q, a, d) => log_ratio(p, lerp(p, q, a), a*d)",
+    "skew_pull": "(p, q, a, d) => quotient(a*d, lerp(p, q, a))",
+    "kl_div_of_logit": "(p, x, d) => x < -708 ? weighted(p, Math.log(p) - x) - d\n  : kl_div(p, sigmoid(x), d)",
 }
 # Words of JavaScript that a formula's author may well use as a name.
 RESERVED = {

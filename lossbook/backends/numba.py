@@ -148,13 +148,13 @@ $lines    return $results
 """)
 
 REST = """\
-# The sum of the odds of all classes but one: the largest is left out exactly, never subtracted.
+# The sum of the exponentials of all classes but one: the largest is left out exactly, never subtracted.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
-def rest_of_row(others, ties, odds, largest):
-    return real(others + (ties - real(1)) if largest else others + (ties - odds))
+def rest_of_row(others, ties, exps, largest):
+    return real(others + (ties - real(1)) if largest else others + (ties - exps))
 
 
-# What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+# The slope of a class per unit of its rivals' exponentials; a class without slope takes nothing, even from a NaN.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def pull_of(slope, rest):
     return type(slope)(0) if (rest == real(0)) | (slope == type(slope)(0)) else slope / rest
@@ -210,14 +210,14 @@ $sum_terms""")
 # The loop over pixels under a softmax: tiles of pixels with all their classes. Each step is a short loop over few
 # arrays, since LLVM gives up on a loop with many that might overlap.
 SOFTMAX_SWEEP = Template("""\
-def one_class(odds, rest, inverse, $of_margin targets, weight, ignore, classes, channel, $passed h, terms):
+def one_class(exps, rest, inverse, $of_log_odds targets, weight, ignore, classes, channel, $passed h, terms):
     broken = real(0)
-    for i in range(odds.size):
+    for i in range(exps.size):
         w = real(1)
         if weight is not None:
             w = np.float64(weight[i])
             broken = tally(broken, real(0) if (w >= 0.0) & (w < np.inf) else real(1))
-$target        probability, complement = odds[i] * inverse[i], rest[i] * inverse[i]
+$target        probability, complement = exps[i] * inverse[i], rest[i] * inverse[i]
 $standing        $results = element($call)
         if h is None:
 $stores        else:
@@ -228,9 +228,9 @@ $stores        else:
 # The slope along a logit: h - p*(the sum of h). Of a class in front, alone, where this would cancel, it is what the
 # slopes of all others lack to 0.
 $loops
-def slope_of_class(h, odds, inverse, total, logits, top, slope, others):
+def slope_of_class(h, exps, inverse, total, logits, top, slope, others):
     for i in range(logits.size):
-        slope[i] = h[i] - present(total[i], total[i] * (odds[i] * inverse[i]))
+        slope[i] = h[i] - present(total[i], total[i] * (exps[i] * inverse[i]))
     for i in range(logits.size):
         others[i] += real(0) if logits[i] == top[i] else slope[i]
 
@@ -245,7 +245,7 @@ $loops
 def loops(predictions, targets, kind, weight, ignore, parameters, slopes, size, values, gradient, sums, first, last):
 $unpack    outer, classes, inner = predictions.shape
     per_item = (inner + size - 1) // size
-    odds = np.empty((classes, size), real)  # the predictions of a tile, then exp(logit - largest logit)
+    exps = np.empty((classes, size), real)  # the predictions of a tile, then exp(logit - largest logit)
     top, ties, others = np.empty(size, real), np.empty(size, real), np.empty(size)
     below, inverse, rest = np.empty(size, real), np.empty(size, real), np.empty(size, real)
     h, total, of_others = np.empty((classes, size), kind.dtype), np.empty(size, kind.dtype), np.empty(size, kind.dtype)
@@ -259,16 +259,16 @@ $unpack    outer, classes, inner = predictions.shape
         for k in range(classes):
             logits = predictions[item, k, start : start + n]
             for b in range(n):
-                odds[k, b] = logits[b]
+                exps[k, b] = logits[b]
                 top[b] = logits[b] if logits[b] > top[b] else top[b]
         for k in range(classes):
             for b in range(n):
-                largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
-                e = exp(-magnitude(real(0) if largest else odds[k, b] - top[b]))
-                odds[k, b] = e
+                largest = exps[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
+                e = exp(-absolute(real(0) if largest else exps[k, b] - top[b]))
+                exps[k, b] = e
                 ties[b] += real(1) if largest else real(0)
                 below[b] += real(0) if largest else e
-            if classes > 16 and (k % 16 == 15 or k == classes - 1):  # sixteen odds at a time, then in float64
+            if classes > 16 and (k % 16 == 15 or k == classes - 1):  # sixteen exponentials at a time, then in float64
                 for b in range(n):
                     others[b] += below[b]
                 for b in range(n):
@@ -278,8 +278,8 @@ $unpack    outer, classes, inner = predictions.shape
         for b in range(n):
             total[b], of_others[b] = 0, 0
         for k in range(classes):
-            for b in range(n):  # the odds of those in front are 1, so that in this order nothing cancels
-                rest[b] = below[b] + (ties[b] - odds[k, b])
+            for b in range(n):  # the exponentials of those in front are 1, so that in this order nothing cancels
+                rest[b] = below[b] + (ties[b] - exps[k, b])
             if weight is None:
                 weight_here = None
             else:
@@ -290,7 +290,7 @@ $unpack    outer, classes, inner = predictions.shape
                 h_here = h[k, :n]
             logits = predictions[item, k, start : start + n]
 $slopes_here            sums[item, k, tile, $columns] = one_class(
-                odds[k, :n], rest, inverse, $of_margin targets[item, $row, start : start + n], weight_here,
+                exps[k, :n], rest, inverse, $of_log_odds targets[item, $row, start : start + n], weight_here,
                 ignore, classes, k, $passed h_here, terms,
             )
             if gradient is None:
@@ -302,7 +302,7 @@ $slopes_here            sums[item, k, tile, $columns] = one_class(
         if gradient is not None:
             for k in range(classes):
                 slope_of_class(
-                    h[k], odds[k], inverse, total, predictions[item, k, start : start + n], top,
+                    h[k], exps[k], inverse, total, predictions[item, k, start : start + n], top,
                     gradient[item, k, start : start + n], of_others,
                 )
             for k in range(classes):
@@ -356,17 +356,17 @@ SUMS = """\
 ROWS = Template(f"""\
 {OVER_ROWS}$unpack    outer, classes, inner = predictions.shape
     per_item = (inner + size - 1) // size
-{WEIGHTED}    odds = np.empty((classes, size), real)  # the predictions of a tile$then
+{WEIGHTED}    exps = np.empty((classes, size), real)  # the predictions of a tile$then
 $scratch    for block in range(first, last):
 {TILE}        if inner == 1:
             for b in range(n):
                 for k in range(classes):
-                    odds[k, b] = predictions[item + b, k, 0]
+                    exps[k, b] = predictions[item + b, k, 0]
         else:
             for k in range(classes):
                 logits = predictions[item, k, start : start + n]
                 for b in range(n):
-                    odds[k, b] = logits[b]
+                    exps[k, b] = logits[b]
 {WEIGHTS}$label$rivals$body{VALUES}{SUMS}""")
 
 BOXES = Template(f"""\
@@ -528,24 +528,24 @@ WEIGHT_OF_LABEL = """\
                 w[b] *= class_weight[label[b]]
 """
 
-# The classes that one class competes with, by the kind of row: their odds, their number, their sum.
+# The classes that one class competes with, by the kind of row: their exponentials, their number, their sum.
 RIVALS = {
-    "margin": """\
+    "log_odds": """\
         for b in range(n):
             top[b], ties[b] = -real(np.inf), real(0)
         for k in range(classes):
             for b in range(n):
-                top[b] = odds[k, b] if odds[k, b] > top[b] else top[b]
+                top[b] = exps[k, b] if exps[k, b] > top[b] else top[b]
         others_of[:] = 0
-        for some in range(0, classes, group):  # sixteen odds at a time in each lane, then in float64
+        for some in range(0, classes, group):  # sixteen exponentials at a time in each lane, then in float64
             part[:] = 0
             for k in range(some, min(some + group, classes)):
                 part_here = part[k % lanes]
                 for b in range(n):
-                    largest = odds[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
-                    e = exp(-magnitude(real(0) if largest else odds[k, b] - top[b]))
+                    largest = exps[k, b] == top[b]  # so that infinite logits give their limit, and NaN stays NaN
+                    e = exp(-absolute(real(0) if largest else exps[k, b] - top[b]))
                     one = real(1) if largest else real(0)
-                    odds[k, b] = e
+                    exps[k, b] = e
                     ties[b] += one
                     part_here[b] += real(0) if largest else e
             for lane in range(lanes):
@@ -554,97 +554,97 @@ RIVALS = {
                     others_here[b] += part_here[b]
         fold_lanes(others_of, n)
 """,
-    "lead": """\
+    "minus_largest": """\
         for b in range(n):
             top[b], ties[b] = -real(np.inf), real(0)
         for k in range(classes):
             for b in range(n):  # a NaN stays in front
-                top[b] = odds[k, b] if (odds[k, b] > top[b]) | (odds[k, b] != odds[k, b]) else top[b]
+                top[b] = exps[k, b] if (exps[k, b] > top[b]) | (exps[k, b] != exps[k, b]) else top[b]
         for k in range(classes):
             for b in range(n):
-                one = real(1) if odds[k, b] == top[b] else real(0)
-                odds[k, b] = one if top[b] == top[b] else top[b]
-                ties[b] += odds[k, b]
+                one = real(1) if exps[k, b] == top[b] else real(0)
+                exps[k, b] = one if top[b] == top[b] else top[b]
+                ties[b] += exps[k, b]
 """,
-    "lead_over_others": """\
+    "minus_largest_of_others": """\
         for b in range(n):
             top[b], ties[b], runner_up[b], runners_up[b] = -real(np.inf), real(0), -real(np.inf), real(0)
         for k in range(classes):
             for b in range(n):  # a NaN stays in front
-                top[b] = odds[k, b] if (odds[k, b] > top[b]) | (odds[k, b] != odds[k, b]) else top[b]
+                top[b] = exps[k, b] if (exps[k, b] > top[b]) | (exps[k, b] != exps[k, b]) else top[b]
         for k in range(classes):
             for b in range(n):
-                ties[b] += real(1) if odds[k, b] == top[b] else real(0)
-                follows = (odds[k, b] < top[b]) & (odds[k, b] > runner_up[b])
-                runner_up[b] = odds[k, b] if follows else runner_up[b]
+                ties[b] += real(1) if exps[k, b] == top[b] else real(0)
+                follows = (exps[k, b] < top[b]) & (exps[k, b] > runner_up[b])
+                runner_up[b] = exps[k, b] if follows else runner_up[b]
         for k in range(classes):
             for b in range(n):
-                runners_up[b] += real(1) if odds[k, b] == runner_up[b] else real(0)
+                runners_up[b] += real(1) if exps[k, b] == runner_up[b] else real(0)
         for b in range(n):
             ties[b] = ties[b] if top[b] == top[b] else top[b]
 """,
 }
 THEN = {
-    "margin": ", then exp(logit - largest logit)",
-    "lead": ", then 1 for the largest and 0 for others",
-    "lead_over_others": "",
+    "log_odds": ", then exp(logit - largest logit)",
+    "minus_largest": ", then 1 for the largest and 0 for others",
+    "minus_largest_of_others": "",
 }
 LANES = f"lanes, group = (16, 256) if classes >= {WIDE} else (1, 16)  # many classes are added in lanes"
 SCRATCH = {
-    "margin": [
+    "log_odds": [
         "top, ties = np.empty(size, real), np.empty(size, real)",
         LANES,
         "part, others_of = np.empty((lanes, size), real), np.empty((lanes, size))",
-        "others = others_of[0]  # the sum of the odds without the largest",
+        "others = others_of[0]  # the sum of the exponentials without the largest",
     ],
-    "lead": ["top, ties = np.empty(size, real), np.empty(size, real)"],
-    "lead_over_others": [
+    "minus_largest": ["top, ties = np.empty(size, real), np.empty(size, real)"],
+    "minus_largest_of_others": [
         "top, ties = np.empty(size, real), np.empty(size, real)",
         "runner_up, runners_up = np.empty(size, real), np.empty(size, real)  # the largest behind the top, how many",
     ],
 }
-# What the loss of class k of row b is a function of, before the logarithm of the odds of its rivals, `rest`.
+# What the loss of class k of row b is a function of, before the logarithm of its rivals' exponentials, `rest`.
 LOGIT = ["z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]", "largest = z == top[b]"]
 OWN = {
-    "margin": [
+    "log_odds": [
         *LOGIT,
         "own = real(0) if largest else z - top[b]",
-        "rest = rest_of_row(others[b], ties[b], odds[k, b], largest)",
+        "rest = rest_of_row(others[b], ties[b], exps[k, b], largest)",
     ],
-    "lead": [*LOGIT, "own, rest = real(0) if largest else z - top[b], ties[b]"],
-    "lead_over_others": [
-        "z = odds[k, b]",
+    "minus_largest": [*LOGIT, "own, rest = real(0) if largest else z - top[b], ties[b]"],
+    "minus_largest_of_others": [
+        "z = exps[k, b]",
         "largest = z == top[b]",
         "alone = largest & (ties[b] == real(1))",
         "own = z - runner_up[b] if alone else real(0) if largest else z - top[b]",
         "rest = runners_up[b] if alone else ties[b] - (real(1) if largest else real(0))",
     ],
 }
-U = {"margin": "own - log(rest)", "lead": "own", "lead_over_others": "own"}
+U = {"log_odds": "own - log(rest)", "minus_largest": "own", "minus_largest_of_others": "own"}
 # With soft targets: what the rivals of all classes take from their slopes, and the slope that is left to a class.
 PULLS = {
-    "margin": [
+    "log_odds": [
         "pull = pull_of(slope[k, b], rest)",
         "part_of_top[b] += present(largest, pull)",
         "part_of_rest[b] += present(not largest, pull)",
     ],
 }
-PULLS["lead"] = PULLS["lead_over_others"] = PULLS["margin"]
+PULLS["minus_largest"] = PULLS["minus_largest_of_others"] = PULLS["log_odds"]
 LEFT = {
-    "margin": [
-        *OWN["margin"],
+    "log_odds": [
+        *OWN["log_odds"],
         "pull = pull_of(slope[k, b], rest)",
         "pull = of_rest[b] + (of_top[b] - pull) if largest else of_top[b] + (of_rest[b] - pull)",
-        "left = slope[k, b] - odds[k, b] * pull",
+        "left = slope[k, b] - exps[k, b] * pull",
     ],
-    "lead": [  # a class alone in front has no lead: what it gains as itself, it loses as its own rival
-        *OWN["lead"],
+    "minus_largest": [  # of a class alone in front this is 0: what it gains as itself, it loses as its own rival
+        *OWN["minus_largest"],
         "pull = pull_of(slope[k, b], rest)",
         "taken = of_rest[b] + (of_top[b] - pull)",
         "left = slope[k, b] - pull - taken if largest else slope[k, b] if top[b] == top[b] else top[b]",
     ],
-    "lead_over_others": [
-        *OWN["lead_over_others"],
+    "minus_largest_of_others": [
+        *OWN["minus_largest_of_others"],
         "pull = pull_of(slope[k, b], rest)",
         "in_front = of_rest[b] + present(not alone, of_top[b] - pull)",
         "taken = in_front if largest else present((ties[b] == real(1)) & (z == runner_up[b]), of_top[b])",
@@ -653,9 +653,9 @@ LEFT = {
 }
 # What a labeled class competes with, once its logit is known, and what a rival takes from its slope.
 OF_LABEL = {
-    "margin": "",
-    "lead": "",
-    "lead_over_others": """\
+    "log_odds": "",
+    "minus_largest": "",
+    "minus_largest_of_others": """\
         for b in range(n):
             largest = own[b] == top[b]
             alone = largest & (ties[b] == real(1))
@@ -664,14 +664,14 @@ OF_LABEL = {
 """,
 }
 PULLED = {
-    "margin": "present(rest[b], rest[b] * odds[k, b])",
-    "lead": "present(rest[b], rest[b] * odds[k, b])",
-    "lead_over_others": "real(0) if odds[k, b] < top[b] else rest[b]",
+    "log_odds": "present(rest[b], rest[b] * exps[k, b])",
+    "minus_largest": "present(rest[b], rest[b] * exps[k, b])",
+    "minus_largest_of_others": "real(0) if exps[k, b] < top[b] else rest[b]",
 }
 SET = {  # the slope of the labeled class, alone and where all classes are run through
-    "margin": {"set": "= own[b]", "slope": "left if label[b] == this else pulled"},
-    "lead": {"set": "+= own[b]", "slope": "pulled + (left if label[b] == this else real(0))"},
-    "lead_over_others": {
+    "log_odds": {"set": "= own[b]", "slope": "left if label[b] == this else pulled"},
+    "minus_largest": {"set": "+= own[b]", "slope": "pulled + (left if label[b] == this else real(0))"},
+    "minus_largest_of_others": {
         "set": "= own[b] if top[b] == top[b] else rest[b]",
         "slope": "left if (label[b] == this) & (top[b] == top[b]) else pulled",
     },
@@ -681,10 +681,10 @@ HARD_BODY = Template("""\
         # the labeled class: fetched row by row, then worked on side by side
         if inner == 1:
             for b in range(n):
-                own[b], rest[b] = predictions[item + b, label[b], 0], odds[label[b], b]
+                own[b], rest[b] = predictions[item + b, label[b], 0], exps[label[b], b]
         else:
             for b in range(n):
-                rest[b] = odds[label[b], b]
+                rest[b] = exps[label[b], b]
             for k in range(classes):
                 logits, this = predictions[item, k, start : start + n], np.uint32(k)
                 for b in range(n):
@@ -710,7 +710,7 @@ $of_label        for b in range(n):
 """)
 
 # The labeled classes of a tile, in a function of its own as `one_block`; own becomes the slope of the class's logit,
-# and rest what its rivals take from it for each unit of their odds.
+# and rest what its rivals take from it for each unit of their exponentials.
 SIDE_BY_SIDE = Template("""\
 def side_by_side(own, rest, w, ${passed}factor, value):
     for b in range(own.size):
@@ -755,19 +755,19 @@ $left                    left = present(w[b], (w[b] * factor) * left)
                         gradient[item, k, start + b] = left
 """)
 
-# What is added once per row, a function of its logsumexp; then of_top is its slope, as a unit of odds has it.
+# What is added once per row, a function of its logsumexp; then of_top is its slope per unit of the exponentials.
 BESIDE = Template("""\
         # what is added once per row
         for b in range(n):
-            beyond = others[b] + (np.float64(ties[b]) - 1.0)  # the odds of all but one of the largest
+            beyond = others[b] + (np.float64(ties[b]) - 1.0)  # the exponentials of all but one of the largest
             value_b, slope_b = of_row(real(np.float64(top[b]) + np.log1p(beyond)), $call)
             value[b] += present(w[b], w[b] * value_b)
             of_top[b] = present(w[b], (w[b] * factor) * slope_b / (1.0 + beyond))
         if gradient is not None:
             for k in range(classes):
                 for b in range(n):
-                    none = (odds[k, b] == real(0)) & (of_top[b] == of_top[b])  # also where a slope is infinite
-                    more = real(0) if none | (of_top[b] == 0) else real(of_top[b] * odds[k, b])
+                    none = (exps[k, b] == real(0)) & (of_top[b] == of_top[b])  # also where a slope is infinite
+                    more = real(0) if none | (of_top[b] == 0) else real(of_top[b] * exps[k, b])
                     if inner == 1:
                         gradient[item + b, k, 0] += more
                     else:
@@ -785,14 +785,14 @@ WIDE_ROWS = Template(f"""\
 ):
 $unpack    outer, classes, _ = predictions.shape
     logits, tops = predictions.reshape(outer, classes), np.empty(32, real)
-    odds = np.empty((size, classes), real)  # exp(logit - largest logit)
+    exps = np.empty((size, classes), real)  # exp(logit - largest logit)
 {WEIGHTED}    own, rest, label = np.empty(size, real), np.empty(size, real), np.empty(size, np.uint32)
     for block in range(first, last):
         first_row = block * size
         n = min(size, outer - first_row)
         broken = real(0)
         for b in range(n):
-            row, odds_here = logits[first_row + b], odds[b]
+            row, exps_here = logits[first_row + b], exps[b]
             for lane in range(32):
                 tops[lane] = -real(np.inf)
             for some in range(0, classes - 31, 32):  # thirty-two maxima side by side, since one would be found in turn
@@ -809,13 +809,13 @@ $unpack    outer, classes, _ = predictions.shape
             for lane in range(8):
                 top = tops[lane] if tops[lane] > top else top
             ties, others, low = 0.0, 0.0, 0.0
-            for some in range(0, classes, 256):  # some odds at a time, then in float64
+            for some in range(0, classes, 256):  # some exponentials at a time, then in float64
                 part, tied, stop = real(0), real(0), min(some + 256, classes)
-                logits_here, odds_there = row[some:stop], odds_here[some:stop]
+                logits_here, exps_there = row[some:stop], exps_here[some:stop]
                 for k in range(stop - some):
                     largest = logits_here[k] == top  # so that infinite logits give their limit, and NaN stays NaN
-                    e = exp(-magnitude(real(np.inf) if largest else logits_here[k] - top))
-                    odds_there[k] = real(1) if largest else e
+                    e = exp(-absolute(real(np.inf) if largest else logits_here[k] - top))
+                    exps_there[k] = real(1) if largest else e
                     tied = tally(tied, real(1) if largest else real(0))
                     part = tally(part, e)
                 others, low = plus(others, low, part)
@@ -834,15 +834,15 @@ $unpack    outer, classes, _ = predictions.shape
                 w[b] *= class_weight[k]
             largest = row[k] == top
             own[b] = real(0) if largest else row[k] - top
-            rest[b] = rest_of_row(settled(others, low), real(ties), odds_here[k], largest)
+            rest[b] = rest_of_row(settled(others, low), real(ties), exps_here[k], largest)
             label[b] = k
         side_by_side(own[:n], rest[:n], w[:n], ${{passed}}factor, value[:n])
 {VALUES}        if gradient is not None:
             slopes_here = gradient.reshape(outer, classes)[first_row : first_row + n]
             for b in range(n):
-                slopes, odds_here, pull = slopes_here[b], odds[b], rest[b]
+                slopes, exps_here, pull = slopes_here[b], exps[b], rest[b]
                 for k in range(classes):
-                    slopes[k] = present(pull, pull * odds_here[k])
+                    slopes[k] = present(pull, pull * exps_here[k])
                 slopes[label[b]] = own[b]
 {SUMS}""")
 
@@ -851,8 +851,17 @@ def _indent(lines, by):
     return "".join(f"{' ' * by}{line}\n" for line in lines)
 
 
+@cache
+def reserved():
+    """The names that kernels use themselves."""
+    texts = [v.template if isinstance(v, Template) else v for v in globals().values()]
+    text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
+    return frozenset(re.findall(r"[A-Za-z_]\w*", re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)))
+
+
 def source(plan, real=np.float32, integer=False):
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+    plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", known=SPELLED)
     spell.used |= {"weighted"}
     rows = plan.shape == "rows"
@@ -862,12 +871,12 @@ def source(plan, real=np.float32, integer=False):
     inputs += [*plan.parameters, *outside]
     terms = [title for title, _ in plan.terms]
     results = ", ".join([*terms, *plan.gradients])
-    lines = [f"{name} = magnitude({name})" for name in plan.unsigned]  # -0.0 is 0
-    spell.used |= {"magnitude"} if lines else set()
+    lines = [f"{name} = absolute({name})" for name in plan.unsigned]  # -0.0 is 0
+    spell.used |= {"absolute"} if lines else set()
     lines += [f"{title} = {spell(value)}" for title, value in (*plan.forward, *plan.terms, *plan.backward)]
     of_row = [f"{title} = {spell(value)}" for title, value in plan.of_row]
     unpack = _indent([f"{', '.join(plan.parameters)}, = parameters"] if plan.parameters else [], 4)
-    spell.used |= {"exp", "log", "magnitude"} if plan.row == "margin" else set()
+    spell.used |= {"exp", "log", "absolute"} if plan.row == "log_odds" else set()
     if rows:
         call = ", ".join("real(classes)" if name == "C" else name for name in inputs)
         text = _rows(plan, unpack, call, y, integer)
@@ -949,10 +958,10 @@ def _sweep(plan, unpack, call, y, integer, terms, results):
 
 def _softmax_sweep(plan, unpack, call, y, integer, terms, results):
     """The loop over pixels under a softmax."""
-    standing, of_margin = [], ""
+    standing, of_log_odds = [], ""
     if "u" in plan.inputs:
         standing = ["u = (real(0) if logits[i] == top[i] else logits[i] - top[i]) - log(rest[i])"]
-        of_margin = "logits, top,"
+        of_log_odds = "logits, top,"
     slopes = [title for title, _ in plan.slopes]
     checks = [_check(name, domain) for name, domain in plan.checks if not integer]
     stores = [f"terms[{j}, i] = present(w, w * {term})" for j, term in enumerate(terms)]
@@ -960,7 +969,7 @@ def _softmax_sweep(plan, unpack, call, y, integer, terms, results):
         unpack=unpack, loops=LOOPS.rstrip(), columns=len(terms), results=results, call=call, slope=plan.gradient,
         passed="".join(f"{name}, " for name in (*plan.parameters, *slopes)).rstrip(),
         target=_indent(_target(y, integer), 8), standing=_indent(standing, 8), stores=_indent([*checks, *stores], 12),
-        of_margin=of_margin,
+        of_log_odds=of_log_odds,
         row="0" if integer else "k",
         slopes_here=_indent([f"{s} = slopes[item, k, {j}]" for j, s in enumerate(slopes)], 12),
     )  # fmt: skip
@@ -994,21 +1003,21 @@ def _boxes(plan, unpack, call, results):
 
 
 def _rows(plan, unpack, call, y, integer):
-    """The loops over tiles of rows, and for labels and margins the loops over long rows."""
+    """The loops over tiles of rows, and for labels and log-odds the loops over long rows."""
     if plan.row == "entry":
         return _entries(plan, unpack, call, y, integer)
     kind, before, text = plan.row, "", ""
     label = [LABELS] if integer else []
     if plan.hard:
         scratch = ["own, rest = np.empty(size, real), np.empty(size, real)"]
-        u = "own[b] - log(rest[b])" if kind == "margin" else "own[b]"
-        rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "margin" else "ties[b]"
+        u = "own[b] - log(rest[b])" if kind == "log_odds" else "own[b]"
+        rest = "rest_of_row(others[b], ties[b], rest[b], largest)" if kind == "log_odds" else "ties[b]"
         passed = "".join(f"{name}, " for name in plan.parameters)
         before = SIDE_BY_SIDE.substitute(call=_with_u(call, u), passed=passed, loops=LOOPS.rstrip())
         body = HARD_BODY.substitute(
             rest=rest, passed=passed, of_label=OF_LABEL[kind], pulled=PULLED[kind], **SET[kind]
         )  # fmt: skip
-        text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "margin" else ""
+        text = WIDE_ROWS.substitute(unpack=unpack, passed=passed) if kind == "log_odds" else ""
     else:
         scratch = ["slope = np.empty((classes, size), value.dtype)"]
         scratch += ["of_top, of_rest = np.empty(size, value.dtype), np.empty(size, value.dtype)"]
@@ -1115,7 +1124,7 @@ class _Cache:
     def save_overload(self, signature, result):
         self.files.save(self.key(signature, result.target_context), result._reduce())
 
-    def flush(self):
+    def flush(self) -> None:
         self.files.flush()
 
 
@@ -1138,13 +1147,18 @@ def load(plan, real, integer):
     return module
 
 
+def require(loss):
+    """Raise the BackendError that says what is missing."""
+    imported("numba", loss, "'numba' needs the package numba", "backend")
+
+
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     module = load(plan, call.real, call.integer)
     if module is None:  # the kernels of NumPy have the same results, and can be stepped through as well
         return numpy_backend.run(plan, call)
     _, classes, inner = call.layout.three
-    if plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE:
+    if plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE:
         return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
     # A softmax in totals has so many arrays in a tile that only half of one fits into the first cache.
     block = BLOCK // 2 if plan.shape == "overlap" and plan.row else BLOCK

@@ -21,12 +21,12 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp", "expm1", "gap",
-    "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power", "power1p",
-    "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy", "relative_entropy_of_logit",
+    "absolute", "arctan", "arctan2", "charbonnier", "damped", "determinant", "difference", "exp", "expm1", "gap",
+    "gap_slope", "hypot_minus", "kl_div", "kl_div_of_logit", "lerp", "less", "log", "log1p", "log_cosh", "log_ratio",
+    "maximum", "minimum", "over_hypot", "power", "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal",
     "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy",
-    "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh", "weighted",
-    "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
+    "skew_log", "skew_pull", "softplus", "sqrt", "square", "step", "tanh", "weighted", "weighted_quotient",
+    "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 ]  # fmt: skip
 
 # All tables: name: (for float32, for float64).
@@ -192,7 +192,7 @@ def _by_sign(typing_context, x, negative, positive):
     return x(x, x, x), generate
 
 
-magnitude = abs
+absolute = abs
 _word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
 
 
@@ -375,14 +375,14 @@ def _raised(high, low, k):
 def _raised_slope(b, high, low, k):
     """k * b**(k - 1) of the b whose logarithm is high + low; 0 for k = 0 and, for k < 1, at b = 0."""
     real = type(b)
-    less = k - real(1)
-    less_low = k - (less + real(1))
+    k_minus_1 = k - real(1)
+    k_minus_1_low = k - (k_minus_1 + real(1))
     # A power may vanish or overflow where k times it does not: take its square root, twice.
-    far = abs(less * high) > real(0.5) * _number(k, "limit")
+    far = abs(k_minus_1 * high) > real(0.5) * _number(k, "limit")
     scale = real(0.5) if far else real(1)
-    exponent, error = _product(scale * less, high, low, scale * less_low * high)
+    exponent, error = _product(scale * k_minus_1, high, low, scale * k_minus_1_low * high)
     root = _growth(exponent, error)
-    root = real(1) if (less == 0) & (b == b) else root
+    root = real(1) if (k_minus_1 == 0) & (b == b) else root
     slope = k * root * (root if far else real(1))
     slope = _number(b, "largest") if (k < 1) & (slope > _number(b, "largest")) else slope
     return real(0) if (k == 0) | ((k < 1) & (b == 0)) else slope
@@ -464,7 +464,7 @@ def _sides(x, d):
 
 
 @_word
-def excess(x, d):
+def hypot_minus(x, d):
     """sqrt(x**2 + d**2) - d for d > 0."""
     real = type(x)
     large, ratio, root = _sides(x, d)
@@ -472,7 +472,7 @@ def excess(x, d):
 
 
 @_word
-def slant(x, d):
+def over_hypot(x, d):
     """x/sqrt(x**2 + d**2) for d > 0."""
     real = type(x)
     large, ratio, root = _sides(x, d)
@@ -620,7 +620,7 @@ def log_ratio(p, q, d):
 
 
 @_word
-def relative_entropy(p, q, d):
+def kl_div(p, q, d):
     """p * log(p/q) - d, given d = p - q; -d for p = 0."""
     real = type(p)
     t = d / q
@@ -639,14 +639,14 @@ def _mixed(p, q, a, d):
     """p, the mixture (1 - a)*p + a*q and a*d, all lifted where p and q are tiny, and what brings results back."""
     tiny = (p < _number(p, "tiny")) & (q < _number(p, "tiny"))
     lift = _number(p, "tiny_lift") if tiny else type(p)(1)
-    return p * lift, mixture(p * lift, q * lift, a), a * (d * lift), _number(p, "tiny_drop") if tiny else type(p)(1)
+    return p * lift, lerp(p * lift, q * lift, a), a * (d * lift), _number(p, "tiny_drop") if tiny else type(p)(1)
 
 
 @_word
 def skew_entropy(p, q, a, d):
     """p * log(p/m) - a*d for the mixture m = (1 - a)*p + a*q, given d = p - q."""
     p, m, d, back = _mixed(p, q, a, d)
-    return relative_entropy(p, m, d) * back
+    return kl_div(p, m, d) * back
 
 
 @_word
@@ -670,17 +670,17 @@ def residual_of_logit(y, x):
     size = abs(x)
     # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
     # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
-    less, decay = expm1(-size), _decay(size, real(0))
-    near = _fused(y if x >= 0 else y - real(1), less, y + y - real(1))
+    decay_minus_1, decay = expm1(-size), _decay(size, real(0))
+    near = _fused(y if x >= 0 else y - real(1), decay_minus_1, y + y - real(1))
     far = _fused(y, decay, y - real(1)) if x >= 0 else _fused(y - real(1), decay, y)
-    return (near if less > -0.5 else far) / (real(1) + decay)
+    return (near if decay_minus_1 > -0.5 else far) / (real(1) + decay)
 
 
 @_word
-def relative_entropy_of_logit(p, x, d):
+def kl_div_of_logit(p, x, d):
     """p * log(p/sigmoid(x)) - d, given d = p - sigmoid(x)."""
     real = type(p)
-    inside = relative_entropy(p, sigmoid(x), d)
+    inside = kl_div(p, sigmoid(x), d)
     below_it = _fused(p, log(p) - x, -d) if p > 0 else -d
     return below_it if x < -_number(x, "limit") + real(2) else inside
 
@@ -727,25 +727,25 @@ def xlogy(x, y):
 
 
 @_word
-def mixture(p, q, a):
+def lerp(p, q, a):
     """(1 - a)*p + a*q."""
     return (type(a)(1) - a) * p + a * q
 
 
 @_word
-def larger(a, b):
+def maximum(a, b):
     """The larger of two numbers, NaN if either is."""
     return a if (a > b) | (a != a) else b
 
 
 @_word
-def smaller(a, b):
+def minimum(a, b):
     """The smaller of two numbers, NaN if either is."""
     return a if (a < b) | (a != a) else b
 
 
 @_word
-def below(a, b):
+def less(a, b):
     """1 if a < b, else 0."""
     return type(a)(1) if a < b else type(a)(0)
 
@@ -783,19 +783,19 @@ def sign(x):
 @_word
 def _reach(low, high, other_low, other_high):
     """The length that two intervals share, or minus the gap between them."""
-    return smaller(high, other_high) - larger(low, other_low)
+    return minimum(high, other_high) - maximum(low, other_low)
 
 
 @_word
 def shared(low, high, other_low, other_high):
     """The length that two intervals share."""
-    return larger(_reach(low, high, other_low, other_high), type(low)(0))
+    return maximum(_reach(low, high, other_low, other_high), type(low)(0))
 
 
 @_word
 def gap(low, high, other_low, other_high):
     """The length between two intervals."""
-    return larger(-_reach(low, high, other_low, other_high), type(low)(0))
+    return maximum(-_reach(low, high, other_low, other_high), type(low)(0))
 
 
 @_word

@@ -13,7 +13,7 @@ import numpy as np
 from lossbook import kernels
 from lossbook.backends import host
 from lossbook.backends.numpy_words import chosen
-from lossbook.backends.spelling import Spelling, literal
+from lossbook.backends.spelling import Spelling, bracketed, literal
 from lossbook.words import SPELLED
 
 xp = np
@@ -21,6 +21,7 @@ BLOCK = 1 << 16  # elements per block: with fewer, threads wait for each other; 
 NARROW = 128  # up to so many classes, rows are turned into columns: NumPy's innermost loops should be long
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 WEIGHTED = ("weighted_softplus", "weighted_sigmoid", "weighted_sigmoid_power")
+RESERVED = {"Logistic", "backward", "element", "finish", "of_row", "unsigned", "weighted"}
 
 
 class _Spelling(Spelling):
@@ -46,20 +47,21 @@ class _Spelling(Spelling):
 
     def lines(self, lines, indent):
         """Assignments, each preceded by the Logistic objects that it is the first to need."""
-        text = []
+        text = ""
         for name, expression in lines:
             before = len(self.shared)
             right = self(expression)
             new = list(self.shared.items())[before:]
-            text += [f"{at} = Logistic({argument})" for argument, at in new]
-            text.append(f"{name} = {right}")
-        return "".join(f"{' ' * indent}{line}\n" for line in text)
+            text += "".join(f"{' ' * indent}{at} = Logistic({argument})\n" for argument, at in new)
+            text += bracketed(f"{name} = ", right, indent=indent)
+        return text
 
 
-def source(plan):
-    """The generated functions of a loss, as text."""
+def source(plan, real=np.float64, integer=False):
+    """The generated functions of a loss, as text; they are the same for all dtypes and targets."""
+    plan = plan.avoiding(RESERVED)
     spell = _Spelling()
-    inputs = ["u", plan.arrays[1], "C"] if plan.shape == "rows" else list(plan.inputs)
+    inputs = ["u", plan.arrays[1], "C"] if plan.space.rows_of_classes else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
     forward = "".join(f"    {name} = unsigned({name})\n" for name in plan.unsigned)
     forward += spell.lines((*plan.forward, *plan.terms), 4)
@@ -68,8 +70,9 @@ def source(plan):
     terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
     if len(plan.gradients) > 1:
         gradient = f"({gradient})"
+    arguments = ", ".join([*inputs, *plan.parameters, *outside, "backward", "weighted=weighted"])
     body = (
-        f"def element({', '.join([*inputs, *plan.parameters, *outside, 'backward'])}, weighted=weighted):\n"
+        f"def element({arguments}):\n"
         f"{forward}"
         f"    if not backward:\n"
         f"        return ({terms},), None\n"
@@ -93,11 +96,9 @@ def source(plan):
             f"    return {value}, {slope}\n"
         )
         spell.used |= spell_row.used
-    imports = f"from lossbook.backends.numpy_words import {', '.join(sorted(spell.used | {'weighted'}))}\n\n\n"
-    return (
-        f'"""{plan.name} on NumPy, block by block. Written by lossbook from the formula: change that, not this."""\n\n'
-        f"{imports}{body}"
-    )
+    imports = bracketed("from lossbook.backends.numpy_words import ", ", ".join(sorted(spell.used | {"weighted"})))
+    about = f"{plan.name} on NumPy, block by block.\n\nWritten by lossbook from the formula: change that, not this.\n"
+    return f'"""{about}"""\n\n{imports}\n\n{body}'
 
 
 @cache
@@ -110,8 +111,12 @@ def functions(plan):
 def load(plan):
     """The kernel of a plan: its generated functions in the loops that go with its shape."""
     module = functions(plan)
-    loops = _rows if plan.shape in ("rows", "boxes") else _softmax_sweep if plan.row else _sweep
+    loops = _rows if plan.space.by_row else _softmax_sweep if plan.row else _sweep
     return host.Kernel(lambda *arguments: loops(plan, module, *arguments), BLOCK, threads=2)
+
+
+def require(loss):
+    """Nothing is missing: NumPy is there."""
 
 
 def run(plan, call):
@@ -214,10 +219,10 @@ def _softmax_sweep(plan, module, z, y, weight, ignore, parameters, slopes, size,
                 target = (np.arange(classes)[:, None] == target).astype(z.dtype)
             else:
                 broken = broken + _broken_by_class(plan, target, live)
-            rivals = _Margin(z[item, :, part])
+            rivals = _LogOdds(z[item, :, part])
             rest = rivals.rest_of(...)
-            inverse = 1 / (rivals.odds + rest)
-            p = rivals.odds * inverse
+            inverse = 1 / (rivals.exps + rest)
+            p = rivals.exps * inverse
             known = {"probability": p, "complement": rest * inverse}
             if "u" in plan.inputs:
                 known["u"] = rivals.of(z[item, :, part], ...)[0]
@@ -239,10 +244,10 @@ def _softmax_sweep(plan, module, z, y, weight, ignore, parameters, slopes, size,
 
 def _under_softmax(rivals, p, h):
     """The slopes along the logits: h - p*(the sum of h), with h = p*dL/dp of each class."""
-    total = _across(h)
+    total = _sum_classes(h)
     left = h - chosen(total != 0, p * total)
     alone = rivals.is_top & (rivals.ties == 1)  # where this would cancel: there it is what all others lack to 0
-    return chosen(~alone, left, 0 - _across(chosen(~rivals.is_top, left)))
+    return chosen(~alone, left, 0 - _sum_classes(chosen(~rivals.is_top, left)))
 
 
 def _broken_by_class(plan, target, live):
@@ -255,7 +260,7 @@ def _broken_by_class(plan, target, live):
 
 
 def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, size, values, d_z, sums, first, last):
-    """Blocks first to last of a row loss or of boxes; see `plan` for the margin and for what `hard` means."""
+    """Blocks first to last of a row loss or of boxes; see `plan` for the log-odds and for what `hard` means."""
     classes, inner = z.shape[1:]
     per_item = -(-inner // size)
     with np.errstate(all="ignore"):
@@ -287,7 +292,7 @@ def _rows(plan, module, z, y, weight, class_weight, ignore, parameters, scale, s
             of_class = None if class_weight is None else class_weight[:, None]
             there = live if of_class is None else live & (of_class != 0)
             broken += _broken(plan, {plan.arrays[0]: rows, plan.arrays[1]: None if integer else target}, there)
-            if plan.shape == "boxes":
+            if plan.space.corners:
                 d, value = _box_block(module, rows, target, parameters, d_z is not None)
             else:
                 d, value = _row_block(plan, module, rows, target, of_class, parameters, d_z is not None)
@@ -349,10 +354,10 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
     if of_class is not None:
         value = chosen(of_class != 0, value * of_class)
         slope = chosen(of_class != 0, slope * of_class) if backward else None
-    value = _across(np.broadcast_to(value, z.shape))
+    value = _sum_classes(np.broadcast_to(value, z.shape))
     pull_of_row = 0
     if plan.of_row:
-        beyond = rivals.others + (rivals.ties - 1)  # the odds of all but one of the largest, whose odds are 1
+        beyond = rivals.others + (rivals.ties - 1)  # all exponentials but one of the largest, which are 1
         logsumexp = (rivals.top + np.log1p(beyond)).astype(z.dtype)
         more, pull_of_row = module.of_row(logsumexp, classes, *parameters)
         value, pull_of_row = value + more, pull_of_row / (1 + beyond)
@@ -362,73 +367,73 @@ def _row_block(plan, module, z, y, of_class, parameters, backward):
     if rivals is None:
         return slope.copy(), value
     pull = chosen((rest != 0) & (slope != 0), slope / rest)
-    of_rest = _across(chosen(~rivals.is_top, pull)).astype(pull.dtype)
-    of_top = _across(chosen(rivals.is_top, pull)).astype(pull.dtype)
+    of_rest = _sum_classes(chosen(~rivals.is_top, pull)).astype(pull.dtype)
+    of_top = _sum_classes(chosen(rivals.is_top, pull)).astype(pull.dtype)
     d = rivals.left(slope, pull, of_top, of_rest)
     if plan.of_row:
-        d = d + chosen((rivals.odds != 0) | (pull_of_row != pull_of_row), pull_of_row * rivals.odds)
+        d = d + chosen((rivals.exps != 0) | (pull_of_row != pull_of_row), pull_of_row * rivals.exps)
     return d, value
 
 
-def _across(value):
+def _sum_classes(value):
     """The sum over the classes: four times by halves as they are, then in float64, so that many round little."""
     for _ in range(4):
         value = host.halved(value) if len(value) > 1 else value
     return host.fold(value.astype(np.float64))
 
 
-class _Margin:
-    """What a class competes with: all the others, by their odds, exp(z - top)."""
+class _LogOdds:
+    """What a class competes with: all the others, by their exponentials exp(z - top)."""
 
     def __init__(self, z):
         self.top = np.fmax.reduce(z, axis=0)
         self.is_top = z == self.top
         self.ties = self.is_top.sum(axis=0)
-        self.odds = np.exp(chosen(~self.is_top, z - self.top))  # with the limit for infinite logits
-        self.others = _across(chosen(~self.is_top, self.odds))  # without the largest
+        self.exps = np.exp(chosen(~self.is_top, z - self.top))  # with the limit for infinite logits
+        self.others = _sum_classes(chosen(~self.is_top, self.exps))  # without the largest
 
     def of(self, z, at):
-        """(u, sum of the rivals' odds) of the classes at an index."""
+        """(u, sum of the rivals' exponentials) of the classes at an index."""
         rest = self.rest_of(at)
         return chosen(~self.is_top[at], z[at] - self.top) - np.log(rest), rest
 
     def rest_of(self, at):
-        """The sum of the rivals' odds of the classes at an index; the odds of the largest are exactly 1."""
-        return (self.others + (self.ties - self.odds[at])).astype(self.odds.dtype)
+        """The sum of the rivals' exponentials of the classes at an index; those of the largest are exactly 1."""
+        return (self.others + (self.ties - self.exps[at])).astype(self.exps.dtype)
 
     def pulled(self, at, pull):
         """The slopes of the rivals of one class of each row."""
-        slopes = self.odds * pull
+        slopes = self.exps * pull
         slopes[at] = 0
         return slopes
 
     def left(self, slope, pull, of_top, of_rest):
         """What rivals leave of the slope of a class: their pulls are summed over those in front and the others."""
-        return slope - self.odds * chosen(self.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
+        return slope - self.exps * chosen(self.is_top, of_rest + (of_top - pull), of_top + (of_rest - pull))
 
 
-class _Lead:
+class _MinusLargest:
     """What a class competes with: the largest, itself included; those that tie share alike."""
 
     def __init__(self, z):
         self.top = np.maximum.reduce(z, axis=0)
         self.is_top = z == self.top
         self.ties = self.is_top.sum(axis=0).astype(z.dtype)
-        self.odds = np.where(self.top == self.top, self.is_top, self.top)  # NaN stays NaN
+        self.exps = np.where(self.top == self.top, self.is_top, self.top)  # NaN stays NaN
 
     def of(self, z, at):
         return chosen(~self.is_top[at], z[at] - self.top), self.ties
 
     def pulled(self, at, pull):
-        return self.odds * pull
+        return self.exps * pull
 
     def left(self, slope, pull, of_top, of_rest):
-        """A class alone in front has no lead: what it gains as itself, it loses as its own rival."""
+        """Of a class alone in front it is 0: what it gains as itself, it loses as its own rival."""
         left = chosen(self.is_top, slope - pull - (of_rest + (of_top - pull)), slope)
         return chosen(self.top == self.top, left, self.top)
 
 
-class _LeadOverOthers:
+class _MinusLargestOfOthers:
     """What a class competes with: the largest of the others, which is the runner-up where a class is alone in front."""
 
     def __init__(self, z):
@@ -462,4 +467,4 @@ class _LeadOverOthers:
         return chosen(self.top == self.top, slope - taken, self.top)
 
 
-RIVALS = {"margin": _Margin, "lead": _Lead, "lead_over_others": _LeadOverOthers}
+RIVALS = {"log_odds": _LogOdds, "minus_largest": _MinusLargest, "minus_largest_of_others": _MinusLargestOfOthers}

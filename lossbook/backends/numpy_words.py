@@ -6,18 +6,15 @@ which NumPy vectorizes, and repaired for the rounding of 1 + e.
 """
 
 import numpy as np
-from numpy import absolute as magnitude
-from numpy import arctan, exp, expm1, log, log1p, sign, sqrt, square, tanh
-from numpy import maximum as larger
-from numpy import minimum as smaller
+from numpy import absolute, arctan, exp, expm1, log, log1p, maximum, minimum, sign, sqrt, square, tanh
 
 __all__ = [
-    "Logistic", "arctan", "arctan2", "below", "charbonnier", "damped", "determinant", "difference", "excess", "exp",
-    "expm1", "gap", "gap_slope", "larger", "log", "log1p", "log_cosh", "log_ratio", "magnitude", "mixture", "power",
-    "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "relative_entropy",
-    "relative_entropy_of_logit", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power",
-    "sign", "skew_entropy", "skew_log", "skew_pull", "slant", "smaller", "softplus", "sqrt", "square", "step", "tanh",
-    "weighted", "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
+    "Logistic", "absolute", "arctan", "arctan2", "charbonnier", "damped", "determinant", "difference", "exp", "expm1",
+    "gap", "gap_slope", "hypot_minus", "kl_div", "kl_div_of_logit", "lerp", "less", "log", "log1p", "log_cosh",
+    "log_ratio", "maximum", "minimum", "over_hypot", "power", "power1p", "power1p_slope", "power_slope", "quotient",
+    "reciprocal", "residual_of_logit", "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign",
+    "skew_entropy", "skew_log", "skew_pull", "softplus", "sqrt", "square", "step", "tanh", "weighted",
+    "weighted_quotient", "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 ]  # fmt: skip
 
 
@@ -222,12 +219,12 @@ def _sides(x, d):
     return np.maximum(ratio, size >= d), np.maximum(ratio, size < d), sqrt(1 + square(ratio))
 
 
-def excess(x, d):
+def hypot_minus(x, d):
     across, along, root = _sides(x, d)
     return np.absolute(x) * (across / (along + root))
 
 
-def slant(x, d):
+def over_hypot(x, d):
     across, _, root = _sides(x, d)
     return np.copysign(across / root, x)
 
@@ -315,7 +312,7 @@ def arctan2(y, x):
     return arctan(quotient(y, x))
 
 
-def below(a, b):
+def less(a, b):
     return np.less(a, b).astype(np.result_type(a, b))
 
 
@@ -337,7 +334,7 @@ def difference(p, q, d):
     return d
 
 
-def mixture(p, q, a):
+def lerp(p, q, a):
     return (1 - a) * p + a * q
 
 
@@ -345,14 +342,14 @@ def log_ratio(p, q, d):
     ratio = p / q
     usual = _is_usual(ratio)
     # Where p is not near q, no digits of d are needed; two large logarithms would cancel, but not their quotient.
-    result = chosen(magnitude(d) <= q / 2, near_log1p(d / q), log(ratio))
+    result = chosen(absolute(d) <= q / 2, near_log1p(d / q), log(ratio))
     if not np.all(usual):
         odd = _is_odd(usual, p, q)
         result = np.where(odd, _odd_log_ratio(p, q), result)
     return result
 
 
-def relative_entropy(p, q, d):
+def kl_div(p, q, d):
     t = d / q
     ratio = p / q
     usual = _is_usual(ratio)
@@ -387,18 +384,18 @@ def _mixed(p, q, a, d):
 
     Instead of None then comes what brings results back.
     """
-    m = mixture(p, q, a)
+    m = lerp(p, q, a)
     low, lift = TINY[m.dtype]
     if np.min(m, initial=1) >= low:
         return p, m, a * d, None
     factor = np.where((p < low) & (q < low), m.dtype.type(lift), 1)
     p, q, d = p * factor, q * factor, d * factor
-    return p, mixture(p, q, a), a * d, 1 / factor
+    return p, lerp(p, q, a), a * d, 1 / factor
 
 
 def skew_entropy(p, q, a, d):
     p, m, d, back = _mixed(p, q, a, d)
-    result = relative_entropy(p, m, d)
+    result = kl_div(p, m, d)
     return result if back is None else result * back
 
 
@@ -413,18 +410,18 @@ def skew_pull(p, q, a, d):
 def residual_of_logit(y, x):
     # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
     # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
-    less = np.expm1(-np.absolute(x))
-    decay, up = 1 + less, np.greater_equal(x, 0)
-    decay = np.where(less < -0.5, np.exp(-np.absolute(x)), decay)
+    decay_minus_1 = np.expm1(-np.absolute(x))
+    decay, up = 1 + decay_minus_1, np.greater_equal(x, 0)
+    decay = np.where(decay_minus_1 < -0.5, np.exp(-np.absolute(x)), decay)
     scale = np.where(up, y, y - 1)
-    near = (2 * y - 1) + scale * less
+    near = (2 * y - 1) + scale * decay_minus_1
     far = np.where(up, y * decay - (1 - y), y - decay * (1 - y))
-    return np.where(less > -0.5, near, far) / (1 + decay)
+    return np.where(decay_minus_1 > -0.5, near, far) / (1 + decay)
 
 
-def relative_entropy_of_logit(p, x, d):
+def kl_div_of_logit(p, x, d):
     far = x < np.log(np.finfo(x.dtype).tiny)  # then sigmoid(x) is exp(x), and has too few digits
-    result = relative_entropy(p, np.where(far, 1, sigmoid(x)), np.where(far, p - 1, d))
+    result = kl_div(p, np.where(far, 1, sigmoid(x)), np.where(far, p - 1, d))
     return np.where(far, weighted(p, log(p) - x) - d, result) if np.any(far) else result
 
 

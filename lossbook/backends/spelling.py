@@ -1,8 +1,12 @@
 """Expressions as kernel text: what Python, CUDA C++ and JavaScript have in common."""
 
+import re
+
 import sympy
 
 from lossbook import words
+
+COLUMNS = 120  # of a line of a kernel
 
 
 class Spelling:
@@ -99,3 +103,32 @@ class Spelling:
 def literal(number):
     """A SymPy number as the shortest text that gives it back: 1, 0.5, 0.1."""
     return str(int(number)) if number.is_Integer else repr(float(number))
+
+
+def broken(line, indent):
+    """A line of a kernel as lines that are not too long, broken after commas or before signs, in few brackets.
+
+    Of Python, all of it must stand in brackets.
+    """
+    lines = []
+    while len(line) > COLUMNS:
+        depth, breaks = 0, []
+        for at, sign in enumerate(line):
+            depth += (sign in "([{") - (sign in ")]}")
+            if sign == " " and at > indent and (line[at - 1] == "," or re.match(r"[+-] |&& |\|\| ", line[at + 1 :])):
+                breaks.append((at > COLUMNS, depth, -at if at <= COLUMNS else at))
+        if not breaks:  # names may be long, and a product is not broken
+            break
+        at = abs(min(breaks)[-1])
+        lines.append(line[:at])
+        line = " " * indent + line[at + 1 :]
+    return [*lines, line]
+
+
+def bracketed(before, text, indent=0):
+    """A line of Python that ends in `text`, or several with brackets around it."""
+    line = f"{' ' * indent}{before}{text}"
+    if len(line) <= COLUMNS:
+        return f"{line}\n"
+    inner = broken(f"{' ' * (indent + 4)}{text}", indent + 4)
+    return "\n".join([f"{' ' * indent}{before}(", *inner, f"{' ' * indent})", ""])

@@ -15,16 +15,15 @@ from importlib.resources import files
 
 import numpy as np
 
+from lossbook.arrays import as_indices
 from lossbook.backends import host, imported
-from lossbook.backends.spelling import Spelling, literal
-from lossbook.call import as_indices
+from lossbook.backends.spelling import COLUMNS, Spelling, broken, literal
 from lossbook.errors import BackendError
 from lossbook.words import SPELLED
 
 BLOCK = 4096  # elements whose sum one CUDA block makes
 THREADS = 256
 WIDE = 128  # from this many classes on, a whole CUDA block works on one contiguous row
-COLUMNS = 120  # of a line of a kernel
 
 
 def __getattr__(name):
@@ -61,28 +60,11 @@ def _loops(plan):
     if plan.shape == "boxes":
         return ["shared", "rows", "boxes"]
     if plan.shape != "rows":
-        under_softmax = ["sums", "pulls", "margin", "targets", "softmax_pixels"]
+        under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
         return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
-    loop = ["soft"] if not plan.hard else ["hard", "wide"] if plan.row == "margin" else ["hard"]
+    loop = ["soft"] if not plan.hard else ["hard", "wide"] if plan.row == "log_odds" else ["hard"]
     return ["shared", *kind, "rows", "classes", *loop]
-
-
-def _broken(line, indent):
-    """A line of C++ as lines of at most COLUMNS, broken after commas or before signs, in as few brackets as can be."""
-    lines = []
-    while len(line) > COLUMNS:
-        depth, breaks = 0, []
-        for at, sign in enumerate(line[: COLUMNS + 1]):
-            depth += (sign in "([{") - (sign in ")]}")
-            if sign == " " and (line[at - 1] == "," or re.match(r"\S ([+-]|&&|\|\|) ", line[at - 1 : at + 4])):
-                breaks.append((-depth, at))
-        if not breaks:
-            break
-        _, at = max(breaks)
-        lines.append(line[:at])
-        line = " " * (indent + 4) + line[at + 1 :]
-    return [*lines, line]
 
 
 def _function(comment, returned, name, arguments, lines):
@@ -90,8 +72,8 @@ def _function(comment, returned, name, arguments, lines):
     begin = f"__device__ __forceinline__ {returned} {name}("
     head = [f"{begin}{', '.join(arguments)}) {{"]
     if len(head[0]) > COLUMNS:
-        head = [begin, *_broken(f"    {', '.join(arguments)}", 0), ") {"]
-    body = [part for line in lines for part in _broken(f"    {line}", 4)]
+        head = [begin, *broken(f"    {', '.join(arguments)}", 4), ") {"]
+    body = [part for line in lines for part in broken(f"    {line}", 8)]
     return "\n".join([f"// {comment}", *head, *body, "}", ""])
 
 
@@ -172,6 +154,7 @@ def _of_row(plan, spell):
 
 def source(plan, real=np.float32, integer=False):
     """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
+    plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
     constants, arguments, known = FOR[plan.shape](plan, integer)
     known |= {name: f"parameters.{name}" for name in plan.parameters}
@@ -186,7 +169,7 @@ def source(plan, real=np.float32, integer=False):
             f"The loss of one {thing} and its {'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
             "void", "element",
             [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
-            [*(f"{name} = words::magnitude({name});" for name in plan.unsigned),  # -0.0 is 0
+            [*(f"{name} = words::absolute({name});" for name in plan.unsigned),  # -0.0 is 0
              *(f"{'' if title in outputs else 'const real '}{title} = {spell(value)};" for title, value in lines)],
         ),
         _function(
@@ -216,12 +199,28 @@ def source(plan, real=np.float32, integer=False):
     return "\n".join([*head, "", *functions, loops])
 
 
+# The keywords of C++.
+CPP = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alignas alignof and and_eq asm auto bitand bitor bool case catch char class compl concept const constexpr
+    const_cast default delete do double dynamic_cast enum explicit export extern false float friend goto inline int
+    long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register
+    reinterpret_cast requires short signed sizeof static static_assert static_cast struct switch template this
+    thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
+    xor_eq
+        """,
+    )
+)
+
+
 @cache
 def reserved():
-    """The identifiers of kernels beside the names of a formula; what stands inside the namespace of words is apart."""
+    """The names that kernels use themselves; those within the namespace of words never meet the names of a formula."""
     loops = [file.read_text(encoding="utf-8") for file in files(__name__).joinpath("loops").iterdir()]
     found = re.findall(r"[A-Za-z_]\w*", re.sub(r"//.*", "", "".join(loops)))
-    return {*found, "words", "WORDS_LIBRARY", "REAL_IS_FLOAT", "element"}
+    return frozenset({*found, "words", "WORDS_LIBRARY", "REAL_IS_FLOAT", "element"}) | CPP
 
 
 @cache
@@ -270,7 +269,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = plan.hard and plan.row == "margin" and inner == 1 and classes >= WIDE
+        is_wide = plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)

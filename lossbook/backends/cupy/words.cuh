@@ -9,7 +9,7 @@
 // and their like would then be ambiguous with CUDA's own functions of the same names, in both types.
 //
 // Accuracy, where the exact value is a normal number and no function of the math library errs by more than 1 ulp:
-// 4 ulp; relative_entropy 8; power and sigmoid_power (k up to 10) 4 + abs(log(result)); power_slope only where
+// 4 ulp; kl_div 8; power and sigmoid_power (k up to 10) 4 + abs(log(result)); power_slope only where
 // b**(k - 1) is normal too. A library that errs by 1.5 ulp, as CUDA's may, costs 1 ulp more; sigmoid_power, which
 // magnifies the error of exp, may then reach 4 + 4*abs(log(result)). --use_fast_math errs by far more: never give it.
 // No word depends on whether the compiler contracts products and sums: --fmad may be on, as it is by default, or off.
@@ -58,16 +58,16 @@ __device__ __forceinline__ real arctan(real x) { return WORDS_LIBRARY(atan)(x); 
 
 __device__ __forceinline__ real tanh(real x) { return WORDS_LIBRARY(tanh)(x); }
 
-__device__ __forceinline__ real magnitude(real x) { return WORDS_LIBRARY(fabs)(x); }
+__device__ __forceinline__ real absolute(real x) { return WORDS_LIBRARY(fabs)(x); }
 
 // --- pieces with a kink ---------------------------------------------------------------------------------------------
 
 // fmax and fmin would drop a NaN.
-__device__ __forceinline__ real larger(real a, real b) { return a < b || b != b ? b : a; }
+__device__ __forceinline__ real maximum(real a, real b) { return a < b || b != b ? b : a; }
 
-__device__ __forceinline__ real smaller(real a, real b) { return b < a || b != b ? b : a; }
+__device__ __forceinline__ real minimum(real a, real b) { return b < a || b != b ? b : a; }
 
-__device__ __forceinline__ real below(real a, real b) { return a < b ? real(1) : real(0); }
+__device__ __forceinline__ real less(real a, real b) { return a < b ? real(1) : real(0); }
 
 __device__ __forceinline__ real step(real a, real b) {
     return a < b ? real(1) : b < a ? real(0) : a == b ? real(0.5) : a + b;
@@ -81,15 +81,15 @@ __device__ __forceinline__ real sign(real x) {
 
 // The length that two intervals share, or minus the gap between them.
 __device__ __forceinline__ real reach(real low, real high, real other_low, real other_high) {
-    return smaller(high, other_high) - larger(low, other_low);
+    return minimum(high, other_high) - maximum(low, other_low);
 }
 
 __device__ __forceinline__ real shared(real low, real high, real other_low, real other_high) {
-    return larger(reach(low, high, other_low, other_high), real(0));
+    return maximum(reach(low, high, other_low, other_high), real(0));
 }
 
 __device__ __forceinline__ real gap(real low, real high, real other_low, real other_high) {
-    return larger(-reach(low, high, other_low, other_high), real(0));
+    return maximum(-reach(low, high, other_low, other_high), real(0));
 }
 
 // Slopes along high: the mean of the slopes upwards and, if low < high, downwards.
@@ -109,7 +109,7 @@ __device__ __forceinline__ real gap_slope(real low, real high, real other_low, r
 
 // --- products and quotients -----------------------------------------------------------------------------------------
 
-__device__ __forceinline__ real mixture(real p, real q, real a) { return (real(1) - a) * p + a * q; }
+__device__ __forceinline__ real lerp(real p, real q, real a) { return (real(1) - a) * p + a * q; }
 
 __device__ __forceinline__ real square(real x) { return x * x; }
 
@@ -134,7 +134,7 @@ __device__ __forceinline__ real determinant(real a, real b, real c, real d) {
 __device__ __forceinline__ real difference(real p, real q, real d) { return d; }
 // w*(a/b): a subnormal b would overflow the ratio, where a small w may bring it back.
 __device__ __forceinline__ real weighted_quotient(real w, real a, real b) {
-    const real lift = magnitude(b) < smallest_normal ? real(1 << 24) * (REAL_IS_FLOAT ? 1 : 1 << 30) : real(1);
+    const real lift = absolute(b) < smallest_normal ? real(1 << 24) * (REAL_IS_FLOAT ? 1 : 1 << 30) : real(1);
     return weighted(w * lift, quotient(a, b * lift));
 }
 
@@ -158,20 +158,20 @@ struct Sides {
 };
 
 __device__ __forceinline__ Sides sides(real x, real d) {
-    const real size = magnitude(x);
+    const real size = absolute(x);
     const bool large = size >= d;
     const real ratio = large ? d / size : size / d;
     return {large, ratio, sqrt(1 + ratio * ratio)};
 }
 
 // sqrt(x**2 + d**2) - d
-__device__ __forceinline__ real excess(real x, real d) {
+__device__ __forceinline__ real hypot_minus(real x, real d) {
     const Sides s = sides(x, d);
-    return magnitude(x) * ((s.large ? real(1) : s.ratio) / ((s.large ? s.ratio : real(1)) + s.root));
+    return absolute(x) * ((s.large ? real(1) : s.ratio) / ((s.large ? s.ratio : real(1)) + s.root));
 }
 
 // x/sqrt(x**2 + d**2)
-__device__ __forceinline__ real slant(real x, real d) {
+__device__ __forceinline__ real over_hypot(real x, real d) {
     const Sides s = sides(x, d);
     const real size = (s.large ? real(1) : s.ratio) / s.root;
     return x < 0 ? -size : size;
@@ -180,14 +180,14 @@ __device__ __forceinline__ real slant(real x, real d) {
 // d*(sqrt(x**2 + d**2) - d)
 __device__ __forceinline__ real charbonnier(real x, real d) {
     const Sides s = sides(x, d);
-    const real size = magnitude(x);
+    const real size = absolute(x);
     return size * ((s.large ? d : size) / ((s.large ? s.ratio : real(1)) + s.root));
 }
 
 // x/sqrt(1 + (x/d)**2)
 __device__ __forceinline__ real damped(real x, real d) {
     const Sides s = sides(x, d);
-    const real size = (s.large ? d : magnitude(x)) / s.root;
+    const real size = (s.large ? d : absolute(x)) / s.root;
     return x < 0 ? -size : size;
 }
 
@@ -197,7 +197,7 @@ __device__ __forceinline__ real damped(real x, real d) {
 __device__ __forceinline__ real power(real b, real k) {
     if (k == 0) return 1;
     if (k != k || !(b >= 0)) return not_a_number();  // the library's pow(1, NaN) is 1, and pow(-2, 2) is 4
-    return WORDS_LIBRARY(pow)(magnitude(b), k);      // without its sign, -0 to an odd power is 0
+    return WORDS_LIBRARY(pow)(absolute(b), k);      // without its sign, -0 to an odd power is 0
 }
 
 // (1 + x)**k for x >= -1: the power of u = 1 + x, repaired for the rounding of u, which a large k magnifies.
@@ -205,7 +205,7 @@ __device__ __forceinline__ real power1p(real x, real k) {
     const real u = 1 + x;
     const real raised = power(u, k);
     const real lost = k * (x - (u - 1)) / (u > smallest_normal ? u : smallest_normal);
-    return magnitude(lost) <= largest && magnitude(raised) <= largest ? fused(raised, lost, raised) : raised;
+    return absolute(lost) <= largest && absolute(raised) <= largest ? fused(raised, lost, raised) : raised;
 }
 
 // k*(1 + x)**(k - 1); 0 for k = 0, and for k < 1 at x = -1.
@@ -228,11 +228,11 @@ __device__ __forceinline__ real power_slope(real b, real k) {
 // --- the logistic family --------------------------------------------------------------------------------------------
 
 // log(1 + exp(x)).
-__device__ __forceinline__ real softplus(real x) { return (x > 0 ? x : real(0)) + log1p(exp(-magnitude(x))); }
+__device__ __forceinline__ real softplus(real x) { return (x > 0 ? x : real(0)) + log1p(exp(-absolute(x))); }
 
 // 1/(1 + exp(-x)).
 __device__ __forceinline__ real sigmoid(real x) {
-    const real decay = exp(-magnitude(x));
+    const real decay = exp(-absolute(x));
     return (x < 0 ? decay : real(1)) / (1 + decay);
 }
 
@@ -241,7 +241,7 @@ __device__ __forceinline__ real sigmoid_power(real x, real k) {
     if (k == 0) return 1;
     // The exponent is k*far + k*near, and an error of it is a relative error of the result: keep what rounding loses.
     const real far = x < 0 ? -x : real(0);
-    const real near = log1p(exp(-magnitude(x)));
+    const real near = log1p(exp(-absolute(x)));
     const real product = weighted(far, k);
     const real sum = fused(k, near, product);
     const real result = exp(-sum);
@@ -275,7 +275,7 @@ __device__ __forceinline__ real weighted_sigmoid_power(real w, real x, real k) {
 
 // log(cosh(x)).
 __device__ __forceinline__ real log_cosh(real x) {
-    const real far = magnitude(x);
+    const real far = absolute(x);
     if (!(far <= 1)) return far + (log1p(exp(-2 * far)) - real(0.69314718055994531));
     // x*x times a polynomial in x*x, which interpolates log(cosh(x))/x**2 at the Chebyshev nodes of x*x in [0, 1]
     // to a tenth of an ulp. Nothing cancels, and no error of a library function is squared.
@@ -322,7 +322,7 @@ __device__ __forceinline__ real log_ratio(real p, real q, real d) {
 }
 
 // p*log(p/q) - d >= 0, given d = p - q.
-__device__ __forceinline__ real relative_entropy(real p, real q, real d) {
+__device__ __forceinline__ real kl_div(real p, real q, real d) {
     if (p != p || q != q || d != d) return not_a_number();
     const real t = d / q;
     const real s = t / (2 + t);
@@ -357,7 +357,7 @@ __device__ __forceinline__ real relative_entropy(real p, real q, real d) {
         return d / (2 + t) * fused(2 * (1 + t) * u, sum, t);
     }
     if (p == 0) return 0 - d;
-    if (magnitude(d) > largest) return magnitude(d);  // p or q is infinite
+    if (absolute(d) > largest) return absolute(d);  // p or q is infinite
     return fused(p, log_ratio(p, q, d), -d);
 }
 
@@ -378,13 +378,13 @@ struct Mixed {
 __device__ __forceinline__ Mixed mixed(real p, real q, real a, real d) {
     const bool small = p < tiny && q < tiny;
     const real lift = small ? lift_of_tiny : real(1);
-    return {p * lift, mixture(p * lift, q * lift, a), a * (d * lift), small ? drop_of_tiny : real(1)};
+    return {p * lift, lerp(p * lift, q * lift, a), a * (d * lift), small ? drop_of_tiny : real(1)};
 }
 
 // p*log(p/m) - a*d
 __device__ __forceinline__ real skew_entropy(real p, real q, real a, real d) {
     const Mixed x = mixed(p, q, a, d);
-    return relative_entropy(x.p, x.m, x.d) * x.back;
+    return kl_div(x.p, x.m, x.d) * x.back;
 }
 
 // log(p/m)
@@ -402,16 +402,16 @@ __device__ __forceinline__ real skew_pull(real p, real q, real a, real d) {
 // y - sigmoid(x). With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below;
 // near x = 0, where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
 __device__ __forceinline__ real residual_of_logit(real y, real x) {
-    const real size = magnitude(x), less = expm1(-size), decay = exp(-size);
-    const real near = fused(x >= 0 ? y : y - 1, less, 2 * y - 1);
+    const real size = absolute(x), decay_minus_1 = expm1(-size), decay = exp(-size);
+    const real near = fused(x >= 0 ? y : y - 1, decay_minus_1, 2 * y - 1);
     const real far = x >= 0 ? fused(y, decay, y - 1) : fused(y - 1, decay, y);
-    return (less > real(-0.5) ? near : far) / (1 + decay);
+    return (decay_minus_1 > real(-0.5) ? near : far) / (1 + decay);
 }
 
 // p*log(p/sigmoid(x)) - d, given d = p - sigmoid(x); far down sigmoid(x) is exp(x), and has too few digits.
-__device__ __forceinline__ real relative_entropy_of_logit(real p, real x, real d) {
+__device__ __forceinline__ real kl_div_of_logit(real p, real x, real d) {
     const bool is_far = exp(x) < smallest_normal;
-    return is_far ? (p > 0 ? fused(p, log(p) - x, -d) : -d) : relative_entropy(p, sigmoid(x), d);
+    return is_far ? (p > 0 ? fused(p, log(p) - x, -d) : -d) : kl_div(p, sigmoid(x), d);
 }
 
 }  // namespace words

@@ -1,4 +1,4 @@
-struct Pulls {  // what the slopes of a row take from each unit of odds: those of the classes in front, and of the rest
+struct Pulls {  // what the slopes of a row take per unit of exponentials: of the classes in front, and of the rest
     Sum of_top, of_rest;
     __device__ void add(double slope, real z, real rest, const Row& row) {
         (z == row.top ? of_top : of_rest).add(pull_of(slope, rest));

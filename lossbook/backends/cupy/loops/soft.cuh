@@ -33,7 +33,7 @@ extern "C" __global__ void loops(
         }
         const double top_pull = pulls.top(), rest_pull = pulls.rest();
 #if OF_ROW
-        const double beyond = row.others + (row.ties - 1);  // the odds of all but one of the largest
+        const double beyond = row.others + (row.ties - 1);  // the exponentials of all but one of the largest
         real value_of_row, slope_of_row;
         of_row(real(row.top + log1p(beyond)), classes, parameters, value_of_row, slope_of_row);
         sum.add(value_of_row);
@@ -50,7 +50,7 @@ extern "C" __global__ void loops(
                 step(standing_of(z, rest, row), y, classes, parameters, value, slope);
                 double left = left_of(present(of_class, of_class * slope), z, rest, row, top_pull, rest_pull);
 #if OF_ROW
-                if (odds_of(z, row) != 0 || pull_of_row != pull_of_row) left += pull_of_row * odds_of(z, row);
+                if (exp_of(z, row) != 0 || pull_of_row != pull_of_row) left += pull_of_row * exp_of(z, row);
 #endif
                 gradient[first + k * inner] = real(present(w, w * scale * left));
             }

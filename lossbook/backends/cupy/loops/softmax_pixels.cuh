@@ -9,8 +9,8 @@ __device__ __forceinline__ void one_class(
     if (weight) w = checked(weight[(item * weight_classes + k % weight_classes) * inner + pixel], broken);
     const real y = target_of(targets, here, item * inner + pixel, k, classes, ignore, ignoring, w, broken);
     if (!target_holds(y) && w != 0) broken += 1;
-    const real z = predictions[here], rest = rest_of_row(z, row), odds = odds_of(z, row);
-    const real probability = odds / (odds + rest), complement = rest / (odds + rest);
+    const real z = predictions[here], rest = rest_of_row(z, row), exps = exp_of(z, row);
+    const real probability = exps / (exps + rest), complement = rest / (exps + rest);
     Factor factors[FACTORS];
     for (int j = 0; j < FACTORS; ++j) factors[j] = slopes[(item * classes + k) * FACTORS + j];
     real terms[TERMS], slope;
@@ -56,8 +56,8 @@ extern "C" __global__ void loops(
                 one_class(
                     predictions, targets, weight, weight_classes, ignore, ignoring, parameters, slopes, row, classes,
                     inner, item, k, pixel, broken, totals, h);
-                const real z = predictions[first + k * inner], odds = odds_of(z, row);
-                const double left = h - present(total, total * (odds / (odds + rest_of_row(z, row))));
+                const real z = predictions[first + k * inner], exps = exp_of(z, row);
+                const double left = h - present(total, total * (exps / (exps + rest_of_row(z, row))));
                 gradient[first + k * inner] = real(left);
                 if (z != row.top) others += left;
             }

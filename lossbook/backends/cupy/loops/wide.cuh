@@ -30,7 +30,7 @@ extern "C" __global__ void wide(
         for (long long k = threadIdx.x; k < classes; k += blockDim.x) {
             const real z = predictions[first + k];
             if (z == top) mine.ties += 1;
-            else mine.others += odds_of(z, mine);
+            else mine.others += exp_of(z, mine);
         }
         mine.others = sum_of_block(mine.others);
         mine.ties = sum_of_block(mine.ties);

@@ -4,15 +4,15 @@ A mean is itself a quotient of two totals, sum(w*l)/sum(w), so a loss over a pie
 from a few sums, and the sums of two pieces add.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
+from lossbook.checks import REDUCTIONS
 from lossbook.errors import DomainError
-
-REDUCTIONS = ("none", "sum", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Partial:
     finisher: Any = None  # from (sums, reduction) to the loss, where sums are not sum(w*l) and sum(w)
     reduction: str | None = None  # of finish(), where the loss has one of its own
 
-    def __add__(self, other):
+    def __add__(self, other: "Partial") -> "Partial":
         if not isinstance(other, Partial):
             return NotImplemented
         if self.loss != other.loss:
@@ -43,14 +43,14 @@ class Partial:
             raise DomainError(self.loss, "partial sums", "merge only for equal class counts")
         return replace(self, sums=self.sums + other.sums)
 
-    def _refuse(self, found):
+    def _refuse(self, found: str) -> NoReturn:
         raise DomainError(self.loss, "partial sums", "merge only within one loss and one setting", said=found)
 
-    def __radd__(self, other):
+    def __radd__(self, other: int) -> "Partial":
         """So that `sum(partials)` works."""
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def finish(self, reduction=None):
+    def finish(self, reduction: Literal["mean", "sum"] | None = None) -> float:
         """The loss of all that was added up, as a Python float: "mean" or "sum"; left out, the loss's own, if any."""
         if reduction is None:
             reduction = self.reduction if self.reduction in REDUCTIONS[1:] else "mean"
@@ -65,7 +65,7 @@ class Weighted:
 
     parts: tuple  # (coefficient, shape of the sums, finisher, own reduction) of each
 
-    def __call__(self, sums, reduction):
+    def __call__(self, sums: np.ndarray, reduction: str) -> float:
         total, start = 0.0, 0
         for coefficient, shape, finisher, own in self.parts:
             stop = start + prod(shape)
@@ -75,7 +75,7 @@ class Weighted:
         return total
 
 
-def weighted_sum(loss, coefficients, partials):
+def weighted_sum(loss: str, coefficients: Sequence[float], partials: Sequence[Partial]) -> Partial:
     """The Partial of a weighted sum of losses, from those of its parts."""
     names = [f"of part {k}, {partial.loss}" for k, partial in enumerate(partials, 1)]
     setting = [(f"coefficient {name}", c) for name, c in zip(names, coefficients, strict=True)]
@@ -85,12 +85,15 @@ def weighted_sum(loss, coefficients, partials):
     return Partial(loss, tuple(setting), np.concatenate([part.sums.ravel() for part in partials]), end)
 
 
-def finished(sums, finisher, reduction):
+def finished(sums: np.ndarray, finisher: Any, reduction: str) -> float:
     """The loss, from its sums."""
-    return reduced(*sums, reduction) if finisher is None else finisher(sums, reduction)
+    if finisher is not None:
+        return finisher(sums, reduction)
+    value, weight = sums
+    return reduced(value, weight, reduction)
 
 
-def reduced(value, weight, reduction):
+def reduced(value: float, weight: float, reduction: str) -> float:
     """sum(w*l), or sum(w*l)/sum(w), which is NaN where there is nothing to average."""
     if reduction == "sum":
         return value

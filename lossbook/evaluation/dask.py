@@ -23,94 +23,98 @@ import numpy as np
 from dask.core import flatten
 
 from lossbook import backends
-from lossbook.activations import _activate, _chain
-from lossbook.arguments import WORKING
-from lossbook.call import number, quiet, rounded, times, widened
-from lossbook.compose import _several
+from lossbook.arrays import WORKING, is_dask, number, quiet, rounded, several, times
+from lossbook.checks import widened
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.reduce import Partial
-from lossbook.reduce import weighted_sum as sum_of_partials
+from lossbook.evaluation.activations import activate, chain
+from lossbook.evaluation.reduce import Partial
+from lossbook.evaluation.reduce import weighted_sum as sum_of_partials
+from lossbook.evaluation.request import VALUE, Request
+from lossbook.evaluation.sums import check_shapes
+from lossbook.evaluation.weights import image_weights
 
 TOGETHER = 16  # partial sums that one task adds
 ABSENT = (None, None)  # an array that is not there, and its axes
 
 
-def evaluate(loss, arrays, keywords, value, gradient, out=None, partial=False, named=None):
-    """What `Loss._evaluate` gives, as Dask arrays; in the place of a Partial, a Delayed.
+def evaluate(loss, arrays, keywords, request, named=None):
+    """What the evaluation of a loss of one formula gives, as Dask arrays; in the place of a Partial, a Delayed.
 
     `named` is (loss with several predictions, name of one), if in its words the errors of the blocks are to speak.
     """
     first, *others = arrays or (None,)
-    if backends.is_dask(first) and first.dtype == bool and loss._arguments[loss._arrays[0]].name == "Probability":
+    domain = loss.declaration.of_prediction
+    if is_dask(first) and first.dtype == bool and domain.holds_probabilities:
         arrays = first.astype(np.float64), *others
-    blocks = Blocks(loss, arrays, keywords, out)
+    blocks = Blocks(loss, arrays, keywords, request.out)
     blocks.named = named
-    result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(value, gradient)
-    if partial:
+    result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(request.value, request.gradient)
+    if request.partial:
         return result.to_delayed().item(), None
-    if value and blocks.reduction != "none":
+    if request.value and blocks.reduction != "none":
         dtype = blocks.z.dtype
         result = result.map_blocks(_number, blocks.reduction, dtype, dtype=dtype, meta=_meta((), dtype))
     return result, slope
 
 
-def on_logits(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `DistanceOnLogits._evaluate` gives; the chain rule makes a block's probabilities again: none are kept."""
-    check(loss, arrays, keywords, out)
-    z, axis = arrays[0], keywords.get("axis", loss._axis)
-    loss._check_logits(_stand_in(z), axis, np)
+def on_logits(loss, arrays, keywords, request):
+    """What `DistanceOnLogits.evaluate` gives; the chain rule makes a block's probabilities again: none are kept."""
+    check(loss, arrays, keywords, request.out)
+    z, axis = arrays[0], keywords.get("axis", loss.axis)
+    loss.check_logits(_stand_in(z), axis, np)
     real, how = np.dtype(WORKING[z.dtype.newbyteorder("=")]), {"activation": loss.activation, "axis": axis}
     p = z.map_blocks(_probabilities, **how, dtype=real, meta=_meta(z.shape, real))
-    result, g = loss._of_part((p, *arrays[1:]), keywords, value, gradient, partial)
-    if value and not partial:
+    result, g = loss.of_part((p, *arrays[1:]), keywords, request)
+    if request.value and not request.partial:
         result = result.map_blocks(rounded, z.dtype, dtype=z.dtype, meta=_meta(result.shape, z.dtype))
-    if gradient:
+    if request.gradient:
         g = da.map_blocks(_slope_of_logits, z, g, **how, dtype=z.dtype, meta=_meta(z.shape, z.dtype))
     return result, g
 
 
-def weighted_sum(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `Sum._evaluate` gives: numbers in float64, arrays in float32 at least, and one rounding at the end."""
-    check(loss, arrays, keywords, out)
+def weighted_sum(loss, arrays, keywords, request):
+    """What the evaluation of a sum gives: numbers in float64, arrays at least in float32, and rounded once."""
+    check(loss, arrays, keywords, request.out)
     z, results, slopes = arrays[0], [], []
-    wide = (_wide(loss._arguments[loss._arrays[0]], z), *arrays[1:])
+    wide = (_wide(loss.declaration.of_prediction, z), *arrays[1:])
     for coefficient, part in loss.terms:
-        mine = loss._for(part, keywords) | ({"reduction": "sum"} if partial else {})
-        result, slope = part._evaluate(wide, mine, value, gradient, None, partial)
+        mine = loss.keywords_of(part, keywords) | ({"reduction": "sum"} if request.partial else {})
+        result, slope = part.evaluate(wide, mine, request)
         results.append(result)
-        slopes.append(_multiplied(slope, coefficient) if gradient else None)
-    slope = rounded_blocks(functools.reduce(operator.add, slopes), z.dtype) if gradient else None
+        slopes.append(_multiplied(slope, coefficient) if request.gradient else None)
+    slope = rounded_blocks(functools.reduce(operator.add, slopes), z.dtype) if request.gradient else None
     coefficients = [coefficient for coefficient, _ in loss.terms]
-    if not value or partial:
-        joined = dask.delayed(sum_of_partials)(loss.name, coefficients, results) if partial else None
+    if not request.value or request.partial:
+        joined = dask.delayed(sum_of_partials)(loss.name, coefficients, results) if request.partial else None
         return joined, slope
-    loss._check_shapes(results)
+    check_shapes(loss.name, results)
     if results[0].ndim == 0 and z.ndim:  # numbers
         results = [result.astype(np.float64) for result in results]
     terms = [_multiplied(result, c) for result, c in zip(results, coefficients, strict=True)]
     return rounded_blocks(functools.reduce(operator.add, terms), z.dtype), slope
 
 
-def joined(loss, arrays, keywords, value, gradient, out=None, partial=False):
-    """What `Joined._evaluate` gives, with a tuple of Dask arrays as the gradients."""
+def joined(loss, arrays, keywords, request):
+    """What `Joined.evaluate` gives, with a tuple of Dask arrays as the gradients."""
     options = {name: option for name, option in keywords.items() if name != "weight"}
-    reduction, _, name = loss._read(options)
-    weight, count = keywords.get("weight"), len(loss._predictions)
-    for argument, array in zip(loss._predictions, arrays, strict=False):
-        if not backends.is_dask(array):
+    reduction, _, name = loss.read(options)
+    predictions = loss.declaration.predictions
+    weight, count = keywords.get("weight"), len(predictions)
+    for argument, array in zip(predictions, arrays, strict=False):
+        if not is_dask(array):
             raise BackendError(loss.name, argument, "must be a Dask array if another is", said=type(array).__name__)
-    if out is not None:
+    if request.out is not None:
         raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
-    named = [*zip(loss._arrays, arrays, strict=True), *(("weight", one) for one in _several(weight))]
+    named = [*zip(loss.declaration.arrays, arrays, strict=True), *(("weight", one) for one in several(weight))]
     for argument, array in named:
         _check_kind(loss, argument, array)
-    stand_ins = loss._checked([_stand_in(array) for array in arrays], np)
+    stand_ins = loss.checked([_stand_in(array) for array in arrays], np)
     options |= {"backend": backends.choose(loss.name, name, stand_ins).__name__.rpartition(".")[2]}
-    if loss._target is None:
-        return _apart(loss, arrays, weight, reduction, options, value, gradient, partial)
+    if loss.declaration.target is None:
+        return _apart(loss, arrays, weight, reduction, options, request)
     weight = None if weight is None else da.asarray(weight)
     if weight is not None:
-        loss._array(_stand_in(weight), "weight", np)
+        loss.arguments_of_call.array(_stand_in(weight), "weight", np)
     loss.fit([array.shape for array in stand_ins], None if weight is None else weight.shape)
     # The items of all arrays are cut as those of the first prediction are; what belongs to an item is in one chunk.
     z = arrays[0]
@@ -136,46 +140,48 @@ def joined(loss, arrays, keywords, value, gradient, out=None, partial=False):
         )  # fmt: skip
 
     divisors = None
-    if gradient and reduction == "mean":
+    if request.gradient and reduction == "mean":
         shadows = [da.broadcast_to(da.zeros((), a.dtype), a.shape, chunks=a.chunks) for a in aligned[:count]]
         counted = tasks(_count_terms, [*shadows, *aligned[count:]], object, options=options)
         divisors = da.from_delayed(
             dask.delayed(_sums)(_added(counted).to_delayed().item()), (len(loss.parts),), np.float64
         )
     options["reduction"] = "none" if reduction == "none" else "mean" if divisors is not None else "sum"
-    both = tasks(_run_joined, [*aligned, divisors], object, options=options, value=value, gradient=gradient)
+    wanted = {"value": request.value, "gradient": request.gradient}
+    both = tasks(_run_joined, [*aligned, divisors], object, options=options, **wanted)
     result = slopes = None
-    if gradient:
+    if request.gradient:
         slopes = tuple(
             _piece(both, (1, k), array, aligned_one).rechunk(array.chunks)
             for k, (array, aligned_one) in enumerate(zip(arrays[:count], aligned, strict=False))
         )
-    if value and reduction == "none":
+    if request.value and reduction == "none":
         labels = aligned[count]
         result = _piece(both, (0,), z, labels)
-    elif value:
+    elif request.value:
         result = _added(_pick(both, 0, object))
-        if partial:
+        if request.partial:
             return result.to_delayed().item(), None
         result = result.map_blocks(_number, reduction, z.dtype, dtype=z.dtype, meta=_meta((), z.dtype))
     return result, slopes
 
 
-def _apart(loss, arrays, weight, reduction, options, value, gradient, partial):
+def _apart(loss, arrays, weight, reduction, options, request):
     """The same, where each prediction has a loss of its own and no target."""
     results, slopes = [], []
     for k, (part, array, w) in enumerate(zip(loss.parts, arrays, loss.pair(weight), strict=True)):
-        wide = _wide(loss._arguments[loss._predictions[k]], array)
-        mine = {"weight": w, "reduction": "sum" if partial else reduction, "backend": options["backend"]}
-        with loss._named(part, loss._predictions[k]):
-            named = loss, loss._predictions[k]
-            result, slope = evaluate(part, (wide,), mine, value, gradient, None, partial, named)
+        name = loss.declaration.predictions[k]
+        wide = _wide(loss.declaration.arguments[name], array)
+        how = "sum" if request.partial else reduction
+        mine = {"weight": w, "reduction": how, "backend": options["backend"]}
+        with loss.named(part, name):
+            result, slope = evaluate(part, (wide,), mine, request, named=(loss, name))
         results.append(result)
-        slopes.append(rounded_blocks(_multiplied(slope, loss.signs[k]), array.dtype) if gradient else None)
-    slopes = tuple(slopes) if gradient else None
-    if partial:
+        slopes.append(rounded_blocks(_multiplied(slope, loss.signs[k]), array.dtype) if request.gradient else None)
+    slopes = tuple(slopes) if request.gradient else None
+    if request.partial:
         return dask.delayed(_pair_of_partials)(loss, results), None
-    if not value:
+    if not request.value:
         return None, slopes
     terms = [_multiplied(result, sign) for result, sign in zip(results, loss.signs, strict=True)]
     if reduction == "none":
@@ -204,13 +210,13 @@ def rounded_blocks(array, dtype):
 
 def check(loss, arrays, keywords, out):
     """Refuse what is not a call on Dask arrays made of NumPy arrays of known shapes."""
-    named = dict(zip((*loss._arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
+    named = dict(zip((*loss.declaration.arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
     name, first = next(iter(named.items()))
-    if not backends.is_dask(first):
+    if not is_dask(first):
         raise BackendError(loss.name, name, "must be a Dask array if another is", said=type(first).__name__)
     if out is not None:
         raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
-    if backends.is_dask(keywords.get("class_weight")):
+    if is_dask(keywords.get("class_weight")):
         rule = "must be a NumPy array, one number per class"
         raise BackendError(loss.name, "class_weight", rule, said="a Dask array")
     for name, array in named.items():
@@ -219,9 +225,9 @@ def check(loss, arrays, keywords, out):
 
 def _check_kind(loss, name, array):
     """A Dask array must have NumPy arrays in it, and a shape."""
-    if backends.is_dask(array) and not isinstance(array._meta, np.ndarray):
+    if is_dask(array) and not isinstance(array._meta, np.ndarray):
         raise BackendError(loss.name, name, "must have NumPy arrays in its chunks", said=str(type(array._meta)))
-    if backends.is_dask(array) and math.isnan(sum(array.shape)):
+    if is_dask(array) and math.isnan(sum(array.shape)):
         rule = f"must have a known shape, as after {name}.compute_chunk_sizes()"
         raise ShapeError(loss.name, name, rule, array.shape)
 
@@ -233,12 +239,12 @@ class Blocks:
         check(loss, arrays, keywords, out)
         weight = keywords.get("weight")
         given = {**keywords, "weight": _stand_in(weight)}
-        backend, call, _, (reduction, batch, *_) = loss._prepare([_stand_in(array) for array in arrays], given)
+        backend, call, _, setting = loss.evaluation.prepare([_stand_in(array) for array in arrays], given, VALUE)
         z = arrays[0]
-        self.loss, self.call, self.reduction, self.batch = loss, call, reduction, batch
+        self.loss, self.call, self.reduction, self.batch = loss, call, setting.reduction, setting.batch
         self.axis = call.layout.axis  # of the classes; losses of totals run over the images first, the classes second
         self.options = {name: option for name, option in keywords.items() if name != "weight"}
-        self.options["reduction"] = "none" if reduction == "none" else "sum"
+        self.options["reduction"] = "none" if setting.reduction == "none" else "sum"
         self.options["backend"] = backend.__name__.rpartition(".")[2]
         if self.axis is not None:
             self.options["axis"] = self.axis
@@ -311,7 +317,7 @@ class Blocks:
         call, target = self.call, self.y
         if call.class_weight is None and call.ignore is None and not call.left_out:
             if self.weight is ABSENT:
-                shape = call.layout.shape if self.loss.shape == "distance" else call.layout.without_classes
+                shape = call.layout.shape if self.loss.space.maps else call.layout.without_classes
                 return float(math.prod(shape)), None
             target = ABSENT
         shadow = da.broadcast_to(da.zeros((), dtype=self.z.dtype), self.z.shape, chunks=self.z.chunks)
@@ -343,21 +349,21 @@ class Blocks:
 
 def _check_chunks(loss, z, axis):
     """What belongs together must be in one chunk."""
-    name, whole = loss._arrays[0], {axis}
-    what = {"boxes": "all corners of a box", "distance": "whole images"}.get(loss.shape, "all classes")
-    if loss.shape == "distance":
+    name, whole, space = loss.declaration.arrays[0], {axis}, loss.space
+    what = "all corners of a box" if space.corners else "whole images" if space.maps else "all classes"
+    if space.maps:
         whole |= set([k for k in range(z.ndim) if k != axis][1:])
     if any(z.numblocks[k] > 1 for k in whole):
         rule = f"must have {what} in one chunk, as after rechunk({dict.fromkeys(sorted(whole), -1)})"
         raise ShapeError(loss.name, name, rule, said=f"{z.numblocks} chunks along its axes")
-    if loss.shape == "overlap" and z.ndim == 1:
+    if space.totals and z.ndim == 1:
         rule = "must have an axis of images if it is a Dask array"
         raise ShapeError(loss.name, name, rule, said=f"shape {z.shape}")
 
 
 def _stand_in(array):
     """A NumPy array of the shape and dtype of a Dask array, in no memory; what is no Dask array is itself."""
-    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if backends.is_dask(array) else array
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_dask(array) else array
 
 
 def _meta(axes, dtype):
@@ -384,7 +390,7 @@ def _added(partials):
 def _task(*blocks, do, given, axis, loss, named, **constants):
     """do(the blocks given); its errors count from the start of the whole array. The starts follow those blocks."""
     try:
-        with quiet(), named[0]._named(loss, named[1]) if named else contextlib.nullcontext():
+        with quiet(), named[0].named(loss, named[1]) if named else contextlib.nullcontext():
             return do(*blocks[:given], loss=loss, **constants)
     except DomainError as error:
         start = [int(first.item()) for first in blocks[given:]]
@@ -395,11 +401,10 @@ def _task(*blocks, do, given, axis, loss, named, **constants):
 
 def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     """(Partial or values, gradient)"""
-    arrays = widened(loss._arguments[loss._arrays[0]], z), y
+    arrays = widened(loss.declaration.of_prediction, z), y
     partial = value and options["reduction"] != "none"
-    more = {} if totals is None else {"totals": totals}
-    keywords = {**options, "weight": weight}
-    result, slope = loss._evaluate(arrays[: len(loss._arrays)], keywords, value, gradient, partial=partial, **more)
+    keywords, request = {**options, "weight": weight}, Request(value, gradient, partial, known=totals)
+    result, slope = loss.evaluate(arrays[: len(loss.declaration.arrays)], keywords, request)
     if count is not None and gradient:
         slope = slope * slope.dtype.type(1 / count) if count else np.zeros_like(slope)
     if value and not partial:
@@ -421,14 +426,15 @@ def _count(z, y, weight, *, loss, options):
     """sum(w)"""
     if y is None:
         y, options = z, {name: option for name, option in options.items() if name != "ignore_index"}
-    backend, call, *_ = loss._prepare((z, y)[: len(loss._arrays)], {**options, "weight": weight})
-    return np.full((1,) * z.ndim, loss._count(backend, call))
+    evaluation, arrays = loss.evaluation, (z, y)[: len(loss.declaration.arrays)]
+    backend, call, *_ = evaluation.prepare(arrays, {**options, "weight": weight}, VALUE)
+    return np.full((1,) * z.ndim, evaluation.count(backend, call))
 
 
 def _totals(z, y, weight, *, loss, options):
     """The totals of each image and class, with an axis of length 1 for each of space."""
-    backend, call, *_ = loss._prepare((z, y), {**options, "weight": weight})
-    totals = loss._totals(backend, call, call.image_weights())
+    backend, call, *_ = loss.evaluation.prepare((z, y), {**options, "weight": weight}, VALUE)
+    totals = loss.evaluation.totals(backend, call, image_weights(call))
     return totals.reshape(*totals.shape[:2], *(1,) * (z.ndim - 2), totals.shape[2])
 
 
@@ -442,8 +448,8 @@ def _finish(totals, items, *, loss, options, real):
     """The Partial or the losses of images, from their totals."""
     nothing = np.broadcast_to(np.zeros((), real), (*totals.shape[:2], 1))
     keywords = {**options, "weight": items, "ignore_index": None}
-    partial = options["reduction"] != "none"
-    return loss._evaluate((nothing, nothing), keywords, True, False, partial=partial, totals=totals)[0]
+    request = Request(partial=options["reduction"] != "none", known=totals)
+    return loss.evaluate((nothing, nothing), keywords, request)[0]
 
 
 def _add(partials, **_):
@@ -463,8 +469,8 @@ def _joined_task(*blocks, do, given, loss, **constants):
 def _count_terms(*arrays, loss, options):
     """A Partial that counts: what each term of a block divides by."""
     *arrays, weight = arrays
-    arrays = loss._checked(arrays, np)
-    terms = loss.terms(arrays, weight, loss._read(options)[1], np)
+    arrays = loss.checked(arrays, np)
+    terms = loss.terms(arrays, weight, loss.read(options)[1], np)
     return Partial(loss.name, (), np.array([term.divisor for term in terms]))
 
 
@@ -476,13 +482,13 @@ def _run_joined(*arrays, loss, options, value, gradient):
     """(Partial or values, gradients)"""
     *arrays, weight, divisors = arrays
     partial = value and options["reduction"] != "none"
-    return loss._evaluate(arrays, {**options, "weight": weight}, value, gradient, None, partial, divisors)
+    return loss.evaluate(arrays, {**options, "weight": weight}, Request(value, gradient, partial, known=divisors))
 
 
 def _pair_of_partials(loss, partials):
     """The Partial of a loss with several predictions, each of which has a loss of its own."""
     sums = [[sign * part.sums[0], part.sums[1]] for sign, part in zip(loss.signs, partials, strict=True)]
-    return loss._partial_of_terms(np.array(sums), (None, None), {})
+    return loss.partial_of_terms(np.array(sums), (None, None), {})
 
 
 def _found(results, path):
@@ -499,9 +505,9 @@ def _number(partial, reduction, dtype):
 
 
 def _probabilities(z, activation, axis):
-    return _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)[0]
+    return activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)[0]
 
 
 def _slope_of_logits(z, g, activation, axis):
-    p, rest = _activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
-    return rounded(_chain(np, activation, p, rest, g, axis), z.dtype)
+    p, rest = activate(np, activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
+    return rounded(chain(np, activation, p, rest, g, axis), z.dtype)

@@ -1,4 +1,4 @@
-// Rows in which a class competes with the largest of the others: its standing u is its lead over that.
+// Rows in which the standing u of a class is its logit minus the largest of the others: it competes with that.
 
 struct Row {  // the largest logit of a row and the largest behind it, and how many are as large
     real top, runner_up;
@@ -30,7 +30,7 @@ __device__ __forceinline__ real rest_of_row(real z, const Row& row) {
     return real(z != row.top ? row.ties : row.ties == 1 ? row.runners_up : row.ties - 1);
 }
 
-// The lead of a class over the largest of the others.
+// The logit of a class minus the largest of the others.
 __device__ __forceinline__ real standing_of(real z, real rest, const Row& row) {
     const real front = front_of(z, row);
     return z == front ? real(0) : z - front;

@@ -1,0 +1,92 @@
+"""What a loss says about the axes that it is drawn on, and what of its values is in sight."""
+
+import numpy as np
+import sympy
+
+from lossbook.algebra import Loss
+
+__all__ = [
+    "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "evaluate", "pen_lifted", "prediction_domain",
+    "usual_range", "usual_target",
+]  # fmt: skip
+
+# Where neighbors are further apart than this share of an axis, a line of so many points jumps.
+JUMP, POINTS = 0.121, 120
+
+
+def prediction_domain(loss):
+    """The domain of a loss's prediction; what cannot be drawn over one number is refused."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
+    if loss.space.axis is not None:
+        of = "a row of classes" if loss.space.rows_of_classes else "a whole image"
+        raise TypeError(
+            f"{loss.name}: only pointwise losses can be drawn over one number; a value of this one is about {of}"
+        )
+    return loss.declaration.of_prediction
+
+
+def usual_target(loss):
+    """The target of a figure that is told none: 0 for observed values, 1 for labels; None without a target."""
+    return None if loss.declaration.target is None else 0.0 if loss.declaration.of_target.is_observed else 1.0
+
+
+def usual_range(losses, target):
+    """(low, high) of the predictions that a figure shows if it is not told."""
+    domains = [prediction_domain(loss) for loss in losses]
+    if len({(d.low, d.high) for d in domains}) > 1:
+        names = ", ".join(f"{loss.name} takes {d.name}" for loss, d in zip(losses, domains, strict=True))
+        raise ValueError(f"these losses have no common axis ({names}); draw them in two figures")
+    if domains[0].bounded:
+        return domains[0].low, domains[0].high
+    if any(domain.holds_logits for domain in domains):
+        return -6.0, 6.0
+    return target - 3.0, target + 3.0
+
+
+def axis_labels(losses):
+    """The labels of the prediction, of the loss and of the gradient."""
+    kinds = {prediction_domain(loss).name for loss in losses}
+    names = {loss.declaration.arrays[0] for loss in losses}
+    words = {("Logit",): "logit", ("Probability",): "probability"}
+    word, name = words.get(tuple(kinds), "prediction"), names.pop() if len(names) == 1 else ""
+    # Logarithms of probabilities are measured in nats; log_cosh of a residual is not.
+    nats = all(prediction_domain(loss).name != "Real" and loss.textbook.has(sympy.log) for loss in losses)
+    return f"{word} {name}".strip(), f"loss{' (nats)' if nats else ''}", f"d loss / d {name or word}"
+
+
+def evaluate(loss, x, target, parameters):
+    """(values, gradient) of a loss, one per prediction, for one target."""
+    arrays = (x,) if target is None else (x, np.full_like(x, target))
+    return loss.value_and_grad(*arrays, reduction="none", **parameters)
+
+
+def axis_limits(curves):
+    """(low, high) of an axis: all values, or on a side that goes to infinity those of the middle four fifths."""
+    values = np.asarray(curves)
+    tenth = values.shape[1] // 10
+
+    def finite(infinity):
+        kept = values[:, tenth:-tenth] if tenth and np.any(values == infinity) else values
+        return kept[np.isfinite(kept)]
+
+    low, high = float(finite(-np.inf).min(initial=np.inf)), float(finite(np.inf).max(initial=-np.inf))
+    if not np.isfinite(high - low):
+        return 0.0, 1.0
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def pen_lifted(line, low, high):
+    """Where the pen is lifted before a point: after infinity, and across a jump that is in sight."""
+    slack = 1e-5 * (high - low)  # a last digit does not put a point out of sight
+    side = (line > high + slack).astype(int) - (line < low - slack)  # 1 above what is in sight, -1 below
+    with np.errstate(invalid="ignore"):
+        step = np.abs(np.diff(line))
+    far = step > JUMP * max(1, POINTS / len(line)) * (high - low)
+    return np.append(True, ~np.isfinite(step) | far & (side[1:] + side[:-1] == 0))
+
+
+def assignments(settings):
+    """ "gamma = 2, alpha = 0.25"; what is None is left out."""
+    given = [(name, value) for name, value in settings.items() if value is not None]
+    return ", ".join(f"{name} = {value if isinstance(value, bool) else format(value, 'g')}" for name, value in given)

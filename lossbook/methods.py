@@ -1,0 +1,69 @@
+"""Methods that have the signature and the documentation of the loss they are called on.
+
+`inspect.signature(binary.focal.grad)` and completion know `gamma` and `alpha`, though `grad` is declared once, for all
+losses, as `grad(self, *arrays, out=None, **keywords)`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lossbook.documentation import Shown
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+class Method(functools.partial[Any]):
+    """A method of one loss: call it with the arrays, the parameters and the options of that loss."""
+
+    __doc__ = Shown(lambda self: f"{inspect.getdoc(self.func)}\n\n{self.__self__.__doc__}", __doc__)
+    __signature__ = Shown(lambda self: self._public_signature())
+    __name__ = Shown(lambda self: self.func.__name__)
+    __wrapped__ = Shown(lambda self: self.func)
+
+    @property
+    def __self__(self) -> Any:
+        """The loss."""
+        return self.args[0]
+
+    def _public_signature(self) -> inspect.Signature:
+        """That of the loss, with the keywords that the method adds and without those that it leaves out."""
+        given = self.__self__.signature
+        own = inspect.signature(self.func).parameters.values()
+        added = [p.replace(annotation=p.empty) for p in own if p.kind is p.KEYWORD_ONLY]
+        kept = [p for name, p in given.parameters.items() if name not in vars(self.func)["left_out"]]
+        arrays = sum(p.kind is p.POSITIONAL_ONLY for p in kept)
+        return given.replace(parameters=[*kept[:arrays], *added, *kept[arrays:]])
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__} of {self.__self__!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Method) and (self.func, self.args) == (other.func, other.args)
+
+    def __hash__(self) -> int:
+        return hash((self.func, self.args))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__name__)
+
+
+class _OfEachLoss:
+    """The descriptor of such a method; the class itself has the function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__wrapped__, self.__doc__ = function, function.__doc__
+
+    def __get__(self, loss: Any, owner: type | None = None) -> Callable[..., Any]:
+        return self.__wrapped__ if loss is None else Method(self.__wrapped__, loss)
+
+
+def of_each_loss(*, without: tuple[str, ...] = ()) -> Callable[[C], C]:
+    """Decorate a method of losses that takes what a call of the loss takes, but for some options."""
+
+    def decorate(function: Any) -> Any:
+        function.left_out = without
+        return _OfEachLoss(function)
+
+    return decorate

@@ -1,0 +1,27 @@
+"""Which plan the settings of a call need: each is made once, when it is first needed."""
+
+from lossbook.plan.lower import make_plan
+
+
+class Plans:
+    """The plans of the formulas of a loss, under the name that generated files have."""
+
+    def __init__(self, name, formulas):
+        self.name, self.formulas, self._made = name, formulas, {}
+
+    def at(self, setting, parameters, integer):
+        """The plan for a setting of the flags and these parameters; `integer` says that targets are class indices."""
+        formula = self.formulas.at(setting)
+        hard = integer and is_hard(formula, parameters)
+        lifted = any(parameters[symbol.name] > 1 for symbol in formula.lifting)
+        steep = any(parameters[symbol.name] > 10 for symbol in formula.exponents)
+        key = (setting, hard, lifted, steep)
+        if key not in self._made:
+            self._made[key] = make_plan(self.name, formula, hard, lifted, steep)
+        return self._made[key]
+
+
+def is_hard(formula, parameters):
+    """Whether, with these parameters, a row needs only its labeled class."""
+    needed = formula.hard_when_zero if formula.space.rows_of_classes else None
+    return needed is not None and all(parameters[symbol.name] == 0 for symbol in needed)

@@ -1,0 +1,78 @@
+"""The floors of the package: a module imports only from floors below its own, lazy imports included."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import lossbook
+from lossbook import backends
+
+PACKAGE = Path(lossbook.__file__).parent
+FLOORS = (  # from the ground up; modules of one floor may import one another, but never in a circle
+    ("errors", "names", "typing", "spaces", "domains", "arrays", "checks", "words"),
+    ("declaration", "formula", "logits"),
+    ("plan",),
+    ("kernels", "backends"),
+    ("evaluation", "documentation", "methods"),
+    ("labels", "boxes", "weight_maps"),
+    ("algebra", "loss", "joined", "distance", "ahead"),
+    ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
+    ("figures",),
+    ("",),
+)
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FILES = {
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): file
+    for file in PACKAGE.rglob("*.py")
+    if "loops" not in file.parts  # text of kernels, which nothing imports
+}
+
+
+def imports(module):
+    """The modules of the package that a module imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
+        if isinstance(node, ast.Import):
+            named = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            named = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in named:
+            if name.split(".")[0] == "lossbook":
+                name = name.partition(".")[2]
+                while name not in FILES:  # a name of a module
+                    name = name.rpartition(".")[0]
+                yield name
+
+
+GRAPH = {module: set(imports(module)) - {module} for module in FILES}
+
+
+@pytest.mark.parametrize("module", sorted(FILES), ids=lambda name: name or "lossbook")
+def test_a_module_imports_from_floors_below_its_own(module):
+    """What stands on the same floor may be imported as well; what stands above may not."""
+    floor = FLOOR[module.split(".")[0]]
+    above = {name for name in GRAPH[module] if FLOOR[name.split(".")[0]] > floor}
+    assert not above
+
+
+def test_no_circle():
+    """Modules can be put in an order in which each imports only from those before it."""
+    left = dict(GRAPH)
+    while ready := [module for module, needed in left.items() if not needed & left.keys()]:
+        for module in ready:
+            del left[module]
+    assert not left
+
+
+@pytest.mark.parametrize("name", backends.NAMES)
+def test_a_backend_has_what_backends_have(name):
+    """The package of each backend follows the protocol."""
+    module = backends.get(name)
+    for needed in vars(backends.Backend):
+        if not needed.startswith("_") and inspect.isfunction(vars(backends.Backend)[needed]):
+            wanted, found = vars(backends.Backend)[needed], getattr(module, needed)
+            names = list(inspect.signature(wanted).parameters)[1:]  # without self
+            assert list(inspect.signature(found).parameters) == names
