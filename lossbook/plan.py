@@ -201,7 +201,7 @@ def reserved():
     """The names that kernels use themselves, in any backend, and the keywords of their languages."""
     from lossbook.backends import cupy, numba
 
-    texts = [v.template if isinstance(v, Template) else v for m in (numba, cupy) for v in vars(m).values()]
+    texts = [v.template if isinstance(v, Template) else v for v in vars(cupy).values()]
     text = "\n".join(text for text in texts if isinstance(text, str) and text.count("\n") > 3)
     text = re.sub(r"#.*|//.*|\$\w+|\"\"\".*?\"\"\"", "", text)
     numpy = {"Logistic", "backward", "element", "finish", "value", "values", "gradient", "total", "u", "C", "index"}
@@ -214,7 +214,8 @@ def reserved():
         "static_cast struct switch template this thread_local throw true try typedef typeid typename union "
         "unsigned using virtual void volatile wchar_t while xor xor_eq"
     )
-    return {*re.findall(r"[A-Za-z_]\w*", text), *words.SPELLED, *keyword.kwlist, *cpp.split(), *numpy} - ORDINARY
+    names = {*re.findall(r"[A-Za-z_]\w*", text), *numba.reserved(), *numpy}
+    return {*names, *words.SPELLED, *keyword.kwlist, *cpp.split()} - ORDINARY
 
 
 ORDINARY = {"x", "z", "y", "p", "q"}  # predictions and targets: kernels use these names for nothing else

@@ -1,0 +1,41 @@
+"""Rows whose classes compete: what the loops for labels and for shares have in common.
+
+What the classes compete for (margin, lead or lead over the others) stands in a file of its own, which is chosen.
+"""
+
+from numba import njit
+
+from .kernel import real
+from .margin import facing, rest_of  # or from .lead, or from .lead_over_others
+
+# --- below this line: part of a kernel -------------------------------------------------------------------------------
+
+
+# The predictions of a tile, with the classes first, so that every inner loop runs along the rows and is vectorized.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def read_tile(predictions, item, start, n, odds):
+    _, classes, inner = predictions.shape
+    if inner == 1:
+        for b in range(n):
+            for k in range(classes):
+                odds[k, b] = predictions[item + b, k, 0]
+    else:
+        for k in range(classes):
+            logits = predictions[item, k, start : start + n]
+            for b in range(n):
+                odds[k, b] = logits[b]
+
+
+# How far the logit of a class is ahead of its largest rival, what its rivals are together, and that largest rival.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def standing(logit, odds, top, ties, others, more):
+    rival, tied = facing(logit, top, ties, others, more)
+    largest = logit == rival
+    own = real(0) if largest else logit - rival
+    return own, rest_of(odds, tied, others, largest), rival
+
+
+# What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.
+@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+def pull_of(slope, rest):
+    return type(slope)(0) if (rest == real(0)) | (slope == type(slope)(0)) else slope / rest
