@@ -94,8 +94,8 @@ def test_loops_of_numba_stand_in_kernels_as_they_are():
     for loss in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
         plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
         texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
-        whole = "".join(text.partition("\n")[2] for text in texts)
-        assert numba.source(plan, np.float32, loss.shape == "rows").endswith("\n\n" + whole)
+        below = "".join(text.partition("\n")[2] for text in texts)
+        assert numba.source(plan, np.float32, loss.shape == "rows").endswith(below)
 
 
 # --- NVRTC ---------------------------------------------------------------------------------------------------------

@@ -49,13 +49,12 @@ def parts(plan):
 def part(name):
     """The part of a kernel that stands in a file of loops."""
     text = files("lossbook.backends.numba").joinpath("loops", f"{name}.py").read_text(encoding="utf-8")
-    _, _, below = text.partition(BEGINS)
-    return below.partition("\n")[2].strip("\n") + "\n"
+    return text.partition(BEGINS)[2].partition("\n")[2]
 
 
 def source(plan, real=np.float32, integer=False):
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
-    return "\n\n".join([head(plan, real, integer), *map(part, parts(plan))])
+    return "".join([head(plan, real, integer), *map(part, parts(plan))])
 
 
 @cache
