@@ -82,10 +82,16 @@ def _wrapped(before, text, indent=0):
     line = " " * indent + before + text
     if len(line) <= WIDTH:
         return [line]
-    inner = " " * (indent + 4)
-    keep = {"break_long_words": False, "break_on_hyphens": False, "initial_indent": inner, "subsequent_indent": inner}
-    lines = [line for term in _terms(text) for line in textwrap.wrap(term, WIDTH, **keep)]
+    lines = [line for term in _terms(text) for line in _filled(term, indent + 4)]
     return [" " * indent + before + "(", *lines, " " * indent + ")"]
+
+
+def _filled(text, indent):
+    """The text in lines that are full."""
+    space = " " * indent
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _terms(text):
@@ -100,7 +106,9 @@ def _terms(text):
 
 def _function(comment, name, inputs, lines, results=""):
     """A function that is inlined; a line is (what it sets, an expression)."""
-    text = [*(f"# {line}" for line in comment), INLINED, *_wrapped(f"def {name}", f"({', '.join(inputs)}):")]
+    begin, taken = f"def {name}(", ", ".join(inputs)
+    signature = [f"{begin}{taken}):"] if len(begin + taken) < WIDTH - 1 else [begin, *_filled(taken, 4), "):"]
+    text = [*(f"# {line}" for line in comment), INLINED, *signature]
     for title, value in lines:
         text += _wrapped(f"{title} = ", value, 4)
     return "\n".join([*text, *(_wrapped("return ", results, 4) if results else ())])
