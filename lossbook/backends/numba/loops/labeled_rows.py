@@ -51,19 +51,19 @@ def loops(
         weigh_labels(class_weight, label, n, w)
         compete(odds, top, ties, of_others, of_more, n)
         # the labeled class: fetched row by row, then worked on side by side
-        for b in range(n):
-            rest[b] = odds[label[b], b]
         if inner == 1:
             for b in range(n):
-                own[b] = predictions[item + b, label[b], 0]
+                own[b], rest[b] = predictions[item + b, label[b], 0], odds[label[b], b]
         else:
+            for b in range(n):
+                rest[b] = odds[label[b], b]
             for k in range(classes):
                 logits, this = predictions[item, k, start : start + n], np.uint32(k)
                 for b in range(n):
                     z, other = logits[b], own[b]
                     own[b] = z if label[b] == this else other
         for b in range(n):
-            own[b], rest[b], top[b] = standing(own[b], rest[b], top[b], ties[b], others[b], more[b])
+            top[b], own[b], rest[b] = standing(own[b], rest[b], top[b], ties[b], others[b], more[b])
         side_by_side(own[:n], rest[:n], w[:n], parameters, factor, value[:n])
         if gradient is not None:
             if inner == 1:

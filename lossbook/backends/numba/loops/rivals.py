@@ -26,13 +26,13 @@ def read_tile(predictions, item, start, n, odds):
                 odds[k, b] = logits[b]
 
 
-# How far the logit of a class is ahead of its largest rival, what its rivals are together, and that largest rival.
+# The largest rival of a class, how far its logit is ahead of that, and what its rivals are together.
 @njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
 def standing(logit, odds, top, ties, others, more):
     rival, tied = facing(logit, top, ties, others, more)
     largest = logit == rival
     own = real(0) if largest else logit - rival
-    return own, rest_of(odds, tied, others, largest), rival
+    return rival, own, rest_of(odds, tied, others, largest)
 
 
 # What a row's slope takes from each unit of odds; a row without slope takes nothing, even from a NaN.

@@ -58,7 +58,7 @@ def loops(
                     else:
                         z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
                     largest = z == top[b]
-                    own, rest, _ = standing(z, odds[k, b], top[b], ties[b], others[b], more[b])
+                    _, own, rest = standing(z, odds[k, b], top[b], ties[b], others[b], more[b])
                     value_b, slope_b = evaluate(along(own, rest), y, real(classes), parameters)
                     part_of_value[b] += present(of_class, of_class * value_b)
                     slope[k, b] = present(of_class, of_class * slope_b)
@@ -80,7 +80,7 @@ def loops(
                         z = odds[k, b]
                     else:
                         z = predictions[item + b, k, 0] if inner == 1 else predictions[item, k, start + b]
-                    own, rest, _ = standing(z, odds[k, b], top[b], ties[b], others[b], more[b])
+                    _, own, rest = standing(z, odds[k, b], top[b], ties[b], others[b], more[b])
                     pull = pull_of(slope[k, b], rest)
                     left = slope_left(
                         z, odds[k, b], slope[k, b], pull, top[b], ties[b], others[b], of_top[b], of_rest[b]
