@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_cupy
 import numpy as np
@@ -16,7 +17,18 @@ import sympy
 from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, shown
 from mpmath import mpf
 
-from lossbook import backends, binary, divergence, kernels, multiclass, multilabel, regression, segmentation, words
+from lossbook import (
+    backends,
+    binary,
+    detection,
+    divergence,
+    kernels,
+    multiclass,
+    multilabel,
+    regression,
+    segmentation,
+    words,
+)
 from lossbook.backends.spelling import COLUMNS, bracketed
 from lossbook.words import SPELLED
 
@@ -107,6 +119,37 @@ def test_no_golden_file_is_stale(update):
     for file in stale if update else ():
         file.unlink()
     assert update or not stale, f"no loss has {stale}; pytest tests/test_generated.py --update removes them"
+
+
+@pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
+def test_numba_kernels_read_well(loss):
+    """No line is longer than 120 columns, `element` takes nothing that it does not use, and no function of a kernel
+    hides a word that a formula may call.
+    """
+    for plan, integer in variants(loss):
+        text = backends.get("numba").source(plan, np.float32, integer)
+        assert max(map(len, text.splitlines())) <= 120
+        functions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+        assert not {*functions} & {*SPELLED}
+        element = functions["element"]
+        used = {node.id for node in ast.walk(element) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert {argument.arg for argument in element.args.args} <= used
+
+
+def test_loops_of_numba_stand_in_kernels_as_they_are():
+    """A kernel ends in its files of loops, to the letter, and every file of loops is part of some kernel."""
+    numba = backends.get("numba")
+    folder, seen = Path(numba.__file__).with_name("loops"), set()
+    rows = [("rows", row) for row in ("entry", *(word.__name__ for word in words.OF_CLASS))]
+    for shape, row in [("pointwise", ""), ("boxes", ""), ("overlap", ""), ("overlap", "log_odds"), *rows]:
+        for hard in (False, True):
+            seen |= {*numba.parts(SimpleNamespace(shape=shape, row=row, hard=hard))}
+    assert seen == {file.stem for file in folder.glob("*.py")}
+    for loss in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
+        plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+        texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
+        below = "".join(text.partition("\n")[2] for text in texts)
+        assert numba.source(plan, np.float32, loss.shape == "rows").endswith(below)
 
 
 # --- NVRTC ---------------------------------------------------------------------------------------------------------
@@ -485,7 +528,7 @@ class Runner:
 
         def put(k):
             self.forget()
-            words_used = r"(from lossbook\.backends\.\w+ import) (\([^)]*\)|.*)"
+            words_used = r"(from lossbook\.backends\.[\w.]+ import) (\([^)]*\)|.*)"
             text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
             text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
             self.patch.setattr(self.module, "source", lambda *_: text)
