@@ -37,11 +37,29 @@ class Space:
 
 ELEMENTS = Space("pointwise", "element", "element", "element", "any shape")
 ROWS = Space("rows", "row", "class", "row", "(N, C, ...)", axis=1, options=("axis",), classes=True, by_row=True)
-SETS = Space("overlap", "image and class", "element", "pixel", "(N, C, ...)", axis=1, options=("axis", "batch"), classes=True,
-             totals=True)
+SETS = Space(
+    "overlap",
+    "image and class",
+    "element",
+    "pixel",
+    "(N, C, ...)",
+    axis=1,
+    options=("axis", "batch"),
+    classes=True,
+    totals=True,
+)
 BOXES = Space("boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis",), by_row=True, corners=True)
-DISTANCES = Space("distance", "pixel and class", "element", "pixel", "(N, C, *space)", axis=1, options=("axis",), classes=True,
-                  maps=True)
+DISTANCES = Space(
+    "distance",
+    "pixel and class",
+    "element",
+    "pixel",
+    "(N, C, *space)",
+    axis=1,
+    options=("axis",),
+    classes=True,
+    maps=True,
+)
 MIXED = Space(
     "mixed", "part of each loss", "element", "pixel", "(N, C, ...)", axis=1, classes=True
 )  # a sum over several spaces
