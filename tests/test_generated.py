@@ -445,7 +445,7 @@ class Runner:
             self.forget()
             words_used = r"(from lossbook\.backends\.\w+ import) (\([^)]*\)|.*)"
             text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
-            text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
+            text = text.replace("import *", "import *\nfrom lossbook.backends.numpy.words import unsigned", 1)
             self.patch.setattr(self.module, "source", lambda *_: text)
 
         return put

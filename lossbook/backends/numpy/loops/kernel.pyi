@@ -1,0 +1,18 @@
+"""What is printed of a formula, above the loops of a kernel: see `lossbook.backends.numpy.source`."""
+
+from typing import Any
+
+BLOCK: int  # elements of a block
+TOTALS: bool  # a value is a function (`finish`) of totals
+INPUTS: tuple[str, ...]  # totals under a softmax: what `element` takes of a class, beside its target
+HARD: bool  # rows: only the labeled class enters
+OF_ROW: bool  # rows: something is added once per row
+
+# (terms, slopes) of the elements of a block: what they add to the totals, and None or the slopes.
+element: Any
+
+# How many values of a block break a rule; `live` is False where the weight is zero.
+broken: Any
+
+# What is added once per row, and its slope along the logsumexp of the row.
+of_row: Any
