@@ -68,15 +68,15 @@ class _Spelling(Spelling):
 def parts(plan):
     """The files of loops that make the kernel of a plan, in order."""
     if plan.space.corners:
-        return "counts", "boxes", "rows"
+        return "counts", "finite", "boxes", "rows"
     if not plan.space.by_row:
-        return ("counts", "classes", "log_odds", "pixels") if plan.row else ("counts", "elements")
-    if plan.row == "entry":
-        return ("counts", "labeled_entries", "rows") if plan.hard else (
-            "counts", "classes", "distributions", "shared_entries", "rows",
-        )  # fmt: skip
-    ends = ("labeled_rows",) if plan.hard else ("distributions", "shared_rows")
-    return "counts", "classes", plan.row, *ends, "rows"
+        softmax = ("classes", "log_odds", "pixels")
+        return "counts", "finite", *(softmax if plan.row else ("elements",))
+    standing = () if plan.row == "entry" else (plan.row,)
+    sums = () if plan.hard and plan.row != "log_odds" else ("classes",)
+    of = "rows" if standing else "entries"
+    ends = (f"labeled_{of}",) if plan.hard else ("distributions", f"shared_{of}")
+    return "counts", *sums, *standing, *ends, "rows"
 
 
 @cache
@@ -100,11 +100,9 @@ def source(plan, real=np.float64, integer=False):
 
 def constants(plan):
     """What the loops ask of a plan, as text."""
-    if plan.space.corners:
-        return "HARD = False\n"
     if plan.space.by_row:
-        of_row = "" if plan.hard or plan.row == "entry" else f"OF_ROW = {bool(plan.of_row)}\n"
-        return f"HARD = {plan.hard}\n{of_row}"
+        without = plan.row not in ("", "entry") and not plan.hard and not plan.of_row
+        return f"HARD = {plan.hard}\n" + ("of_row = None\n" if without else "")
     if plan.row:
         return f"INPUTS = {plan.inputs[:-1]!r}\n"
     return f"BLOCK = {BLOCK}\nTOTALS = {plan.space.totals}\n"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .counts import all_finite
+from .finite import all_finite
 from .kernel import element
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Blocks are looked through: for values that break a rule, and for values that are not finite."""
+"""Values that break a rule are looked for and counted."""
 
 import numpy as np
 
@@ -14,8 +14,3 @@ def within(block, low, high):
 def counted(wrong, live, axis=None):
     """How many are wrong, of those that are live."""
     return np.count_nonzero(wrong if live is None else wrong & live, axis=axis)
-
-
-def all_finite(*arrays):
-    """Whether all elements are finite."""
-    return all(array is None or np.all(np.isfinite(array)) for array in arrays)

@@ -4,7 +4,8 @@ import numpy as np
 
 from lossbook.backends.numpy.words import chosen
 
-from .counts import all_finite, counted
+from .counts import counted
+from .finite import all_finite
 from .kernel import BLOCK, TOTALS, broken, element
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------

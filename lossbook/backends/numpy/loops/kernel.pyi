@@ -6,7 +6,6 @@ BLOCK: int  # elements of a block
 TOTALS: bool  # a value is a function (`finish`) of totals
 INPUTS: tuple[str, ...]  # totals under a softmax: what `element` takes of a class, beside its target
 HARD: bool  # rows: only the labeled class enters
-OF_ROW: bool  # rows: something is added once per row
 
 # (terms, slopes) of the elements of a block: what they add to the totals, and None or the slopes.
 element: Any
@@ -14,5 +13,5 @@ element: Any
 # How many values of a block break a rule; `live` is False where the weight is zero.
 broken: Any
 
-# What is added once per row, and its slope along the logsumexp of the row.
+# Rows: what is added once per row, and its slope along the logsumexp of the row; None where nothing is.
 of_row: Any

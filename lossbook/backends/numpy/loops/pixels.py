@@ -5,7 +5,8 @@ import numpy as np
 from lossbook.backends.numpy.words import chosen
 
 from .classes import sum_classes
-from .counts import all_finite, counted
+from .counts import counted
+from .finite import all_finite
 from .kernel import INPUTS, broken, element
 from .log_odds import Rivals
 

@@ -6,7 +6,7 @@ from lossbook.backends.numpy.words import chosen
 
 from .classes import sum_classes
 from .distributions import value_and_slopes
-from .kernel import OF_ROW, of_row
+from .kernel import of_row
 from .log_odds import Rivals
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
@@ -18,7 +18,7 @@ def of_block(z, y, of_class, parameters, backward):
     u, rest = rivals.of(z, ...)
     value, slope = value_and_slopes(u, y, of_class, parameters, backward)
     pull_of_row = 0
-    if OF_ROW:
+    if of_row is not None:
         beyond = rivals.others + (rivals.ties - 1)  # all exponentials but one of the largest, which are 1
         logsumexp = (rivals.top + np.log1p(beyond)).astype(z.dtype)
         more, pull_of_row = of_row(logsumexp, len(z), *parameters)
@@ -29,6 +29,6 @@ def of_block(z, y, of_class, parameters, backward):
     of_rest = sum_classes(chosen(~rivals.is_top, pull)).astype(pull.dtype)
     of_top = sum_classes(chosen(rivals.is_top, pull)).astype(pull.dtype)
     d = rivals.left(slope, pull, of_top, of_rest)
-    if OF_ROW:
+    if of_row is not None:
         d = d + chosen((rivals.exps != 0) | (pull_of_row != pull_of_row), pull_of_row * rivals.exps)
     return d, value
