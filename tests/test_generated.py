@@ -1,10 +1,13 @@
 """What the generator writes: golden sources, NVRTC's verdict, clean gradients, and mutants that must be noticed."""
 
 import ast
+import builtins
 import difflib
+import dis
 import itertools
 import re
 import sys
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,15 +21,19 @@ from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, show
 from mpmath import mpf
 
 from lossbook import (
+    Classes,
+    Logit,
     backends,
     binary,
     detection,
     divergence,
     kernels,
+    loss,
     multiclass,
     multilabel,
     regression,
     segmentation,
+    spaces,
     words,
 )
 from lossbook.backends.spelling import COLUMNS, bracketed
@@ -39,6 +46,12 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 # Losses of several predictions have the kernels of their parts; a loss of distances has those of its factors.
 SHOWN = [loss for loss in EVERY_LOSS if loss.shape != "joined"]
 KERNELS = [part for loss in SHOWN for part in getattr(loss, "_factors", (loss,)) if part is not None]
+
+
+@loss
+def over_the_others(z: Logit, y: Classes):
+    """How far the truth is from being a unit ahead of all others."""
+    return words.sum_classes(y * words.maximum(1 - words.minus_largest_of_others(z), 0))
 
 
 # --- golden sources ------------------------------------------------------------------------------------------------
@@ -140,16 +153,47 @@ def test_loops_of_numba_stand_in_kernels_as_they_are():
     """A kernel ends in its files of loops, to the letter, and every file of loops is part of some kernel."""
     numba = backends.get("numba")
     folder, seen = Path(numba.__file__).with_name("loops"), set()
-    rows = [("rows", row) for row in ("entry", *(word.__name__ for word in words.OF_CLASS))]
-    for shape, row in [("pointwise", ""), ("boxes", ""), ("overlap", ""), ("overlap", "log_odds"), *rows]:
+    rows = [(spaces.ROWS, row) for row in ("entry", *(word.__name__ for word in words.OF_CLASS))]
+    for space, row in [(spaces.ELEMENTS, ""), (spaces.BOXES, ""), (spaces.SETS, ""), (spaces.SETS, "log_odds"), *rows]:
         for hard in (False, True):
-            seen |= {*numba.parts(SimpleNamespace(shape=shape, row=row, hard=hard))}
+            seen |= {*numba.parts(SimpleNamespace(space=space, row=row, hard=hard))}
     assert seen == {file.stem for file in folder.glob("*.py")}
-    for loss in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
-        plan = loss._plan(*loss._settings({}), integer=loss.shape == "rows")
+    for one in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
+        plan = one.plan()
         texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
         below = "".join(text.partition("\n")[2] for text in texts)
-        assert numba.source(plan, np.float32, loss.shape == "rows").endswith(below)
+        assert numba.source(plan, np.float32, one.space.rows_of_classes).endswith(below)
+def unknown(module):
+    """The global names that functions of a module ask for and that it has not."""
+    codes, found = [compile(Path(module.__file__).read_text(encoding="utf-8"), "kernel", "exec")], set()
+    for code in codes:  # grows
+        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+        asked = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+        found |= asked - {*vars(module), *vars(builtins)}
+    return found
+
+
+def test_loops_of_numpy_stand_in_kernels_as_they_are(tmp_path, monkeypatch, unchanged):
+    """Below the rule a kernel is its files of loops, to the letter, which hide no word and miss no name; every file is
+    part of some kernel.
+    """
+    monkeypatch.setenv("LOSSBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernels, "_directory", None)
+    monkeypatch.setattr(kernels, "_modules", {})
+    numpy, seen = backends.get("numpy"), set()
+    folder = Path(numpy.__file__).with_name("loops")
+    of_softmax = segmentation.dice.on_logits(activation="softmax")
+    for one in (*KERNELS, of_softmax, over_the_others):
+        for plan, _ in variants(one):
+            text, names = numpy.source(plan), numpy.parts(plan)
+            below = text.partition(numpy.BELOW)[2]
+            files = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in names]
+            assert below == "".join(file.partition(numpy.BEGINS)[2].partition("\n")[2] for file in files)
+            made = [part for part in ast.parse(below).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+            assert not {part.name for part in made} & {*SPELLED}
+            assert not unknown(kernels.load("loops", text))
+            seen |= {*names}
+    assert seen == {file.stem for file in folder.glob("*.py")}
 
 
 # --- NVRTC ---------------------------------------------------------------------------------------------------------
@@ -483,7 +527,8 @@ CASES = [
 
 def kinds(plan, integer):
     """What decides which loops a kernel has: its shape, what a row is made of, its target; and the words it calls."""
-    text = backends.get("numpy").source(plan)
+    numpy = backends.get("numpy")
+    text = numpy.source(plan).partition(numpy.BELOW)[0]
     called = {word for word in SPELLED if re.search(rf"[ (*/-]{word}\(", text.replace("weighted=weighted", ""))}
     return {(plan.shape, plan.row, plan.hard, integer, len(plan.arrays)), *called}
 
@@ -529,8 +574,7 @@ class Runner:
         def put(k):
             self.forget()
             words_used = r"(from lossbook\.backends\.[\w.]+ import) (\([^)]*\)|.*)"
-            text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
-            text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
+            text = re.sub(words_used, r"\1 *\n\1 \2", texts[k])  # a swapped word may be new
             self.patch.setattr(self.module, "source", lambda *_: text)
 
         return put
