@@ -99,23 +99,12 @@ def coefficient_of(loss: "Loss", number: Any) -> float:
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
-class Loss:
-    __doc__ = Shown(
-        lambda self: self._document() + documentation.document_options(self.declaration.own),
-        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+class Definition:
+    """What a loss is: its declaration, its formula and what it says of itself."""
 
-    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
-    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
-    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
-
-    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
-    """,
-    )
     signature = Shown(lambda self: self.declaration.signature(self.axis))
     __signature__ = Shown(lambda self: self.signature)
     __wrapped__: Any  # the function or class that declares it, whose source `inspect.getsource` and `??` show
-    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
-
 
     def __init__(
         self, declaration: Declaration, reference: str = "", properties: Mapping[str, Any] | None = None, text: str = ""
@@ -126,8 +115,6 @@ class Loss:
 
     def _document(self):
         return self.text
-
-    # --- what it is -------------------------------------------------------------------------------------------------
 
     @property
     def space(self) -> Space:
@@ -200,6 +187,21 @@ class Loss:
     def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
         """(flags, parameters) from keywords, checked against their domains."""
         return self.declaration.settings(given)
+
+
+class Loss(Definition):
+    __doc__ = Shown(
+        lambda self: self._document() + documentation.document_options(self.declaration.own),
+        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+
+    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
+    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
+    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
+
+    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
+    """,
+    )
+    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
@@ -305,7 +307,7 @@ class Loss:
         return self
 
 
-def substituted(loss: Loss, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:
+def substituted(loss: Definition, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:
     """The formula of a loss in which expressions stand for the arrays and the parameters."""
     declaration, where = loss.declaration, f"{loss.name}.formula_of"
     for name in parameters:

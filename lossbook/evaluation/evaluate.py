@@ -85,8 +85,7 @@ class Evaluation:
         real = WORKING.get(np.dtype(dtype))
         if real is None:
             raise DomainError(name, "dtype", "must be float16, float32 or float64", dtype)
-        flags, parameters = self.declaration.settings(given)
-        plan = self.plan(flags, parameters, integer=self.space.rows_of_classes)
+        plan = self.plan(*self.declaration.settings(given), self.space.rows_of_classes)
         return backends.get(backend, name).source(plan, real, plan.hard)
 
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
