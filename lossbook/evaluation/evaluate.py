@@ -81,12 +81,12 @@ class Evaluation:
 
     def source(self, backend: str, dtype: Any, given: Mapping[str, Any]) -> str:
         """The kernel for these parameters and flags, as text."""
-        name = self.declaration.name
         real = WORKING.get(np.dtype(dtype))
         if real is None:
-            raise DomainError(name, "dtype", "must be float16, float32 or float64", dtype)
-        plan = self.plan(*self.declaration.settings(given), self.space.rows_of_classes)
-        return backends.get(backend, name).source(plan, real, plan.hard)
+            raise DomainError(self.declaration.name, "dtype", "must be float16, float32 or float64", dtype)
+        flags, parameters = self.declaration.settings(given)
+        plan = self.plan(flags, parameters, self.space.rows_of_classes)
+        return backends.get(backend, self.declaration.name).source(plan, real, plan.hard)
 
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
