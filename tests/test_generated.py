@@ -137,13 +137,15 @@ def test_no_golden_file_is_stale(update):
 @pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
 def test_numba_kernels_read_well(loss):
     """No line is longer than 120 columns, `element` takes nothing that it does not use, and no function of a kernel
-    hides a word that a formula may call.
+    has the name of a word, or one that a formula may use.
     """
+    numba = backends.get("numba")
     for plan, integer in variants(loss):
-        text = backends.get("numba").source(plan, np.float32, integer)
+        text = numba.source(plan, np.float32, integer)
         assert max(map(len, text.splitlines())) <= 120
         functions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
         assert not {*functions} & {*SPELLED}
+        assert {*functions} <= numba.reserved()
         element = functions["element"]
         used = {node.id for node in ast.walk(element) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         assert {argument.arg for argument in element.args.args} <= used

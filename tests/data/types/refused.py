@@ -29,7 +29,7 @@ binary.focal.on_logits("tanh")  # arg-type
 binary.focal.source("cuda")  # arg-type
 number: int = binary.focal(p, y)  # assignment
 array: str = binary.focal.grad(p, y)  # assignment
-0.3 * binary.focal + p  # operator
+0.3 * binary.focal + p  # arg-type
 "0.3" * regression.huber  # operator
 segmentation.dice(p, y, smoth=1.0)  # call-overload
 segmentation.dice(p, y, squared="yes")  # call-overload

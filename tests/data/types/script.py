@@ -10,7 +10,7 @@ from lossbook import Partial, adversarial, binary, detection, divergence, labels
 from lossbook import segmentation as seg
 from lossbook.domains import Expression, Label, Logit, Positive
 from lossbook.typing import ArrayLike, Backend, Reduction
-from lossbook.words import across, let, sigmoid, softplus
+from lossbook.words import let, sigmoid, softplus, sum_classes
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -113,7 +113,7 @@ def tempered(z: Logit, y: Label, *, temperature: Positive = 1.0) -> Expression:
 @lossbook.loss(source="nobody 2020", properties={"minimum": 0})
 def squares(z: lossbook.Logit, y: lossbook.Classes, *, signed: lossbook.Flag = False) -> lossbook.Expression:
     """The sum of squares, over the classes."""
-    return across((y - sigmoid(z)) ** 2) if signed else across((sigmoid(z) - y) ** 2)
+    return sum_classes((y - sigmoid(z)) ** 2) if signed else sum_classes((sigmoid(z) - y) ** 2)
 
 
 @lossbook.loss
