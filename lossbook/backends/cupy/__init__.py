@@ -63,8 +63,9 @@ def _loops(plan):
         under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
         return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
-    loop = ["soft"] if not plan.hard else ["hard", "wide"] if plan.row == "log_odds" else ["hard"]
-    return ["shared", *kind, "rows", "classes", *loop]
+    is_checked = plan.prediction in dict(plan.checks)  # which `wide` does not do
+    wide = ["wide"] if plan.hard and plan.row == "log_odds" and not is_checked else []
+    return ["shared", *kind, "rows", "classes", "hard" if plan.hard else "soft", *wide]
 
 
 def _function(comment, returned, name, arguments, lines):
@@ -269,7 +270,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE
+        is_wide = "wide" in _loops(plan) and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)
