@@ -12,10 +12,10 @@ are in `joined`, those of distance maps in `distance`.
 import inspect
 import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import sympy
@@ -31,13 +31,14 @@ from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.evaluate import Evaluation
 from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
 from lossbook.evaluation.sums import WeightedSum
-from lossbook.formula import Formulas, declared, exactly, slopes
+from lossbook.formula import Formula, Formulas, declared, exactly, slopes
 from lossbook.logits import on_logits
 from lossbook.methods import of_each_loss
 from lossbook.names import check_name
+from lossbook.plan.ir import Plan
 from lossbook.plan.variants import Plans
 from lossbook.spaces import MIXED, Space
-from lossbook.typing import Backend, Number
+from lossbook.typing import Activation, Backend, Number
 
 OPTIONS = ("reduction", "weight", "backend")  # of every loss
 OF_CLASSES = ("class_weight", "ignore_index")
@@ -45,29 +46,69 @@ ACTIVATIONS = ("sigmoid", "softmax")
 FORMULA = ".__wrapped__"  # where the function of a loss is found
 
 
-class Loss:
-    __doc__ = Shown(
-        lambda self: self._document() + documentation.document_options(self.declaration.own),
-        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+# --- losses in sums, as the operators of Loss ------------------------------------------------------------------------
 
-    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
-    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
-    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
 
-    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
-    """,
-    )
+def scaled(loss: "Loss", coefficient: Number) -> "Loss":
+    """`0.3*loss`: the loss times a number, which other losses can be added to."""
+    if not isinstance(coefficient, (numbers.Number, np.bool_)):
+        return NotImplemented
+    return Sum([(coefficient_of(loss, coefficient), loss)])
+
+
+def divided(loss: "Loss", number: Number) -> "Loss":
+    """`loss/2`: the loss times 1/2."""
+    if not isinstance(number, (numbers.Number, np.bool_)):
+        return NotImplemented
+    return loss * (1 / coefficient_of(loss, number))
+
+
+def negated(loss: "Loss") -> "Loss":
+    """`-loss`: the loss times -1."""
+    return loss * -1
+
+
+def added(loss: "Loss", other: "Loss") -> "Loss":
+    """`loss + loss`: the sum of losses of the same prediction and target."""
+    return Sum([(1.0, loss), (1.0, other)]) if isinstance(other, Loss) else NotImplemented
+
+
+def begun(loss: "Loss", other: int) -> "Loss":
+    """So that `sum(losses)` works, which starts from 0."""
+    return loss if type(other) is int and other == 0 else NotImplemented
+
+
+def subtracted(loss: "Loss", other: "Loss") -> "Loss":
+    """`loss - loss`: the difference of losses of the same prediction and target."""
+    return loss + -other if isinstance(other, Loss) else NotImplemented
+
+
+def coefficient_of(loss: "Loss", number: Any) -> float:
+    """A coefficient of a loss in a sum, as a float."""
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{loss.name}: a coefficient must be a real number; got {shown(number)}")
+    try:
+        value = float(number)
+    except OverflowError:
+        value = np.inf
+    if not abs(value) < np.inf:
+        raise DomainError(loss.name, "a coefficient", "must be finite, as a float64", number)
+    return value
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+class Definition:
+    """What a loss is: its declaration, its formula and what it says of itself."""
+
     signature = Shown(lambda self: self.declaration.signature(self.axis))
     __signature__ = Shown(lambda self: self.signature)
     __wrapped__: Any  # the function or class that declares it, whose source `inspect.getsource` and `??` show
-    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
 
-    space: Space  # what one value belongs to
-    formula: sympy.Expr  # the loss of one element, row or image, in words
-    gradient: sympy.Expr  # the slope of the formula along the prediction (of one element, pixel or class), in words
-    array_symbols: tuple  # (those of the predictions, those of the targets) in the formula
-
-    def __init__(self, declaration: Declaration, reference="", properties=None, text=""):
+    def __init__(
+        self, declaration: Declaration, reference: str = "", properties: Mapping[str, Any] | None = None, text: str = ""
+    ) -> None:
         self.declaration, self.reference, self.properties = declaration, reference, dict(properties or {})
         self.name = self.__name__ = self.__qualname__ = declaration.name
         self.text = text  # the author's words
@@ -75,17 +116,35 @@ class Loss:
     def _document(self):
         return self.text
 
-    # --- what it is -------------------------------------------------------------------------------------------------
+    @property
+    def space(self) -> Space:
+        """What one value belongs to."""
+        raise NotImplementedError
 
     @property
-    def shape(self):
+    def formula(self) -> Any:
+        """The loss of one element, row or image, as a SymPy expression in words."""
+        raise NotImplementedError
+
+    @property
+    def gradient(self) -> Any:
+        """The slope of the formula along the prediction (of one element, pixel or class), in words."""
+        raise NotImplementedError
+
+    @property
+    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
+        """(those of the predictions, those of the targets) in the formula."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> str:
         """What one value is of: "pointwise" an element, "rows" a row of classes, "overlap" an image, "boxes" a box;
         "distance" a pixel in the distance maps of its image, "mixed" a sum of several, "joined" several predictions.
         """
         return self.space.name
 
     @cached_property
-    def axis(self):
+    def axis(self) -> int | None:
         """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4); None where neither is."""
         return self.declaration.own.get("axis", self.space.axis)
 
@@ -95,17 +154,17 @@ class Loss:
         return words.plainly(self.formula)
 
     @property
-    def named_formula(self):
+    def named_formula(self) -> tuple[sympy.Expr, Sequence[tuple[sympy.Symbol, sympy.Expr]]]:
         """(formula, its named steps): where the steps are part of how the formula reads."""
         return self.formula, ()
 
     @property
-    def latex(self):
+    def latex(self) -> str:
         """The formula as LaTeX, printed from the formula that runs."""
         return documentation.latex(self)
 
     @cached_property
-    def summary(self):
+    def summary(self) -> str:
         """The first sentence of the docstring."""
         return (self.text or self.__doc__ or "").partition("\n")[0]
 
@@ -113,7 +172,7 @@ class Loss:
         """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple."""
         return substituted(self, arrays, parameters)
 
-    def formula_for(self, flags):
+    def formula_for(self, flags: Mapping[str, bool]) -> sympy.Expr:
         """The formula under a setting of the flags."""
         return self.formula
 
@@ -125,13 +184,28 @@ class Loss:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         raise NotImplementedError
 
-    def settings(self, given):
+    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
         """(flags, parameters) from keywords, checked against their domains."""
         return self.declaration.settings(given)
 
+
+class Loss(Definition):
+    __doc__ = Shown(
+        lambda self: self._document() + documentation.document_options(self.declaration.own),
+        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+
+    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
+    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
+    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
+
+    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
+    """,
+    )
+    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
+
     # --- calls ------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, arrays, keywords, request):
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
         raise NotImplementedError
 
@@ -179,84 +253,61 @@ class Loss:
         """
         raise NotImplementedError
 
-    def on_logits(self, activation: Literal["sigmoid", "softmax"]) -> "Loss":
+    def on_logits(self, activation: Activation) -> "Loss":
         """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
         check_activation(self, activation)
         return self._on_logits(activation)
 
-    def _on_logits(self, activation):
+    def _on_logits(self, activation: Activation) -> "Loss":
         """What `on_logits` gives for an activation that fits."""
         raise NotImplementedError
 
-    def terms_of_sum(self):
+    def terms_of_sum(self) -> Sequence[tuple[float, "Loss"]]:
         """((coefficient, loss), ...): what this loss adds to a sum of losses."""
         return ((1.0, self),)
 
-    def __mul__(self, coefficient: Number) -> "Loss":
-        """`0.3*loss`: the loss times a number, which other losses can be added to."""
-        if not isinstance(coefficient, (numbers.Number, np.bool_)):
-            return NotImplemented
-        return Sum([(coefficient_of(self, coefficient), self)])
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, number: Number) -> "Loss":
-        """`loss/2`: the loss times 1/2."""
-        if not isinstance(number, (numbers.Number, np.bool_)):
-            return NotImplemented
-        return self * (1 / coefficient_of(self, number))
-
-    def __neg__(self) -> "Loss":
-        """`-loss`: the loss times -1."""
-        return self * -1
-
-    def __sub__(self, other: "Loss") -> "Loss":
-        """`loss - loss`: the difference of losses of the same prediction and target."""
-        return self + -other if isinstance(other, Loss) else NotImplemented
-
-    def __radd__(self, other: int) -> Self:
-        """So that `sum(losses)` works, which starts from 0."""
-        return self if type(other) is int and other == 0 else NotImplemented
-
-    def __add__(self, other: "Loss") -> "Loss":
-        """`loss + loss`: the sum of losses of the same prediction and target."""
-        return Sum([(1.0, self), (1.0, other)]) if isinstance(other, Loss) else NotImplemented
+    __mul__ = __rmul__ = scaled  # 0.3*loss, loss*0.3
+    __truediv__ = divided  # loss/2
+    __neg__ = negated  # -loss
+    __add__ = added  # loss + loss
+    __radd__ = begun  # sum(losses)
+    __sub__ = subtracted  # loss - loss
 
     # --- identity ---------------------------------------------------------------------------------------------------
 
-    def identity(self):
+    def identity(self) -> Any:
         """What equal losses have in common, and can be hashed."""
         return self.__reduce__()
 
-    def same_formula(self, other):
+    def same_formula(self, other: Any) -> bool:
         """Whether another loss of the same identity has the same formula; parts that are equal have equal formulas."""
         return True
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         """Losses are equal that have the same formula, defaults and options, as unpickled copies do."""
         if self is other or not isinstance(other, Loss):
             return self is other or NotImplemented
         return self.identity() == other.identity() and self.same_formula(other)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.identity())
 
     def __repr__(self) -> str:
         return f"<loss {self.name}{self.signature}>"
 
-    def _repr_markdown_(self):
+    def _repr_markdown_(self) -> str:
         """The card that a notebook shows: name, formula, gradient, source."""
         return documentation.card(self)
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         """The loss itself, which never changes."""
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> Self:
         return self
 
 
-def substituted(loss, arrays, parameters):
+def substituted(loss: Definition, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:
     """The formula of a loss in which expressions stand for the arrays and the parameters."""
     declaration, where = loss.declaration, f"{loss.name}.formula_of"
     for name in parameters:
@@ -272,7 +323,7 @@ def substituted(loss, arrays, parameters):
     return formula.xreplace(dict(zip(symbols, values, strict=True)) | found)
 
 
-def check_activation(loss, activation):
+def check_activation(loss: Loss, activation: Activation) -> None:
     """Refuse an activation that is none, or that does not fit the loss."""
     where, declaration = f"{loss.name}.on_logits", loss.declaration
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
@@ -285,19 +336,6 @@ def check_activation(loss, activation):
         raise TypeError(f"{where}: softmax needs a loss with a class axis, which this is not")
 
 
-def coefficient_of(loss, number):
-    """A coefficient of a loss in a sum, as a float."""
-    if isinstance(number, (bool, np.bool_)) or not isinstance(number, numbers.Real):
-        raise TypeError(f"{loss.name}: a coefficient must be a real number; got {shown(number)}")
-    try:
-        value = float(number)
-    except OverflowError:
-        value = np.inf
-    if not abs(value) < np.inf:
-        raise DomainError(loss.name, "a coefficient", "must be finite, as a float64", number)
-    return value
-
-
 # --- of one formula --------------------------------------------------------------------------------------------------
 
 
@@ -306,12 +344,19 @@ class FormulaLoss(Loss):
 
     __doc__ = Loss.__dict__["__doc__"]
 
-    def __init__(self, declaration, formulas: Formulas, reference="", properties=None, text=""):
+    def __init__(
+        self,
+        declaration: Declaration,
+        formulas: Formulas,
+        reference: str = "",
+        properties: Mapping[str, Any] | None = None,
+        text: str = "",
+    ) -> None:
         super().__init__(declaration, reference, properties, text)
         self.formulas, self.plain_name = formulas, declaration.name
 
     @classmethod
-    def of_function(cls, function, reference, properties):
+    def of_function(cls, function: Callable[..., Any], reference: str, properties: Mapping[str, Any]) -> Self:
         """The loss of a function whose arguments are annotated with domains."""
         name = name_of(function)
         arguments, defaults = read(name, inspect.signature(function))
@@ -320,7 +365,7 @@ class FormulaLoss(Loss):
         made.stand_for(function)
         return made
 
-    def stand_for(self, function):
+    def stand_for(self, function: Callable[..., Any]) -> None:
         """Take the place of the function, which has told the formula."""
         self.__wrapped__, self.text = function, inspect.cleandoc(function.__doc__ or "")
         self.__module__, self.__name__ = function.__module__, function.__name__
@@ -328,16 +373,16 @@ class FormulaLoss(Loss):
         function.__qualname__ = self.__qualname__ + FORMULA  # where it stood, the loss stands
 
     @cached_property
-    def plans(self):
+    def plans(self) -> Plans:
         """What its kernels compute."""
         return Plans(self.plain_name, self.formulas)
 
     @cached_property
-    def evaluation(self):
+    def evaluation(self) -> Any:
         """What a call does."""
         return Evaluation(self)
 
-    def formula_at(self, **flags):
+    def formula_at(self, **flags: bool) -> Formula:
         """The formula as declared, with its named steps, under a setting of the flags."""
         defaults = self.declaration.defaults
         return self.formulas.at(tuple(flags.get(name, defaults[name]) for name in self.declaration.flags))
@@ -346,7 +391,7 @@ class FormulaLoss(Loss):
         return documentation.document(self, self.text)
 
     @cached_property
-    def space(self):
+    def space(self) -> Space:
         """What one value belongs to."""
         return self.formula_at().space
 
@@ -355,18 +400,18 @@ class FormulaLoss(Loss):
         """The loss of one element, row or image, as a SymPy expression in words."""
         return self.formula_for({})
 
-    def formula_for(self, flags):
+    def formula_for(self, flags: Mapping[str, bool]) -> sympy.Expr:
         """The formula under a setting of the flags."""
         return self.formula_at(**flags).formula
 
     @property
-    def named_formula(self):
+    def named_formula(self) -> tuple[sympy.Expr, Sequence[tuple[sympy.Symbol, sympy.Expr]]]:
         """(formula, its named steps): of boxes, whose formula would fill a page with its steps put in."""
         formula = self.formula_at()
         return (formula.expression, formula.steps) if self.space.corners else (self.formula, ())
 
     @property
-    def array_symbols(self):
+    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
         """(those of the prediction, those of the target) in the formula."""
         formula = self.formula_at()
         return formula.predictions, formula.arrays[len(formula.predictions) :]
@@ -382,7 +427,7 @@ class FormulaLoss(Loss):
         defaults = {name: value for name, value in self.declaration.defaults.items() if name in arguments}
         return self.__wrapped__(*arrays, **{name: parameters.get(name, exactly(v)) for name, v in defaults.items()})
 
-    def plan(self, **parameters):
+    def plan(self, **parameters: Any) -> Plan:
         """What its kernel computes for these parameters, step by step, before it is printed in a language."""
         return self.evaluation.plan(*self.settings(parameters), integer=self.space.rows_of_classes)
 
@@ -390,7 +435,7 @@ class FormulaLoss(Loss):
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         return self.evaluation.source(backend, dtype, parameters)
 
-    def evaluate(self, arrays, keywords, request):
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
         if self.declaration.own:
             keywords = {**self.declaration.own, **keywords}
@@ -409,21 +454,21 @@ class FormulaLoss(Loss):
         other.declaration, other.name = declaration, declaration.name
         return other
 
-    def _on_logits(self, activation):
+    def _on_logits(self, activation: Activation) -> "Loss":
         return OnLogits(self, activation)
 
-    def identity(self):
+    def identity(self) -> Any:
         declaration = self.declaration
         settings = tuple(declaration.defaults.items()), tuple(declaration.own.items())
         return type(self), self.name, self.__module__, *settings
 
-    def same_formula(self, other):
+    def same_formula(self, other: Any) -> bool:
         return self.declaration.arguments == other.declaration.arguments and self.formulas.same(other.formulas)
 
     def __repr__(self) -> str:
         return f"<loss {self.plain_name}{self.signature}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """By address in a module. A loss without one, of a notebook, a script or a function, is its own function:
         that is by value for cloudpickle, and an error that names the function for pickle.
         """
@@ -433,12 +478,12 @@ class FormulaLoss(Loss):
         return (find, (self.__module__, self.__qualname__)) if found is self else (with_settings, (found, settings))
 
 
-def is_ours(function):
+def is_ours(function: Callable[..., Any]) -> bool:
     """Whether a function is one of the package itself."""
     return (function.__module__ or "__main__").startswith("lossbook.")
 
 
-def name_of(function):
+def name_of(function: Callable[..., Any]) -> str:
     """What the loss of a function is called: with its module, if that is one of the package."""
     check_name(function.__name__, "the name of a loss", "loss")
     if not is_ours(function):
@@ -447,12 +492,12 @@ def name_of(function):
     return f"{check_name(home, 'the name of the module of a loss', 'loss')}.{function.__name__}"
 
 
-def options_of(space, by_class):
+def options_of(space: Space, by_class: bool) -> tuple[str, ...]:
     """The names of the options that a loss of one formula has."""
     return (*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)
 
 
-def changed(loss, given):
+def changed(loss: Any, given: Mapping[str, Any]) -> Declaration:
     """The declaration of a loss with other defaults of parameters and options; what is wrong is refused."""
     declaration = loss.declaration
     if "weight" in given and "weight" not in declaration.defaults:
@@ -465,7 +510,7 @@ def changed(loss, given):
     return declaration.changed(name=name, defaults=defaults, own=own)
 
 
-def own_option(loss, name, value):
+def own_option(loss: Any, name: str, value: Any) -> Any:
     """An option that a loss is to have of its own, checked as far as it can be without arrays, and unchangeable."""
     if name == "reduction":
         return check_reduction(loss.name, value)
@@ -483,7 +528,7 @@ def own_option(loss, name, value):
     return int(value)
 
 
-def brief(value):
+def brief(value: Any) -> str:
     """An option in a name: of many class weights the first and the last."""
     if not isinstance(value, tuple):
         return repr(value)
@@ -494,32 +539,38 @@ def brief(value):
 # --- pickling --------------------------------------------------------------------------------------------------------
 
 
-def settings_of(loss):
+def settings_of(loss: Loss) -> dict[str, Any]:
     """The defaults and options of a loss, by which a copy is told from the loss of its module."""
     return {**loss.declaration.defaults, **loss.declaration.own}
 
 
-def with_settings(loss, settings):
+def with_settings(loss: Loss, settings: Mapping[str, Any]) -> Loss:
     """The loss with these settings."""
     return loss if settings_of(loss) == settings else loss.with_parameters(**settings)
 
 
-def find(module, name):
+def find(module: str, name: str) -> Any:
     """A loss by its address, so that losses pickle."""
     __import__(module)
     return attrgetter(name)(sys.modules[module])
 
 
-def known(function):
+def known(function: Callable[..., Any]) -> "FormulaLoss | None":
     """The loss of a function at its address in this process, or None."""
     try:
         found = find(function.__module__, function.__qualname__.removesuffix(FORMULA))
     except (ImportError, AttributeError):
         return None
-    return found if isinstance(found, Loss) and getattr(found, "__wrapped__", None) is function else None
+    return found if isinstance(found, FormulaLoss) and getattr(found, "__wrapped__", None) is function else None
 
 
-def redeclared(kind, function, reference, properties, settings):
+def redeclared(
+    kind: type[FormulaLoss],
+    function: Callable[..., Any],
+    reference: str,
+    properties: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Loss:
     """The loss of a function: that of this process, or one declared anew where there is none."""
     return with_settings(known(function) or kind.of_function(function, reference, properties), settings)
 
@@ -537,7 +588,7 @@ class OnLogits(FormulaLoss):
 
     __wrapped__ = Shown(lambda self: self.part.__wrapped__)
 
-    def __init__(self, part, activation):
+    def __init__(self, part: FormulaLoss, activation: Activation) -> None:
         self.part, self.activation = part, activation
         declaration = part.declaration
         _, *others = declaration.arrays
@@ -553,7 +604,7 @@ class OnLogits(FormulaLoss):
         self.plain_name, self.__module__ = f"{part.plain_name}_of_{activation}", part.__module__
 
     @cached_property
-    def twin(self):
+    def twin(self) -> FormulaLoss | None:
         """The loss of logits of the same name and formula, if there is one: then both have one kernel."""
         module = sys.modules.get(self.part.__module__)
         twin = getattr(module, f"{self.part.__name__}_with_logits", None)
@@ -567,12 +618,12 @@ class OnLogits(FormulaLoss):
         return twin if twin.formula.subs(fixed) == self.formula_at().formula else None
 
     @cached_property
-    def plans(self):
+    def plans(self) -> Plans:
         """What its kernels compute."""
         return super().plans if self.twin is None else self.twin.plans
 
     @cached_property
-    def evaluation(self):
+    def evaluation(self) -> Any:
         """What a call does."""
         others = {} if self.twin is None else self.twin.declaration.defaults
         return Evaluation(self, {name: v for name, v in others.items() if name not in self.declaration.defaults})
@@ -581,7 +632,7 @@ class OnLogits(FormulaLoss):
     def _of_softmax_in_totals(self):
         return self.activation == "softmax" and self.space.totals
 
-    def formula_for(self, flags):
+    def formula_for(self, flags: Mapping[str, bool]) -> sympy.Expr:
         """The loss in words of the logit; a loss of totals shows the softmax, where its kernel has the log-odds."""
         formula = self.formula_at(**flags).formula
         if self._of_softmax_in_totals:
@@ -607,16 +658,16 @@ class OnLogits(FormulaLoss):
         """This loss of a part that has these parameters and options."""
         return OnLogits(self.part.with_parameters(**given), self.activation)
 
-    def identity(self):
+    def identity(self) -> Any:
         return self.__reduce__()
 
-    def same_formula(self, other):
+    def same_formula(self, other: Any) -> bool:
         return True
 
     def __repr__(self) -> str:
         return f"<loss {self.name}{self.signature}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return OnLogits, (self.part, self.activation)
 
 
@@ -628,7 +679,7 @@ class Sum(Loss):
 
     __doc__ = Shown(Loss.__dict__["__doc__"].make, __doc__)
 
-    def __init__(self, terms):
+    def __init__(self, terms: Iterable[tuple[float, Loss]]) -> None:
         terms = tuple(
             (coefficient * inner, part) for coefficient, given in terms for inner, part in given.terms_of_sum()
         )
@@ -662,18 +713,18 @@ class Sum(Loss):
         super().__init__(Declaration(name, arguments, defaults, lambda: options), "", properties, text)
 
     @cached_property
-    def space(self):
+    def space(self) -> Space:
         """That of its parts, if they have one."""
         spaces = {part.space for _, part in self.terms}
         return spaces.pop() if len(spaces) == 1 else MIXED
 
     @cached_property
-    def axis(self):
+    def axis(self) -> int | None:
         """Where the classes are."""
         return self.terms[0][1].axis
 
     @property
-    def array_symbols(self):
+    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
         """Those of the first part."""
         return self.terms[0][1].array_symbols
 
@@ -689,7 +740,7 @@ class Sum(Loss):
 
     def _total(self, what):
         """The weighted sum of an expression of each part, in the symbols of the first."""
-        total = None
+        total: list[sympy.Expr] = []
         for coefficient, part in self.terms:
             mine, common = (sum(symbols, ()) for symbols in (part.array_symbols, self.array_symbols))
             names = dict(zip(mine, common, strict=True))
@@ -699,7 +750,7 @@ class Sum(Loss):
                     names[symbol] = exactly(part.declaration.defaults[symbol.name])
             each = expression.xreplace(names)
             terms = [exactly(coefficient) * slope for slope in (each if isinstance(each, sympy.Tuple) else (each,))]
-            total = terms if total is None else [a + b for a, b in zip(total, terms, strict=True)]
+            total = terms if not total else [a + b for a, b in zip(total, terms, strict=True)]
         return total[0] if len(total) == 1 else sympy.Tuple(*total)
 
     def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
@@ -707,7 +758,7 @@ class Sum(Loss):
         texts = [part.source(backend, dtype, **self.keywords_of(part, parameters)) for _, part in self.terms]
         return "\n\n".join(texts)
 
-    def keywords_of(self, part, keywords) -> Mapping:
+    def keywords_of(self, part: Loss, keywords: Mapping[str, Any]) -> Mapping:
         """The keywords that concern a part: its parameters, and the options that it has no values of its own for."""
         mine = self.declaration
         for name in keywords:
@@ -728,19 +779,19 @@ class Sum(Loss):
         terms = ((c, part.with_parameters(**self.keywords_of(part, given))) for c, part in self.terms)
         return Sum(terms)
 
-    def terms_of_sum(self):
+    def terms_of_sum(self) -> Sequence[tuple[float, "Loss"]]:
         """Its terms."""
         return self.terms
 
-    def _on_logits(self, activation):
+    def _on_logits(self, activation: Activation) -> "Loss":
         return SumOnLogits(self, activation)
 
     @cached_property
-    def evaluation(self):
+    def evaluation(self) -> Any:
         """What a call does."""
         return WeightedSum(self)
 
-    def evaluate(self, arrays, keywords, request):
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
         options = (keywords.get("weight"), keywords.get("class_weight"))
         if request.partial:
@@ -751,7 +802,7 @@ class Sum(Loss):
             return dask.weighted_sum(self, arrays, keywords, request)
         return self.evaluation(arrays, keywords, request)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Sum, (self.terms,)
 
 
@@ -760,7 +811,7 @@ class SumOnLogits(Sum):
 
     __doc__ = Shown(Loss.__dict__["__doc__"].make, __doc__)
 
-    def __init__(self, part, activation):
+    def __init__(self, part: Sum, activation: Activation) -> None:
         self.part, self.activation = part, activation
         super().__init__((coefficient, loss.on_logits(activation)) for coefficient, loss in part.terms)
         self.name = self.__name__ = self.__qualname__ = f"({part.name}).on_logits({activation!r})"
@@ -770,5 +821,5 @@ class SumOnLogits(Sum):
         """That of a sum whose parts have these parameters and options."""
         return SumOnLogits(self.part.with_parameters(**given), self.activation)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return SumOnLogits, (self.part, self.activation)

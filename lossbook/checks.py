@@ -10,6 +10,7 @@ import numpy as np
 from lossbook.arrays import is_cupy, is_dask, to_host
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
+from lossbook.typing import Reduction
 
 SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
 MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
@@ -98,7 +99,7 @@ def take_option(loss, name, value, options, instead=None):
     raise DomainError(loss, name, rule, value, hint=f"did you mean {meant!r}?" if meant else "")
 
 
-def check_reduction(name, reduction):
+def check_reduction(name: str, reduction: Any) -> Reduction:
     """The reduction, if it is one."""
     if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         take_option(name, "reduction", reduction, REDUCTIONS, REDUCTIONS_ELSEWHERE)
@@ -174,7 +175,7 @@ def shares_memory(out, array, xp):
         return True
 
 
-def _overlaps_itself(array):
+def overlaps_itself(array):
     """Whether elements of a strided array may stand on one another."""
     reach, axes = array.itemsize, zip(map(abs, array.strides), array.shape, strict=True)
     for stride, length in sorted((stride, length) for stride, length in axes if length > 1):

@@ -120,9 +120,10 @@ class Declaration:
 
     # --- what a call gives ------------------------------------------------------------------------------------------
 
-    def settings(self, given):
+    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
         """(flags, parameters) from keywords, checked against their domains."""
-        flags, values = {}, {}
+        flags: dict[str, bool] = {}
+        values: dict[str, Any] = {}
         for name in given:
             if name not in self.defaults:
                 raise TypeError(f"{self.name}: {self.unknown(name, (*self.defaults, *self.options))}")

@@ -13,9 +13,9 @@ in this image, the diagonal from corner to corner.
 import functools
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import sympy
@@ -24,6 +24,7 @@ from sympy.printing.precedence import PRECEDENCE
 from lossbook import backends, words
 from lossbook.algebra import FormulaLoss, Loss, options_of
 from lossbook.arrays import WORKING, array_module, is_cupy, is_dask, quiet, times, to_host
+from lossbook.backends.call import Call
 from lossbook.checks import (
     MASK,
     ONE_CHANNEL,
@@ -42,11 +43,13 @@ from lossbook.domains import Classes, Domain, Flag, Fraction, Label, Logit, NonN
 from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.evaluation.activations import activate, chain
 from lossbook.evaluation.arguments import Arguments
-from lossbook.evaluation.evaluate import Evaluation
+from lossbook.evaluation.evaluate import Evaluation, Setting
 from lossbook.evaluation.reduce import reduced
+from lossbook.evaluation.request import Request
 from lossbook.formula import Formulas, declared
+from lossbook.plan.ir import Plan
 from lossbook.spaces import DISTANCES, ELEMENTS
-from lossbook.typing import ArrayLike, Number
+from lossbook.typing import Activation, ArrayLike, Backend, Number
 from lossbook.weight_maps import Spacing, diagonal, distance_transform, per_axis
 from lossbook.words import Word
 
@@ -70,7 +73,7 @@ class distance(Word):
     symbol = "d"
     precedence = PRECEDENCE["Atom"]
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sympy.S.Zero,)
 
     def _eval_is_nonnegative(self):
@@ -92,7 +95,7 @@ class signed_distance(distance):
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
-def distance_loss(*, source, properties):
+def distance_loss(*, source: str, properties: Mapping[str, Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make a DistanceLoss of a formula, as `lossbook.loss` makes a loss."""
     return lambda function: DistanceLoss.of_function(function, source, properties)
 
@@ -110,7 +113,7 @@ class DistanceLoss(FormulaLoss):
     space = DISTANCES
 
     @classmethod
-    def of_function(cls, function, reference, properties):
+    def of_function(cls, function: Callable[..., Any], reference: str, properties: Mapping[str, Any]) -> Self:
         """The loss of a function whose arguments are annotated with domains."""
         function.__module__ = "lossbook.segmentation"  # where users find it
         made = FormulaLoss.of_function(function, reference, properties)
@@ -128,7 +131,7 @@ class DistanceLoss(FormulaLoss):
     # --- kernels ---
 
     @functools.cached_property
-    def maps(self):
+    def maps(self) -> dict[Any, sympy.Symbol]:
         """The words of distance in the formula, and the symbols that stand for their maps in kernels."""
         found = {}
         for word in sorted(self.formula.atoms(distance), key=str):
@@ -137,7 +140,7 @@ class DistanceLoss(FormulaLoss):
         return found
 
     @functools.cached_property
-    def factors(self):
+    def factors(self) -> tuple[FormulaLoss, FormulaLoss | None]:
         """(loss of a pixel, its weight by distance or None): pointwise losses whose product is the formula."""
         p, y = self.formula_at().arrays
         signed = [symbol for word, symbol in self.maps.items() if isinstance(word, signed_distance)]
@@ -150,26 +153,26 @@ class DistanceLoss(FormulaLoss):
         kinds = (Distance, replace(Distance, role="target"))
         return pixel, self.pointwise(weight, dict(zip(maps, kinds, strict=False)))
 
-    def pointwise(self, expression, arrays):
+    def pointwise(self, expression: sympy.Expr, arrays: Mapping[str, Domain]) -> FormulaLoss:
         """A loss of its own, for an expression of some arrays and of the parameters that it contains."""
         mine, used = self.declaration, {symbol.name for symbol in expression.free_symbols}
         names = [name for name in mine.parameters if name in used]
-        arguments = arrays | {name: mine.arguments[name] for name in names}
+        arguments = {**arrays, **{name: mine.arguments[name] for name in names}}
         defaults = {name: mine.defaults[name] for name in names}
         declaration = Declaration(self.plain_name, arguments, defaults, lambda: options_of(ELEMENTS, False))
         return FormulaLoss(declaration, declared(lambda *arrays, **parameters: expression, declaration))
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel."""
         self.settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in reversed(self.factors) if part is not None)
 
     @functools.cached_property
-    def evaluation(self):
+    def evaluation(self) -> Evaluation:
         """What a call does."""
         return DistanceEvaluation(self)
 
-    def _on_logits(self, activation):
+    def _on_logits(self, activation: Activation) -> "Loss":
         return DistanceOnLogits(self, activation)
 
     def _document(self):
@@ -203,14 +206,14 @@ class DistanceLoss(FormulaLoss):
 class DistanceArguments(Arguments):
     """The arrays of a call of a loss of distances: images first, classes second, and then space."""
 
-    def lay_out(self, z, target, xp, real, axis):
+    def lay_out(self, z: Any, target: Any, xp: Any, real: type, axis: Any) -> Call:
         """A Call with the shapes checked."""
         _check_space(self.name, self.names[0], z, xp)
         call = super().lay_out(z, target, xp, real, axis)
         call.move_classes()
         return call
 
-    def weight(self, weight, call, xp):
+    def weight(self, weight: Any, call: Call, xp: Any) -> Any:
         """The weights in the shape of the prediction: from a number, one per item, one per pixel, or one each."""
         weight = self.array(weight, "weight", xp)
         with np.errstate(over="ignore"):
@@ -238,20 +241,20 @@ class DistanceEvaluation(Evaluation):
     """How a loss of distances is computed: one image and class at a time."""
 
     @functools.cached_property
-    def arguments(self):
+    def arguments(self) -> Arguments:
         """What checks the arrays of a call."""
         return DistanceArguments(self.declaration, self.space)
 
-    def plan(self, flags, parameters, integer=False):
+    def plan(self, flags: Mapping[str, bool], parameters: Mapping[str, Any], integer: bool = False) -> Plan:
         """The plan of the loss of a pixel."""
         return self.loss.factors[0].evaluation.plan({}, {**self.loss.factors[0].declaration.defaults, **parameters})
 
-    def count(self, backend, call):
+    def count(self, backend: Any, call: Call) -> float:
         """sum(w) over the pixels of all images and classes."""
         planes = np.ndindex(*call.z.shape[:2])
         return sum(float(_weight_of(call, plane).sum(dtype=np.float64)) for plane in planes)
 
-    def summed(self, backend, call, setting, request):
+    def summed(self, backend: Any, call: Call, setting: Setting, request: Request) -> Any:
         """One image and class at a time: masks, their maps, and the kernels on them."""
         reduction, parameters = setting.reduction, {**setting.parameters, **setting.flags}
         steps = per_axis(self.declaration.name, parameters["spacing"], call.z.shape[2:], call.real)
@@ -294,7 +297,7 @@ class DistanceEvaluation(Evaluation):
             return call.values if call.given_axis is None else call.xp.moveaxis(call.values, 1, call.given_axis)
         return call.number(reduced(total, count, reduction))
 
-    def checked(self, call, plane, live):
+    def checked(self, call: Call, plane: tuple[int, ...], live: Any) -> tuple[Any, ...]:
         """The prediction and the target of one image and class, whose values are checked where they count."""
         n, c = plane
         if call.integer and c == 0:
@@ -305,7 +308,16 @@ class DistanceEvaluation(Evaluation):
         where, domains = self.declaration.name, self.arguments.domains
         return tuple(_within(where, name, domains[name], array, live, plane, hint) for name, array, hint in checked)
 
-    def measured(self, call, p, y, weight, measure, parameters, options):
+    def measured(
+        self,
+        call: Call,
+        p: Any,
+        y: Any,
+        weight: Any,
+        measure: "Measure",
+        parameters: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> tuple[Any, Any]:
         """(target, weight) of the loss of a pixel, made with the maps."""
         live, maps = weight != 0, {}
         arrays = dict(zip(self.loss.formula_at().arrays, (p, y), strict=True))
@@ -378,7 +390,7 @@ class DistanceOnLogits(Loss):
     __wrapped__ = Shown(lambda self: self.part.__wrapped__)
     space = DISTANCES
 
-    def __init__(self, part, activation):
+    def __init__(self, part: DistanceLoss, activation: Activation) -> None:
         self.part, self.activation = part, activation
         declaration = part.declaration
         _, *others = declaration.arrays
@@ -388,7 +400,7 @@ class DistanceOnLogits(Loss):
         super().__init__(declaration.changed(name=name, arguments=arguments), part.reference, text=text)
 
     @functools.cached_property
-    def array_symbols(self):
+    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
         """(those of the logits, those of the target) in the formula."""
         return (sympy.Symbol("z", real=True),), self.part.array_symbols[1]
 
@@ -397,12 +409,12 @@ class DistanceOnLogits(Loss):
         return words.sigmoid(z) if self.activation == "sigmoid" else words.softmax(z)
 
     @functools.cached_property
-    def formula(self):
+    def formula(self) -> sympy.Expr:
         """The formula of the probabilities, in words of the logits."""
         return self.part.formula.subs(*self.part.array_symbols[0], self._activated())
 
     @property
-    def gradient(self):
+    def gradient(self) -> sympy.Expr:
         """The slope along the logits, by the chain rule."""
         p, (z,) = self._activated(), self.array_symbols[0]
         slope = self.part.gradient.subs(*self.part.array_symbols[0], p)
@@ -410,20 +422,20 @@ class DistanceOnLogits(Loss):
             return slope * p.diff(z)
         return p * (slope - words.sum_classes(p * slope))
 
-    def source(self, backend="numpy", dtype="float32", **parameters):
+    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
         return self.part.source(backend, dtype, **parameters)
 
-    def with_parameters(self, **given):
+    def with_parameters(self, **given: Any) -> "DistanceOnLogits":
         """This loss of a part that has these parameters and options."""
         return DistanceOnLogits(self.part.with_parameters(**given), self.activation)
 
     @functools.cached_property
-    def arguments(self):
+    def arguments(self) -> Arguments:
         """What checks the logits of a call."""
         return Arguments(self.declaration, self.space)
 
-    def evaluate(self, arrays, keywords, request):
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
         options = [keywords.get(name) for name in ("weight", "class_weight")]
         if len(arrays) != len(self.declaration.arrays):
@@ -447,7 +459,7 @@ class DistanceOnLogits(Loss):
             slope[...] = chain(xp, self.activation, p, rest, g, axis)
         return result, slope
 
-    def check_logits(self, array, axis, xp):
+    def check_logits(self, array: Any, axis: Any, xp: Any) -> Any:
         """The logits as an array, if they are right in dtype and have the class axis."""
         z = self.arguments.prediction(array, xp)
         if self.activation == "softmax":
@@ -460,7 +472,7 @@ class DistanceOnLogits(Loss):
                 raise ShapeError(self.name, "z", TWO_CLASSES, said=f"shape {z.shape}", hint=ONE_CHANNEL)
         return z
 
-    def of_part(self, arrays, keywords, request):
+    def of_part(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value, gradient) of the loss of probabilities, whose errors speak of this loss and its logits."""
         try:
             return self.part.evaluate(arrays, dict(keywords), replace(request, out=None))
@@ -469,7 +481,7 @@ class DistanceOnLogits(Loss):
                 error = error.renamed(self.name, "z")
             raise error from None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return DistanceOnLogits, (self.part, self.activation)
 
 
@@ -569,7 +581,7 @@ class Measure:
     steps: tuple[float, ...]  # the spacing of each axis
     normalize: bool
 
-    def __call__(self, mask):
+    def __call__(self, mask: Any) -> Any:
         farthest = diagonal(mask.shape, self.steps)
         if not bool(mask.any()):
             away = self.xp.full(mask.shape, farthest)

@@ -5,7 +5,7 @@ A formula is made by calling the function of a declaration with SymPy symbols, o
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -14,8 +14,9 @@ import numpy as np
 import sympy
 
 from lossbook import words
+from lossbook.declaration import Declaration
 from lossbook.domains import Domain, Exponent, NonNegative, Positive
-from lossbook.spaces import BOXES, ELEMENTS, ROWS, SETS
+from lossbook.spaces import BOXES, ELEMENTS, ROWS, SETS, Space
 
 NO_NUMBERS = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan, sympy.I)
 
@@ -31,28 +32,28 @@ class Formula:
     steps: tuple[tuple[sympy.Symbol, sympy.Expr], ...]
     expression: sympy.Expr
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.prediction, self.target, self.parameters, self.steps, self.expression))
 
     @property
-    def predictions(self):
+    def predictions(self) -> tuple[sympy.Symbol, ...]:
         return self.prediction if isinstance(self.prediction, tuple) else (self.prediction,)
 
     @property
-    def arrays(self):
+    def arrays(self) -> tuple[sympy.Symbol, ...]:
         """All symbols of the prediction, then those of the target."""
         target = () if self.target is None else self.target if isinstance(self.target, tuple) else (self.target,)
         return (*self.predictions, *target)
 
     @cached_property
-    def space(self):
+    def space(self) -> Space:
         """What one value belongs to."""
         if isinstance(self.prediction, tuple):
             return BOXES
         is_row = self.has(words.sum_classes, words.logsumexp)
         return SETS if self.has(words.sum_pixels) else ROWS if is_row else ELEMENTS
 
-    def has(self, *patterns):
+    def has(self, *patterns: Any) -> bool:
         """Whether a pattern occurs in a step or in the expression; the formula may be too deep to look through."""
         return any(value.has(*patterns) for value in (self.expression, *(value for _, value in self.steps)))
 
@@ -65,19 +66,19 @@ class Formula:
         return expression
 
     @cached_property
-    def lifting(self):
+    def lifting(self) -> frozenset[sympy.Symbol]:
         """The parameters that may be so large as to bring back what vanishes far out."""
         if not self.has(*words.VANISHING):
             return frozenset()
         return frozenset(p for p in self.parameters if self.domains[p] in (NonNegative, Positive))
 
     @cached_property
-    def exponents(self):
+    def exponents(self) -> frozenset[sympy.Symbol]:
         """The parameters that are exponents: of log-odds, a large one would magnify what it has lost by rounding."""
         return frozenset(p for p in self.parameters if self.domains[p] is Exponent)
 
     @cached_property
-    def hard_when_zero(self):
+    def hard_when_zero(self) -> frozenset[sympy.Symbol] | None:
         """The parameters that must be 0 for a class index to need only its own class; None if that never holds."""
         term = self.formula.args[0] if self.formula.func is words.sum_classes else None
         if term is None:
@@ -92,19 +93,19 @@ class Formula:
 class Formulas:
     """The formulas of a loss, one for each setting of its flags; each is made when it is first needed."""
 
-    def __init__(self, count: int, make: Callable[[tuple[bool, ...]], Formula]):
+    def __init__(self, count: int, make: Callable[[tuple[bool, ...]], Formula]) -> None:
         self._make = make
         self._made: dict[tuple[bool, ...], Formula] = {}
         self._fingerprints: dict[tuple[bool, ...], str] = {}
         self.settings = tuple(itertools.product((False, True), repeat=count))
 
-    def at(self, setting):
+    def at(self, setting: tuple[bool, ...]) -> Formula:
         """The formula under a setting of the flags."""
         if setting not in self._made:
             self._made[setting] = self._make(setting)
         return self._made[setting]
 
-    def fingerprint(self, setting):
+    def fingerprint(self, setting: tuple[bool, ...]) -> str:
         """A text by which two formulas are told apart, also in other processes."""
         if setting not in self._fingerprints:
             formula = self.at(setting)
@@ -112,23 +113,23 @@ class Formulas:
             self._fingerprints[setting] = hashlib.sha256(text.encode()).hexdigest()
         return self._fingerprints[setting]
 
-    def same(self, other):
+    def same(self, other: "Formulas") -> bool:
         """Whether all formulas are those of the other."""
         if self is other or self.settings != other.settings:
             return self is other
         return all(self.fingerprint(setting) == other.fingerprint(setting) for setting in self.settings)
 
 
-def declared(function, declaration):
+def declared(function: Callable[..., Any], declaration: Declaration) -> Formulas:
     """The formulas of a function whose arguments are declared."""
     return Formulas(len(declaration.flags), lambda setting: called(function, declaration, setting))
 
 
-def called(function, declaration, setting):
+def called(function: Callable[..., Any], declaration: Declaration, setting: tuple[bool, ...]) -> Formula:
     """The formula that a function gives when it is called with symbols, under a setting of its flags."""
     where, arguments = declaration.name, declaration.arguments
     given = {n: d.argument(n) for n, d in arguments.items() if d.role != "flag"}
-    domains = {}
+    domains: dict[sympy.Symbol, Domain] = {}
     for name, symbols in given.items():
         domains |= dict.fromkeys(symbols if isinstance(symbols, tuple) else (symbols,), arguments[name])
     named = dict.fromkeys([*arguments, *(symbol.name for symbol in domains)])
@@ -166,7 +167,7 @@ def called(function, declaration, setting):
     )
 
 
-def fits(number):
+def fits(number: sympy.Number) -> bool:
     """Whether a SymPy number is one in float64, too: finite, and 0 only if it is 0."""
     try:
         value = float(number)
@@ -175,7 +176,7 @@ def fits(number):
     return np.isfinite(value) and (value != 0 or number == 0)
 
 
-def in_words(expression):
+def in_words(expression: Any) -> Any:
     """SymPy's own powers, magnitudes, signs and extremes as words, whose slopes are words again."""
     if not isinstance(expression, sympy.Basic):
         return expression
@@ -191,12 +192,12 @@ def _power(base, exponent):
     return words.power1p(rest, exponent) if constant == 1 and rest != 0 else words.power(base, exponent)
 
 
-def exactly(default):
+def exactly(default: Any) -> Any:
     """A default as the number that it was written as, for a formula; switches stay switches."""
     return default if isinstance(default, bool) else sympy.nsimplify(default, rational=True)
 
 
-def slopes(formula, symbols):
+def slopes(formula: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> sympy.Expr:
     """The slope along a symbol, or a tuple of the slopes along several."""
     found = [sympy.diff(formula, symbol) for symbol in symbols]
     return found[0] if len(found) == 1 else sympy.Tuple(*found)

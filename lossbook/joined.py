@@ -7,6 +7,7 @@ Each is a Loss, with the same calls; what its parts compute, their own kernels c
 
 import hashlib
 import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
 from lossbook.formula import slopes
 from lossbook.spaces import JOINED
-from lossbook.typing import Backend
+from lossbook.typing import Backend, Reduction
 
 
 @dataclass(frozen=True)
@@ -62,31 +63,31 @@ class Joined(Loss):
     space = JOINED
     __wrapped__ = Shown(type)
 
-    def __init__(self, name, reference, properties=None):
+    def __init__(self, name: str, reference: str, properties: Mapping[str, Any] | None = None) -> None:
         declaration = Declaration(name, dict(self.arguments), dict(self.defaults), lambda: OPTIONS)
         super().__init__(declaration, reference, properties, inspect.cleandoc(type(self).__doc__ or ""))
         home, _, self.__name__ = name.partition(".")
         self.plain_name, self.__module__, self.__qualname__ = name, f"lossbook.{home}", self.__name__
         self.__doc__ = self.text
 
-    def fit(self, shapes, weight):
+    def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         """Refuse arrays of shapes that do not fit together; `weight` is the shape of the weights, None without them."""
         raise NotImplementedError
 
-    def terms(self, arrays, weight, parameters, xp):
+    def terms(self, arrays: Sequence[Any], weight: Any, parameters: Mapping[str, Any], xp: Any) -> Sequence[Term]:
         """The terms of a call, from its checked arrays."""
         raise NotImplementedError
 
-    def combined(self, values):
+    def combined(self, values: Sequence[Any]) -> Any:
         """What reduction="none" returns of the terms' values, each summed over all but the items."""
         return sum(values[1:], start=values[0])
 
-    def symbols(self):
+    def symbols(self) -> dict[str, Any]:
         """The symbols of the arguments, by name."""
         return {name: domain.symbol(name) for name, domain in self.declaration.arguments.items()}
 
     @property
-    def array_symbols(self):
+    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
         """(those of the predictions, those of the targets) in the formula."""
         symbols, predictions = self.symbols(), self.declaration.predictions
         others = (name for name in self.declaration.arrays if name not in predictions)
@@ -112,16 +113,16 @@ class Joined(Loss):
         other.__doc__ = other.text + documentation.document_options(other.declaration.own)
         return other
 
-    def identity(self):
+    def identity(self) -> Any:
         settings = tuple(self.declaration.defaults.items()), tuple(self.declaration.own.items())
         return type(self), self.name, self.__module__, *settings
 
     @cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A text by which two formulas are told apart, also in other processes."""
         return hashlib.sha256(sympy.srepr(self.formula).encode()).hexdigest()
 
-    def terms_of_sum(self):
+    def terms_of_sum(self) -> Sequence[tuple[float, "Loss"]]:
         """Refuse: this loss is neither scaled nor added; the error says what to do instead."""
         defaults = self.declaration.defaults
         instead = f"weigh its terms by its {', '.join(defaults)}, or " if defaults else ""
@@ -133,11 +134,11 @@ class Joined(Loss):
     # --- calls ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def arguments_of_call(self):
+    def arguments_of_call(self) -> Arguments:
         """What checks the arrays of a call."""
         return Arguments(self.declaration, self.space)
 
-    def evaluate(self, arrays, keywords, request):
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradients or None), as `request` asks; `request.known` are the divisors of the terms."""
         keywords = {**self.declaration.own, **keywords}
         if len(arrays) != len(self.declaration.arrays):
@@ -158,8 +159,10 @@ class Joined(Loss):
         # In float32 up to the end, which rounds once.
         wide = [widened(domains[n], z) for n, z in zip(predictions, given, strict=True)]
         terms = self.terms([*wide, *checked[len(given) :]], weight, parameters, xp)
-        outs = outs_of(self, request.out, checked, several(weight), xp) if request.gradient else None
-        totals = outs and [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=True)]
+        outs: tuple[Any, ...] = ()
+        if request.gradient:
+            outs = outs_of(self, request.out, checked, several(weight), xp)
+        totals = [g if z is w else xp.zeros_like(w) for g, z, w in zip(outs, given, wide, strict=False)]
         results = []
         for k, term in enumerate(terms):
             result, slope = self._run(term, wide, reduction, name, request)
@@ -170,21 +173,21 @@ class Joined(Loss):
                     divisor = term.divisor if request.known is None or not term.counted else request.known[k]
                 with quiet():
                     totals[term.prediction][term.part] += times(slope, term.coefficient / divisor if divisor else 0)
-        if request.gradient:
-            for array, z, w, total in zip(outs, given, wide, totals, strict=True):
-                if z is not w:
-                    array[...] = rounded(total, array.dtype)
+        for array, z, w, total in zip(outs, given, wide, totals, strict=False):
+            if z is not w:
+                array[...] = rounded(total, array.dtype)
+        gradients = outs or None
         if not request.value:
-            return None, outs
+            return None, gradients
         if reduction == "none":
-            return self._items(results, terms, given), outs
+            return self._items(results, terms, given), gradients
         sums = [  # 0 times an infinite loss is NaN
             [term.coefficient * float(result) if term.coefficient else 0.0, term.divisor]
             for result, term in zip(results, terms, strict=True)
         ]
         norms = tuple((None if term.counted else term.divisor) if term.coefficient else 1.0 for term in terms)
         joined = self.partial_of_terms(np.array(sums), norms, parameters)
-        return (joined if request.partial else number(joined.finish(reduction), given[0].dtype)), outs
+        return (joined if request.partial else number(joined.finish(reduction), given[0].dtype)), gradients
 
     def _run(self, term, predictions, reduction, backend, request):
         """(value or None, slope or None) of a term, without its coefficient."""
@@ -204,18 +207,18 @@ class Joined(Loss):
             return tuple(rounded(item, z.dtype) for item, z in zip(items, given, strict=True))
         return rounded(items, given[0].dtype)
 
-    def partial_of_terms(self, sums, norms, parameters):
+    def partial_of_terms(self, sums: Any, norms: tuple[float | None, ...], parameters: Mapping[str, Any]) -> Partial:
         """The Partial of a call, from the numerator and the divisor of each term."""
         setting = (("formula", self.fingerprint), *sorted(parameters.items()))
         return Partial(self.name, setting, sums, Terms(norms), self.declaration.own.get("reduction"))
 
-    def read(self, keywords):
+    def read(self, keywords: Mapping[str, Any]) -> tuple[Reduction, dict[str, Any], str | None]:
         """(reduction, parameters, name of the backend) from the keywords of a call."""
         given = {name: keywords[name] for name in keywords if name not in OPTIONS}
         reduction = check_reduction(self.name, keywords.get("reduction", "mean"))
         return reduction, self.settings(given)[1], keywords.get("backend")
 
-    def checked(self, arrays, xp):
+    def checked(self, arrays: Sequence[Any], xp: Any) -> list[Any]:
         """The arrays of a call, right in kind and dtype."""
         check, predictions = self.arguments_of_call, self.declaration.predictions
         return [
@@ -224,7 +227,7 @@ class Joined(Loss):
         ]
 
     @contextmanager
-    def named(self, part, prediction):
+    def named(self, part: Loss, prediction: str) -> Iterator[None]:
         """Errors of a part speak of this loss and its arguments."""
         try:
             yield
@@ -233,14 +236,14 @@ class Joined(Loss):
             mine["weight"] = f"weight of {prediction}"
             raise error.renamed(self.name, mine.get(error.argument)) from None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         found = find(self.__module__, self.__qualname__)
         if found is self:
             return find, (self.__module__, self.__qualname__)
         return with_settings, (found, settings_of(self))
 
 
-def outs_of(loss, out, arrays, weights, xp):
+def outs_of(loss: Joined, out: Any, arrays: Sequence[Any], weights: Sequence[Any], xp: Any) -> tuple[Any, ...]:
     """The arrays that receive the gradients, zeroed."""
     predictions = arrays[: len(loss.declaration.predictions)]
     outs = out if out is not None else (None,) * len(predictions)

@@ -10,9 +10,11 @@ import sympy
 
 from lossbook import words
 from lossbook.domains import Logit
+from lossbook.formula import Formula
+from lossbook.typing import Activation
 
 
-def of_logit(expression, p, x, in_totals=False):
+def of_logit(expression: sympy.Expr, p: sympy.Symbol, x: sympy.Expr, in_totals: bool = False) -> sympy.Expr:
     """An expression of the probability p as one of x, for p = sigmoid(x).
 
     Differences y - p become `residual_of_logit`, which is exact also where p is nearly y; `in_totals`, where many of
@@ -59,11 +61,12 @@ def _in_softplus(function, parts):
     return function(*parts)
 
 
-def on_logits(formula, activation, logit):
+def on_logits(formula: Formula, activation: Activation, logit: sympy.Symbol) -> Formula:
     """The formula of a loss of probabilities as that of a loss of the symbol `logit`."""
     p, in_totals = formula.prediction, formula.space.totals
     x = words.log_odds(logit) if activation == "softmax" else logit
-    steps, inlined = [], {}
+    steps: list[tuple[sympy.Symbol, sympy.Expr]] = []
+    inlined: dict[sympy.Symbol, sympy.Expr] = {}
     for symbol, value in formula.steps:
         value = of_logit(value.xreplace(inlined), p, x, in_totals)
         if isinstance(value, words.sigmoid):  # its name would hide from the words what it is

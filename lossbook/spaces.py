@@ -15,6 +15,7 @@ class Space:
 
     name: str  # as `loss.shape` gives it
     value_of: str  # what one value belongs to
+    element: str  # what the function of a kernel computes the loss of
     weight_of: str  # what one weight belongs to, where it does not belong to a whole item
     arrays: str  # the shape of a prediction
     axis: int | None = None  # where a prediction has its classes or its corners, unless a call says otherwise
@@ -34,12 +35,32 @@ class Space:
         return f"<space {self.name}>"
 
 
-ELEMENTS = Space("pointwise", "element", "element", "any shape")
-ROWS = Space("rows", "row", "row", "(N, C, ...)", axis=1, options=("axis",), classes=True, by_row=True)
-SETS = Space("overlap", "image and class", "pixel", "(N, C, ...)", axis=1, options=("axis", "batch"), classes=True,
-             totals=True)  # fmt: skip
-BOXES = Space("boxes", "box", "box", "(..., 4)", axis=-1, options=("axis",), by_row=True, corners=True)
-DISTANCES = Space("distance", "pixel and class", "pixel", "(N, C, *space)", axis=1, options=("axis",), classes=True,
-                  maps=True)  # fmt: skip
-MIXED = Space("mixed", "part of each loss", "pixel", "(N, C, ...)", axis=1, classes=True)  # a sum over several spaces
-JOINED = Space("joined", "item", "item", "several shapes")  # several predictions
+ELEMENTS = Space("pointwise", "element", "element", "element", "any shape")
+ROWS = Space("rows", "row", "class", "row", "(N, C, ...)", axis=1, options=("axis",), classes=True, by_row=True)
+SETS = Space(
+    "overlap",
+    "image and class",
+    "element",
+    "pixel",
+    "(N, C, ...)",
+    axis=1,
+    options=("axis", "batch"),
+    classes=True,
+    totals=True,
+)
+BOXES = Space("boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis",), by_row=True, corners=True)
+DISTANCES = Space(
+    "distance",
+    "pixel and class",
+    "element",
+    "pixel",
+    "(N, C, *space)",
+    axis=1,
+    options=("axis",),
+    classes=True,
+    maps=True,
+)
+MIXED = Space(
+    "mixed", "part of each loss", "element", "pixel", "(N, C, ...)", axis=1, classes=True
+)  # a sum over several spaces
+JOINED = Space("joined", "item", "element", "item", "several shapes")  # several predictions

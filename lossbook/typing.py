@@ -8,10 +8,11 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-__all__ = ["ArrayLike", "Backend", "Floats", "Number", "OnDevice", "OnHost", "Reduction", "Single"]
+__all__ = ["Activation", "ArrayLike", "Backend", "Floats", "Number", "OnDevice", "OnHost", "Reduction", "Single"]
 
 Single: TypeAlias = Literal["mean", "sum"]  # the reductions to one number
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
+Activation: TypeAlias = Literal["sigmoid", "softmax"]
 Backend: TypeAlias = Literal["numpy", "numba", "cupy"]
 Number: TypeAlias = float | np.floating[Any] | np.integer[Any]
 

@@ -53,15 +53,15 @@ class Word(sympy.Function):
     bounded: bool | None = None  # True or False, or None: as bounded as its arguments are
     symbol = ""  # LaTeX of the function's name; empty prints the name upright
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         """The partial derivatives, one per argument, in words."""
         raise ArgumentIndexError(self, 1)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         """The meaning in exp, log and arithmetic, exact but not stable."""
         return self
 
-    def fdiff(self, argindex=1):
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return self.slopes()[argindex - 1]
 
     def _eval_rewrite(self, rule, args, **hints):
@@ -76,7 +76,7 @@ class Word(sympy.Function):
         return True
 
 
-def plainly(expression):
+def plainly(expression: sympy.Expr) -> sympy.Expr:
     """An expression with every word replaced by its meaning, and nothing else changed."""
     if not expression.args:
         return expression
@@ -92,10 +92,10 @@ class softplus(Word):
 
     nargs = 1
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sigmoid(self.args[0]),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return log(1 + exp(self.args[0]))
 
 
@@ -106,11 +106,11 @@ class sigmoid(Word):
     bounded = True
     symbol = r"\sigma"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         (x,) = self.args
         return (sigmoid(x) * sigmoid(-x),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return 1 / (1 + exp(-self.args[0]))
 
     def _eval_power(self, exponent):
@@ -125,14 +125,14 @@ class sigmoid_power(Word):
     bounded = True
 
     @classmethod
-    def eval(cls, x, k):
+    def eval(cls, x: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
         return sympy.S.One if k == 0 else sigmoid(x) if k == 1 else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, k = self.args
         return (k * sigmoid_power(x, k) * sigmoid(-x), -sigmoid_power(x, k) * softplus(-x))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, k = self.args
         return (1 + exp(-x)) ** (-k)
 
@@ -148,11 +148,11 @@ class residual_of_logit(Word):
     nargs = 2
     bounded = True
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         _, x = self.args
         return (sympy.S.One, -sigmoid(x) * sigmoid(-x))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         y, x = self.args
         return y - sigmoid(x).plain()
 
@@ -168,10 +168,10 @@ class log1p(Word):
     nargs = 1
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (1 / (1 + self.args[0]),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return log(1 + self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -185,13 +185,13 @@ class log_cosh(Word):
     nargs = 1
 
     @classmethod
-    def eval(cls, x):
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
         return cls(-x) if x.could_extract_minus_sign() else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (tanh(self.args[0]),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         (x,) = self.args
         return log((exp(x) + exp(-x)) / 2)
 
@@ -203,11 +203,11 @@ class tanh(Word):
     bounded = True
     symbol = r"\tanh"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         (x,) = self.args
         return (4 * sigmoid(2 * x) * sigmoid(-2 * x),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         (x,) = self.args
         return (exp(x) - exp(-x)) / (exp(x) + exp(-x))
 
@@ -218,11 +218,11 @@ class hypot_minus(Word):
     nargs = 2
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, d = self.args
         return (over_hypot(x, d), over_hypot(d, x) - 1)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, d = self.args
         return sympy.sqrt(x**2 + d**2) - d
 
@@ -238,12 +238,12 @@ class over_hypot(Word):
     nargs = 2
     bounded = True
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, d = self.args
         cube = sympy.sqrt(x**2 + d**2) ** 3
         return (d**2 / cube, -x * d / cube)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, d = self.args
         return x / sympy.sqrt(x**2 + d**2)
 
@@ -259,11 +259,11 @@ class charbonnier(Word):
     nargs = 2
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, d = self.args
         return (damped(x, d), hypot_minus(x, d) + d * (over_hypot(d, x) - 1))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, d = self.args
         return d * (sympy.sqrt(x**2 + d**2) - d)
 
@@ -279,11 +279,11 @@ class damped(Word):
 
     nargs = 2
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, d = self.args
         return (over_hypot(d, x) ** 3, over_hypot(x, d) ** 3)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, d = self.args
         return x / sympy.sqrt(1 + (x / d) ** 2)
 
@@ -300,10 +300,10 @@ class arctan(Word):
     bounded = True
     symbol = r"\arctan"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (reciprocal(1 + self.args[0] ** 2),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.atan(self.args[0])
 
 
@@ -314,11 +314,11 @@ class arctan2(Word):
     bounded = True
     symbol = r"\operatorname{arctan2}"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         y, x = self.args
         return (x * reciprocal(x**2 + y**2), -y * reciprocal(x**2 + y**2))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.atan2(*self.args)
 
 
@@ -331,14 +331,14 @@ class power(Word):
     nargs = 2
 
     @classmethod
-    def eval(cls, b, k):
+    def eval(cls, b: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
         return sympy.S.One if k == 0 else b if k == 1 else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         b, k = self.args
         return (power_slope(b, k), power(b, k) * log(b))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Pow(*self.args)
 
     def _latex(self, printer, exp=None):
@@ -352,11 +352,11 @@ class power_slope(Word):
 
     nargs = 2
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         b, k = self.args
         return (k * power_slope(b, k - 1), power_slope(b, k) * log(b) + power(b, k - 1))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         b, k = self.args
         return k * b ** (k - 1)
 
@@ -376,14 +376,14 @@ class power1p(Word):
     nargs = 2
 
     @classmethod
-    def eval(cls, x, k):
+    def eval(cls, x: sympy.Expr, k: sympy.Expr) -> sympy.Expr | None:
         return sympy.S.One if k == 0 else 1 + x if k == 1 else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, k = self.args
         return (power1p_slope(x, k), power1p(x, k) * log1p(x))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, k = self.args
         return (1 + x) ** k
 
@@ -398,11 +398,11 @@ class power1p_slope(Word):
 
     nargs = 2
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, k = self.args
         return (k * power1p_slope(x, k - 1), power1p_slope(x, k) * log1p(x) + power1p(x, k - 1))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, k = self.args
         return k * (1 + x) ** (k - 1)
 
@@ -419,11 +419,11 @@ class xlogy(Word):
     nargs = 2
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         x, y = self.args
         return (log(y), x / y)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         x, y = self.args
         return x * log(y)
 
@@ -439,10 +439,10 @@ class reciprocal(Word):
     nargs = 1
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (-(reciprocal(self.args[0]) ** 2),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return 1 / self.args[0]
 
     def _latex(self, printer, exp=None):
@@ -456,11 +456,11 @@ class share(Word):
     nargs = 2
     bounded = True
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         a, b = self.args
         return (share(b, a) * reciprocal(a + b), -share(a, b) * reciprocal(a + b))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         a, b = self.args
         return a / (a + b)
 
@@ -475,11 +475,11 @@ class determinant(Word):
 
     nargs = 4
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         a, b, c, d = self.args
         return (d, -c, -b, a)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         a, b, c, d = self.args
         return a * d - b * c
 
@@ -493,10 +493,10 @@ class difference(Word):
 
     nargs = 3
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sympy.S.One, sympy.S.NegativeOne, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, q, _ = self.args
         return p - q
 
@@ -510,11 +510,11 @@ class lerp(Word):
 
     nargs = 3
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, q, a = self.args
         return (1 - a, a, q - p)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, q, a = self.args
         return (1 - a) * p + a * q
 
@@ -530,11 +530,11 @@ class log_ratio(Word):
     nargs = 3
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, q, _ = self.args
         return (1 / p, -1 / q, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, q, _ = self.args
         return log(p / q)
 
@@ -554,12 +554,12 @@ class kl_div(Word):
     nargs = 3
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, q, d = self.args
         quotient = -((-d) / q) if d.could_extract_minus_sign() else d / q  # one spelling, so that opposites cancel
         return (log_ratio(p, q, d), -quotient, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, q, d = self.args
         return p * log(p / q) - d
 
@@ -580,7 +580,7 @@ class _Skew(Word):
     bounded = False
 
     @property
-    def mixed(self):
+    def mixed(self) -> sympy.Expr:
         p, q, a, _ = self.args
         return (1 - a) * p + a * q
 
@@ -591,12 +591,12 @@ class skew_entropy(_Skew):
     In a word of its own, tiny p and q need not vanish in the mixture.
     """
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         a = self.args[2]
         pull = skew_pull(*self.args)
         return (skew_log(*self.args) - (1 - a) * pull, -a * pull, sympy.S.Zero, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, _, a, d = self.args
         return p * log(p / self.mixed) - a * d
 
@@ -610,11 +610,11 @@ class skew_entropy(_Skew):
 class skew_log(_Skew):
     """log(p/m), and 0 where both are 0."""
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, _, a, _ = self.args
         return (1 / p - (1 - a) / self.mixed, -a / self.mixed, sympy.S.Zero, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return log(self.args[0] / self.mixed)
 
     def _latex(self, printer, exp=None):
@@ -626,14 +626,14 @@ class skew_pull(_Skew):
     """a*d/m, and 0 where both are 0."""
 
     @classmethod
-    def eval(cls, p, q, a, d):
+    def eval(cls, p: sympy.Expr, q: sympy.Expr, a: sympy.Expr, d: sympy.Expr) -> sympy.Expr | None:
         return -cls(p, q, a, -d) if d.could_extract_minus_sign() else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, q, a, _ = self.args
         return (a * q / self.mixed**2, -a * p / self.mixed**2, sympy.S.Zero, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         _, _, a, d = self.args
         return a * d / self.mixed
 
@@ -641,6 +641,8 @@ class skew_pull(_Skew):
         _, _, a, d = self.args
         text = rf"\frac{{{printer._print(a * d)}}}{{{printer._print(self.mixed)}}}"
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
 class kl_div_of_logit(Word):
     """p*log(p/q) - d for the probability q = sigmoid(x) of a logit x, given d = p - q: `kl_div` that stays
     finite where q is too small for a float.
@@ -649,11 +651,11 @@ class kl_div_of_logit(Word):
     nargs = 3
     bounded = False
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         p, x, d = self.args
         return (log(p) + softplus(-x), -d * sigmoid(-x), sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         p, x, d = self.args
         return p * (log(p) + softplus(-x).plain()) - d
 
@@ -671,13 +673,13 @@ class absolute(Word):
     nargs = 1
 
     @classmethod
-    def eval(cls, x):
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
         return cls(-x) if x.could_extract_minus_sign() else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sign(self.args[0]),)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Abs(self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -692,13 +694,13 @@ class sign(Word):
     bounded = True
 
     @classmethod
-    def eval(cls, x):
+    def eval(cls, x: sympy.Expr) -> sympy.Expr | None:
         return -cls(-x) if x.could_extract_minus_sign() else None
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sympy.S.Zero,)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.sign(self.args[0])
 
 
@@ -708,10 +710,10 @@ class less(Word):
     nargs = 2
     bounded = True
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sympy.S.Zero, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         a, b = self.args
         return sympy.Piecewise((1, a < b), (0, True))
 
@@ -726,10 +728,10 @@ class step(Word):
     nargs = 2
     bounded = True
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         return (sympy.S.Zero, sympy.S.Zero)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         a, b = self.args
         return sympy.Piecewise((1, a < b), (sympy.S.Half, sympy.Eq(a, b)), (0, True))
 
@@ -749,11 +751,11 @@ class maximum(Word):
     nargs = 2
     symbol = r"\max"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         a, b = self.args
         return (step(b, a), step(a, b))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Max(*self.args)
 
 
@@ -763,11 +765,11 @@ class minimum(Word):
     nargs = 2
     symbol = r"\min"
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         a, b = self.args
         return (step(a, b), step(b, a))
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Min(*self.args)
 
 
@@ -782,7 +784,7 @@ class _OfIntervals(Word):
 
     nargs = 4
 
-    def slopes(self):
+    def slopes(self) -> tuple[sympy.Expr, ...]:
         low, high, other_low, other_high = self.args
         along = self.along_high
         return (
@@ -792,7 +794,7 @@ class _OfIntervals(Word):
             along(other_low, other_high, low, high),
         )
 
-    def reach(self):
+    def reach(self) -> sympy.Expr:
         """The length that the intervals share, or minus the gap between them."""
         low, high, other_low, other_high = self.args
         return sympy.Min(high, other_high) - sympy.Max(low, other_low)
@@ -807,7 +809,7 @@ class shared(_OfIntervals):
 
     along_high = property(lambda self: shared_slope)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Max(self.reach(), 0)
 
 
@@ -816,7 +818,7 @@ class gap(_OfIntervals):
 
     along_high = property(lambda self: gap_slope)
 
-    def plain(self):
+    def plain(self) -> sympy.Expr:
         return sympy.Max(-self.reach(), 0)
 
 
@@ -871,7 +873,7 @@ class log_odds(sympy.Function):
 
     nargs = 1
 
-    def fdiff(self, argindex=1):
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return log_odds_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -885,7 +887,7 @@ class minus_largest(sympy.Function):
 
     nargs = 1
 
-    def fdiff(self, argindex=1):
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return minus_largest_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -909,7 +911,7 @@ class minus_largest_of_others(sympy.Function):
 
     nargs = 1
 
-    def fdiff(self, argindex=1):
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return minus_largest_of_others_slope(self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -938,7 +940,7 @@ class logsumexp(sympy.Function):
 
     nargs = 1
 
-    def fdiff(self, argindex=1):
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
         return softmax(self.args[0])
 
     def _latex(self, printer, exp=None):
@@ -1066,7 +1068,7 @@ RENAMED = {
 
 if not TYPE_CHECKING:  # a type checker would take every name for one of this module
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> Any:
         """A word under the name that it had before."""
         if name in RENAMED:
             text = f"the word {name} of {__name__} is now called {RENAMED[name]}"

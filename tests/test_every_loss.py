@@ -739,6 +739,18 @@ def test_nan_prediction_gives_nan(loss, backend):
     assert np.isnan(backend.call(loss, *arrays))
 
 
+CHECKED = [loss for loss in LOSSES if loss.declaration.of_prediction.high < np.inf]
+
+
+@pytest.mark.parametrize("loss", CHECKED, ids=lambda loss: loss.name)
+def test_nan_hides_no_value_out_of_range(loss, backend):
+    """A prediction out of range is an error, also where a NaN stands beside it."""
+    arrays = example(loss, np.float32, (3, 4, 2))
+    arrays[0][0, 0, 0], arrays[0][2, 1, 1] = np.nan, 7
+    with pytest.raises(DomainError, match=r"got 7.0 at index \(2, 1, 1\)$"):
+        backend.call(loss, *arrays)
+
+
 @pytest.mark.parametrize("loss", UNBOUNDED, ids=lambda loss: loss.name)
 @every_dtype
 def test_infinite_predictions_give_the_limit(loss, dtype, backend):

@@ -16,7 +16,8 @@ import pytest
 
 import lossbook
 from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
-from lossbook.backends import javascript, numpy_words
+from lossbook.backends import javascript
+from lossbook.backends.numpy import words as numpy_words
 from lossbook.figures.style import load_matplotlib, rc_parameters
 from lossbook.words import absolute, let, log_cosh, softplus
 

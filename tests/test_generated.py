@@ -1,11 +1,15 @@
 """What the generator writes: golden sources, NVRTC's verdict, clean gradients, and mutants that must be noticed."""
 
 import ast
+import builtins
 import difflib
+import dis
 import itertools
 import re
 import sys
+import types
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_cupy
 import numpy as np
@@ -16,7 +20,22 @@ import sympy
 from cases import BACKENDS, EVERY_LOSS, LOSSES, Backend, example, settings, shown
 from mpmath import mpf
 
-from lossbook import backends, binary, divergence, kernels, multiclass, multilabel, regression, segmentation, words
+from lossbook import (
+    Classes,
+    Logit,
+    backends,
+    binary,
+    detection,
+    divergence,
+    kernels,
+    loss,
+    multiclass,
+    multilabel,
+    regression,
+    segmentation,
+    spaces,
+    words,
+)
 from lossbook.backends.spelling import COLUMNS, bracketed
 from lossbook.words import SPELLED
 
@@ -27,6 +46,12 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 # Losses of several predictions have the kernels of their parts; a loss of distances has those of its factors.
 SHOWN = [loss for loss in EVERY_LOSS if loss.shape != "joined"]
 KERNELS = [part for loss in SHOWN for part in getattr(loss, "_factors", (loss,)) if part is not None]
+
+
+@loss
+def over_the_others(z: Logit, y: Classes):
+    """How far the truth is from being a unit ahead of all others."""
+    return words.sum_classes(y * words.maximum(1 - words.minus_largest_of_others(z), 0))
 
 
 # --- golden sources ------------------------------------------------------------------------------------------------
@@ -107,6 +132,68 @@ def test_no_golden_file_is_stale(update):
     for file in stale if update else ():
         file.unlink()
     assert update or not stale, f"no loss has {stale}; pytest tests/test_generated.py --update removes them"
+
+
+@pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
+def test_numba_kernels_read_well(loss):
+    """No line is longer than 120 columns, `element` takes nothing that it does not use, and no function of a kernel
+    hides a word that a formula may call.
+    """
+    for plan, integer in variants(loss):
+        text = backends.get("numba").source(plan, np.float32, integer)
+        assert max(map(len, text.splitlines())) <= 120
+        functions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+        assert not {*functions} & {*SPELLED}
+        element = functions["element"]
+        used = {node.id for node in ast.walk(element) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert {argument.arg for argument in element.args.args} <= used
+
+
+def test_loops_of_numba_stand_in_kernels_as_they_are():
+    """A kernel ends in its files of loops, to the letter, and every file of loops is part of some kernel."""
+    numba = backends.get("numba")
+    folder, seen = Path(numba.__file__).with_name("loops"), set()
+    rows = [(spaces.ROWS, row) for row in ("entry", *(word.__name__ for word in words.OF_CLASS))]
+    for space, row in [(spaces.ELEMENTS, ""), (spaces.BOXES, ""), (spaces.SETS, ""), (spaces.SETS, "log_odds"), *rows]:
+        for hard in (False, True):
+            seen |= {*numba.parts(SimpleNamespace(space=space, row=row, hard=hard))}
+    assert seen == {file.stem for file in folder.glob("*.py")}
+    for one in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
+        plan = one.plan()
+        texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
+        below = "".join(text.partition("\n")[2] for text in texts)
+        assert numba.source(plan, np.float32, one.space.rows_of_classes).endswith(below)
+def unknown(module):
+    """The global names that functions of a module ask for and that it has not."""
+    codes, found = [compile(Path(module.__file__).read_text(encoding="utf-8"), "kernel", "exec")], set()
+    for code in codes:  # grows
+        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+        asked = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+        found |= asked - {*vars(module), *vars(builtins)}
+    return found
+
+
+def test_loops_of_numpy_stand_in_kernels_as_they_are(tmp_path, monkeypatch, unchanged):
+    """Below the rule a kernel is its files of loops, to the letter, which hide no word and miss no name; every file is
+    part of some kernel.
+    """
+    monkeypatch.setenv("LOSSBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernels, "_directory", None)
+    monkeypatch.setattr(kernels, "_modules", {})
+    numpy, seen = backends.get("numpy"), set()
+    folder = Path(numpy.__file__).with_name("loops")
+    of_softmax = segmentation.dice.on_logits(activation="softmax")
+    for one in (*KERNELS, of_softmax, over_the_others):
+        for plan, _ in variants(one):
+            text, names = numpy.source(plan), numpy.parts(plan)
+            below = text.partition(numpy.BELOW)[2]
+            files = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in names]
+            assert below == "".join(file.partition(numpy.BEGINS)[2].partition("\n")[2] for file in files)
+            made = [part for part in ast.parse(below).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
+            assert not {part.name for part in made} & {*SPELLED}
+            assert not unknown(kernels.load("loops", text))
+            seen |= {*names}
+    assert seen == {file.stem for file in folder.glob("*.py")}
 
 
 # --- NVRTC ---------------------------------------------------------------------------------------------------------
@@ -440,7 +527,8 @@ CASES = [
 
 def kinds(plan, integer):
     """What decides which loops a kernel has: its shape, what a row is made of, its target; and the words it calls."""
-    text = backends.get("numpy").source(plan)
+    numpy = backends.get("numpy")
+    text = numpy.source(plan).partition(numpy.BELOW)[0]
     called = {word for word in SPELLED if re.search(rf"[ (*/-]{word}\(", text.replace("weighted=weighted", ""))}
     return {(plan.shape, plan.row, plan.hard, integer, len(plan.arrays)), *called}
 
@@ -485,9 +573,8 @@ class Runner:
 
         def put(k):
             self.forget()
-            words_used = r"(from lossbook\.backends\.\w+ import) (\([^)]*\)|.*)"
-            text = re.sub(words_used, r"\1 *", texts[k])  # a swapped word may be new
-            text = text.replace("import *", "import *\nfrom lossbook.backends.numpy_words import unsigned", 1)
+            words_used = r"(from lossbook\.backends\.[\w.]+ import) (\([^)]*\)|.*)"
+            text = re.sub(words_used, r"\1 *\n\1 \2", texts[k])  # a swapped word may be new
             self.patch.setattr(self.module, "source", lambda *_: text)
 
         return put

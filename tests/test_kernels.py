@@ -38,7 +38,7 @@ def fresh(monkeypatch):
     at_first = {"_directory": None, "_refusal": "", "_is_warned": False, "_is_pruned": False, "_modules": {}}
     for name, value in at_first.items():
         monkeypatch.setattr(kernels, name, value)
-    memories = (numba_backend.load, numpy_backend.load, numpy_backend.functions)
+    memories = (numba_backend.load, numpy_backend.load)
     for memory in memories:
         memory.cache_clear()
     yield

@@ -161,5 +161,5 @@ def test_every_public_method_is_tried():
         "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary", "terms_of_sum",
         "text", "textbook", "value_and_grad", "with_parameters",
     }  # fmt: skip
-    found = {name for name in (*vars(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}
+    found = {name for name in (*dir(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}
     assert found - {"terms", "shared", "evaluation", "keywords_of"} <= tried

@@ -11,7 +11,7 @@ import pytest
 from mpmath import mp, mpf
 from oracle import MEANINGS
 
-from lossbook.backends import numba_words
+from lossbook.backends.numba import words as numba_words
 
 REALS = (np.float32, np.float64)
 KERNEL = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}

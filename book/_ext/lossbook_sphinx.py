@@ -145,7 +145,8 @@ class Objects(FromCode):
     def members(self, cls: type) -> list[nodes.Node]:
         """The public methods and properties that have a docstring."""
         found: list[nodes.Node] = []
-        for name, value in vars(cls).items():
+        own = [base for base in reversed(cls.__mro__) if base.__module__.startswith("lossbook.")]
+        for name, value in {name: value for base in own for name, value in vars(base).items()}.items():
             if name.startswith("_") or not (text := inspect.getdoc(value)):
                 continue
             value = inspect.unwrap(value)

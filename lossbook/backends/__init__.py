@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -27,17 +28,17 @@ class Backend(Protocol):
 
     xp: Any  # the array module: numpy or cupy
 
-    def source(self, plan, real=..., integer=...) -> str:
+    def source(self, plan: Any, real: Any = ..., integer: bool = ...) -> str:
         """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
 
-    def run(self, plan, call) -> np.ndarray:
+    def run(self, plan: Any, call: Any) -> np.ndarray:
         """Fill `call.values` and `call.gradient`, where they are arrays, and return the sums of the call.
 
         Of losses of totals the sums have the shape (images, classes, totals + 1), of others (2,): sum(w*l), sum(w).
         The last number counts the values that break a rule; then nothing else is of use.
         """
 
-    def require(self, loss) -> None:
+    def require(self, loss: str) -> None:
         """Raise the BackendError that says what this machine lacks."""
 
 
@@ -57,7 +58,7 @@ NAMES = tuple(BACKENDS)
 AWAY = {home.package: home for home in BACKENDS.values() if home is not HOST}
 
 
-def check(name, where, what="backend"):
+def check(name: Any, where: str, what: str = "backend") -> str:
     """The name, if it is a backend's; if not, the error says where it was given."""
     if not isinstance(name, str) or name not in NAMES:
         raise BackendError(where, what, f"must be one of {', '.join(NAMES)}", name)
@@ -67,14 +68,14 @@ def check(name, where, what="backend"):
 class _Chosen:
     """The backend for NumPy arrays: that of the innermost `with` of this context, else that of the process."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         name = os.environ.get("LOSSBOOK_BACKEND") or "numpy"
         self.at_first = check(name, "lossbook", "the environment variable LOSSBOOK_BACKEND")
-        self.statements = []  # the last `use` that was no `with`, and those about to become one
+        self.statements: list[use] = []  # the last `use` that was no `with`, and those about to become one
         self.blocks: ContextVar[tuple[str, ...]] = ContextVar("blocks", default=())
         self.lock = threading.Lock()
 
-    def get(self):
+    def get(self) -> Any:
         if blocks := self.blocks.get():
             return blocks[-1]
         statements = self.statements  # replaced as a whole, never changed
@@ -112,7 +113,7 @@ class use:
         return f"lossbook.use({self.name!r})"
 
 
-def imported(name, where, needs, argument=None):
+def imported(name: str, where: str, needs: str, argument: str | None = None) -> Any:
     """An optional module. The error of `where` says what it needs, and if that is missing or why it fails."""
     try:
         return importlib.import_module(name)
@@ -123,7 +124,7 @@ def imported(name, where, needs, argument=None):
         raise BackendError(where, argument, f"{needs}, which {why}") from error
 
 
-def get(name, where="lossbook"):
+def get(name: str, where: str = "lossbook") -> Any:
     """The backend module of that name."""
     return _load(check(name, where))
 
@@ -133,7 +134,7 @@ def _load(name):
     return importlib.import_module(f"lossbook.backends.{name}")
 
 
-def choose(loss, name, arrays):
+def choose(loss: str, name: str | None, arrays: Sequence[Any]) -> Any:
     """The backend for these arrays: their type decides between host and device, the user between NumPy and Numba.
 
     A package that is not loaded owns no array, so CuPy is never imported to find out.
@@ -156,7 +157,7 @@ def choose(loss, name, arrays):
     return get(chosen)
 
 
-def home_of(loss, arrays):
+def home_of(loss: str, arrays: Iterable[Any]) -> Home:
     """The home that all arrays share; None stands for an array that is not there."""
     packages = {type(array).__module__.partition(".")[0] for array in arrays if array is not None}
     homes = {AWAY.get(package, HOST) for package in packages}

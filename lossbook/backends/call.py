@@ -214,7 +214,7 @@ class Call:
             target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
             target[...] = rounded(arrays.gradient.reshape(target.shape), target.dtype)
 
-    def refuse(self, name, value, good, at, rule, hint=""):
+    def refuse(self, name: str, value: Any, good: Any, at: tuple, rule: str, hint: Any = "") -> None:
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""
         name = self.plan.said.get(name, name)
         refuse(self.loss, name, rule, value, ~np.asarray(good), tuple(part.start or 0 for part in at), hint)

@@ -159,7 +159,7 @@ def writeable(array: Any) -> Any:
 class _Writeable:
     """The memory of an array, without its flag."""
 
-    def __init__(self, array):
+    def __init__(self, array: Any) -> None:
         address, _ = array.__array_interface__["data"]
         self.array = array  # keeps the memory
         self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}

@@ -5,7 +5,10 @@ print(source(plan))      what a reader's browser runs
 
 import re
 
+import sympy
+
 from lossbook.backends.spelling import Spelling, literal
+from lossbook.plan.ir import Plan
 
 NATIVE = {
     "arctan": "Math.atan", "exp": "Math.exp", "expm1": "Math.expm1", "log": "Math.log", "log1p": "Math.log1p",
@@ -83,17 +86,17 @@ RESERVED = {
 
 
 class _JavaScript(Spelling):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(literal, word=lambda name: NATIVE.get(name, name), known={*NATIVE, *WORDS})
 
-    def atom(self, expression):
+    def atom(self, expression: sympy.Expr) -> str:
         return self.name(expression.name) if expression.is_Symbol else super().atom(expression)
 
-    def name(self, name):
+    def name(self, name: str) -> str:
         """A symbol of the formula, renamed if it would hide a word or break the language."""
         return f"{name}_" if name in RESERVED or name in WORDS else name
 
-    def words(self):
+    def words(self) -> str:
         """The words in use and those that they use, in order."""
         needed = set(self.used)
         for name, text in reversed(WORDS.items()):
@@ -102,7 +105,7 @@ class _JavaScript(Spelling):
         return "".join(f"const {name} = {text};\n" for name, text in WORDS.items() if name in needed)
 
 
-def source(plan):
+def source(plan: Plan) -> str:
     """The functions of a pointwise plan: the words in use, and `element`."""
     spell = _JavaScript()
     lines = [(spell.name(name), spell(value)) for name, value in (*plan.forward, *plan.terms, *plan.backward)]

@@ -1,6 +1,7 @@
 """Expressions as kernel text: what Python, CUDA C++ and JavaScript have in common."""
 
 import re
+from collections.abc import Callable, Collection
 
 import sympy
 
@@ -12,28 +13,30 @@ COLUMNS = 120  # of a line of a kernel
 class Spelling:
     """Prints an expression as kernel text. `real` wraps a literal, `word` names a function of the backend."""
 
-    def __init__(self, real, word=str, known=()):
+    def __init__(
+        self, real: Callable[[sympy.Number], str], word: Callable[[str], str] = str, known: Collection[str] = ()
+    ) -> None:
         self.real, self.word, self.known = real, word, known
-        self.used = set()
+        self.used: set[str] = set()
 
-    def call(self, name, *texts):
+    def call(self, name: str, *texts: str) -> str:
         if name not in self.known:
             known = ", ".join(sorted({*self.known} & {*words.__all__}))
             raise TypeError(f"the function {name} has no spelling here; the words are {known}")
         self.used.add(name)
         return f"{self.word(name)}({', '.join(texts)})"
 
-    def __call__(self, expression):
+    def __call__(self, expression: sympy.Expr) -> str:
         return self.add(expression)
 
-    def add(self, expression):
+    def add(self, expression: sympy.Expr) -> str:
         if not expression.is_Add:
             return self.multiply(expression)
         terms = [self.multiply(term) for term in expression.as_ordered_terms()]
         terms.sort(key=lambda text: text.startswith("-"))  # a kernel reads better with its positive terms first
         return terms[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in terms[1:])
 
-    def multiply(self, expression):
+    def multiply(self, expression: sympy.Expr) -> str:
         if not (expression.is_Mul or expression.is_Pow or expression.is_Rational):
             return self.atom(expression)
         coefficient, factors = expression.as_coeff_mul()
@@ -57,7 +60,7 @@ class Spelling:
         return sign + text
 
     @staticmethod
-    def is_product(text):
+    def is_product(text: str) -> bool:
         """Whether kernel text has a product outside every bracket."""
         depth = 0
         for character in text:
@@ -66,7 +69,7 @@ class Spelling:
                 return True
         return False
 
-    def raised(self, base, exponent):
+    def raised(self, base: sympy.Expr, exponent: int) -> str:
         """base**exponent for a positive integer, as squares and products."""
         if exponent == 1:
             return self.atom(base)
@@ -75,7 +78,7 @@ class Spelling:
         inner = self.add(base) if exponent == 2 else self.raised(base, exponent // 2)
         return self.call("square", inner)
 
-    def atom(self, expression):
+    def atom(self, expression: sympy.Expr) -> str:
         if expression.is_Symbol:
             return expression.name
         if expression.is_Pow and expression.func is sympy.Pow:
@@ -96,16 +99,16 @@ class Spelling:
             raise TypeError(f"{type(expression).__name__} has no spelling here, as it is neither arithmetic nor a word")
         return f"({self.add(expression)})"
 
-    def function(self, expression):
+    def function(self, expression: sympy.Expr) -> str:
         return self.call(expression.func.__name__, *map(self.add, expression.args))
 
 
-def literal(number):
+def literal(number: sympy.Number) -> str:
     """A SymPy number as the shortest text that gives it back: 1, 0.5, 0.1."""
     return str(int(number)) if number.is_Integer else repr(float(number))
 
 
-def broken(line, indent):
+def broken(line: str, indent: int) -> list[str]:
     """A line of a kernel as lines that are not too long, broken after commas or before signs, in few brackets.
 
     Of Python, all of it must stand in brackets.
@@ -125,7 +128,7 @@ def broken(line, indent):
     return [*lines, line]
 
 
-def bracketed(before, text, indent=0):
+def bracketed(before: str, text: str, indent: int = 0) -> str:
     """A line of Python that ends in `text`, or several with brackets around it."""
     line = f"{' ' * indent}{before}{text}"
     if len(line) <= COLUMNS:

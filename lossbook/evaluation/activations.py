@@ -1,9 +1,12 @@
 """The sigmoid and the softmax of arrays, and the chain rule through them, for losses that need the probabilities."""
 
+from typing import Any
+
 from lossbook.arrays import quiet
+from lossbook.typing import Activation
 
 
-def activate(xp, activation, z, axis):
+def activate(xp: Any, activation: Activation, z: Any, axis: int) -> tuple[Any, Any]:
     """(probabilities, their complements), the complements only for the sigmoid; infinite logits give the limit."""
     with quiet():
         if activation == "sigmoid":
@@ -16,7 +19,7 @@ def activate(xp, activation, z, axis):
         return exps, None
 
 
-def chain(xp, activation, p, rest, g, axis):
+def chain(xp: Any, activation: Activation, p: Any, rest: Any, g: Any, axis: int) -> Any:
     """The slope along the logits, from g, that along their probabilities: 0 where g is, even of a NaN (of weight 0)."""
     with quiet():
         g = xp.where((p == 0) | (g == 0), 0, p * g)

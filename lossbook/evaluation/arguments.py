@@ -1,6 +1,8 @@
 """The arrays of a call, checked: what each may be, and the error that names it if it is not that."""
 
 import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +13,17 @@ from lossbook.checks import (
     ONE_CHANNEL,
     SINGLE,
     TWO_CLASSES,
-    _overlaps_itself,
     check_same,
     cure,
+    overlaps_itself,
     plain,
     real_numbers,
     refuse,
     shares_memory,
 )
+from lossbook.declaration import Declaration
 from lossbook.errors import DomainError, ShapeError, shown
+from lossbook.spaces import Space
 
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
 
@@ -27,23 +31,25 @@ IN_ORDER = "must be a list of one number per class, in the order of the classes"
 class Arguments:
     """Checks and lays out the arrays of a call of a loss; `xp` is the array module of the backend."""
 
-    def __init__(self, declaration, space, compares_classes=lambda: False):
+    def __init__(
+        self, declaration: Declaration, space: Space, compares_classes: Callable[[], bool] = lambda: False
+    ) -> None:
         self.name, self.space = declaration.name, space
         self.domains, self.names, self.target = declaration.arguments, declaration.arrays, declaration.target
         self.by_class, self.compares_classes = declaration.by_class, compares_classes
 
     @property
-    def pixels(self):
+    def pixels(self) -> bool:
         """Whether a value depends on the pixels of an image, which then may be a mask of one class."""
         return self.space.totals or self.space.maps
 
-    def array(self, array, name, xp):
+    def array(self, array: Any, name: str, xp: Any) -> Any:
         """An array of the backend's kind that holds numbers; what cannot be one is refused by name."""
         if type(array) is not np.ndarray:
             array = plain(self.name, name, array)
         return array if array.dtype.kind in "fiub" else real_numbers(self.name, name, array)
 
-    def prediction(self, array, xp, name=None, target=None):
+    def prediction(self, array: Any, xp: Any, name: str | None = None, target: Any = None) -> Any:
         """The prediction; one of bools is a mask, and taken as float64 where probabilities are asked for."""
         name = name or self.names[0]
         z = plain(self.name, name, array) if type(array) is not np.ndarray else array
@@ -56,7 +62,7 @@ class Arguments:
             raise DomainError(self.name, name, FLOATS, z.dtype, hint=hint)
         return z
 
-    def lay_out(self, z, target, xp, real, axis):
+    def lay_out(self, z: Any, target: Any, xp: Any, real: type, axis: Any) -> Call:
         """A Call with the shapes checked."""
         layout = Layout(z.shape, None) if self.space.axis is None else self._class_axis(z, axis)
         call = Call(self.name, xp, real, layout, z)
@@ -123,7 +129,7 @@ class Arguments:
         call.mask = whole and classes == 1 and self.pixels
         return y
 
-    def weight(self, weight, call, xp):
+    def weight(self, weight: Any, call: Call, xp: Any) -> Any:
         """The weights, broadcast to the elements, rows or pixels: a number, one per item, or one each.
 
         One per pixel may have an axis of length 1 where the prediction has its classes, or may be without.
@@ -156,12 +162,12 @@ class Arguments:
         classes = call.z.shape[1:2]
         return f"for weights per class give np.broadcast_to(weight, {call.z.shape})" if shape == classes != () else ""
 
-    def class_weight(self, weight, call, xp):
+    def class_weight(self, weight: Any, call: Call, xp: Any) -> Any:
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
         return xp.ascontiguousarray(self.one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
 
-    def one_per_class(self, weight, classes, xp):
+    def one_per_class(self, weight: Any, classes: Any, xp: Any) -> Any:
         """Class weights, checked; `classes` is how many there must be, or "C"."""
         if isinstance(weight, (dict, str)):
             said = "a dict" if isinstance(weight, dict) else ""
@@ -177,17 +183,18 @@ class Arguments:
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
         return weight
 
-    def ignore(self, ignore, call):
+    def ignore(self, ignore: Any, call: Call) -> int:
         if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
             raise DomainError(self.name, "ignore_index", "must be an integer or None", ignore)
-        if not -(2**63) <= ignore < 2**63:
+        label = int(ignore)
+        if not -(2**63) <= label < 2**63:
             raise DomainError(self.name, "ignore_index", "must be a 64-bit integer", ignore)
         if not (call.integer or call.mask):
             said = f"a distribution as {self.target}"
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
-        return int(ignore)
+        return label
 
-    def out(self, out, z, inputs, xp):
+    def out(self, out: Any, z: Any, inputs: Sequence[Any], xp: Any) -> Any:
         """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
         if out is None:
             return xp.empty_like(z)
@@ -200,7 +207,7 @@ class Arguments:
             raise DomainError(self.name, "out", rule, out.dtype)
         if xp is np and not out.flags.writeable:
             raise DomainError(self.name, "out", "must be writeable", said="a read-only array")
-        if not out.flags.c_contiguous and _overlaps_itself(out):
+        if not out.flags.c_contiguous and overlaps_itself(out):
             raise DomainError(self.name, "out", "must have a place for each element", said=f"strides {out.strides}")
         for name, array in zip((*self.names, "weight", "class_weight"), inputs, strict=False):
             if array is not None and shares_memory(out, array, xp):
@@ -213,7 +220,7 @@ def _check_index(loss, weight):
     """Class weights are taken in their order; a label that says otherwise must not be lost in silence."""
     index = getattr(weight, "index", None)  # of pandas
     if index is None or callable(index):
-        indexes = getattr(weight, "indexes", None)  # of xarray
+        indexes: Any = getattr(weight, "indexes", None)  # of xarray
         index = next(iter(indexes.values()), None) if hasattr(indexes, "values") else None
     if index is None or list(index) == list(range(len(index))):
         return

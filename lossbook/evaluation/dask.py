@@ -16,6 +16,8 @@ import contextlib
 import functools
 import math
 import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dask
 import dask.array as da
@@ -37,17 +39,23 @@ TOGETHER = 16  # partial sums that one task adds
 ABSENT = (None, None)  # an array that is not there, and its axes
 
 
-def evaluate(loss, arrays, keywords, request, named=None):
+def evaluate(
+    loss: Any,
+    arrays: Sequence[Any],
+    keywords: Mapping[str, Any],
+    request: Request,
+    named: tuple[Any, str] | None = None,
+) -> tuple[Any, Any]:
     """What the evaluation of a loss of one formula gives, as Dask arrays; in the place of a Partial, a Delayed.
 
     `named` is (loss with several predictions, name of one), if in its words the errors of the blocks are to speak.
     """
+    first: Any
     first, *others = arrays or (None,)
     domain = loss.declaration.of_prediction
     if is_dask(first) and first.dtype == bool and domain.holds_probabilities:
         arrays = first.astype(np.float64), *others
-    blocks = Blocks(loss, arrays, keywords, request.out)
-    blocks.named = named
+    blocks = Blocks(loss, arrays, keywords, request.out, named)
     result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(request.value, request.gradient)
     if request.partial:
         return result.to_delayed().item(), None
@@ -57,7 +65,7 @@ def evaluate(loss, arrays, keywords, request, named=None):
     return result, slope
 
 
-def on_logits(loss, arrays, keywords, request):
+def on_logits(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """What `DistanceOnLogits.evaluate` gives; the chain rule makes a block's probabilities again: none are kept."""
     check(loss, arrays, keywords, request.out)
     z, axis = arrays[0], keywords.get("axis", loss.axis)
@@ -72,7 +80,7 @@ def on_logits(loss, arrays, keywords, request):
     return result, g
 
 
-def weighted_sum(loss, arrays, keywords, request):
+def weighted_sum(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """What the evaluation of a sum gives: numbers in float64, arrays at least in float32, and rounded once."""
     check(loss, arrays, keywords, request.out)
     z, results, slopes = arrays[0], [], []
@@ -94,7 +102,7 @@ def weighted_sum(loss, arrays, keywords, request):
     return rounded_blocks(functools.reduce(operator.add, terms), z.dtype), slope
 
 
-def joined(loss, arrays, keywords, request):
+def joined(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """What `Joined.evaluate` gives, with a tuple of Dask arrays as the gradients."""
     options = {name: option for name, option in keywords.items() if name != "weight"}
     reduction, _, name = loss.read(options)
@@ -119,7 +127,7 @@ def joined(loss, arrays, keywords, request):
     # The items of all arrays are cut as those of the first prediction are; what belongs to an item is in one chunk.
     z = arrays[0]
     items = z.chunks[:1]
-    aligned = [
+    aligned: list[Any] = [
         None if array is None else array if array.ndim == 0 else array.rechunk((*items, *array.shape[1:]))
         for array in (*(da.asarray(array) for array in arrays), weight)
     ]
@@ -201,14 +209,14 @@ def _multiplied(array, coefficient):
     return array if coefficient == 1 else array.map_blocks(_product, coefficient, dtype=array.dtype, meta=array._meta)
 
 
-def rounded_blocks(array, dtype):
+def rounded_blocks(array: Any, dtype: Any) -> Any:
     """An array in this dtype, block by block."""
     if array.dtype == dtype:
         return array
     return array.map_blocks(rounded, dtype, dtype=dtype, meta=_meta(array.shape, dtype))
 
 
-def check(loss, arrays, keywords, out):
+def check(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], out: Any) -> None:
     """Refuse what is not a call on Dask arrays made of NumPy arrays of known shapes."""
     named = dict(zip((*loss.declaration.arrays, "weight"), (*arrays, keywords.get("weight")), strict=False))
     name, first = next(iter(named.items()))
@@ -235,13 +243,21 @@ def _check_kind(loss, name, array):
 class Blocks:
     """A call, cut into the chunks of the prediction. Every array goes with the axes of the prediction that it has."""
 
-    def __init__(self, loss, arrays, keywords, out):
+    def __init__(
+        self,
+        loss: Any,
+        arrays: Sequence[Any],
+        keywords: Mapping[str, Any],
+        out: Any,
+        named: tuple[Any, str] | None = None,
+    ) -> None:
         check(loss, arrays, keywords, out)
         weight = keywords.get("weight")
         given = {**keywords, "weight": _stand_in(weight)}
         backend, call, _, setting = loss.evaluation.prepare([_stand_in(array) for array in arrays], given, VALUE)
         z = arrays[0]
         self.loss, self.call, self.reduction, self.batch = loss, call, setting.reduction, setting.batch
+        self.named = named
         self.axis = call.layout.axis  # of the classes; losses of totals run over the images first, the classes second
         self.options = {name: option for name, option in keywords.items() if name != "weight"}
         self.options["reduction"] = "none" if setting.reduction == "none" else "sum"
@@ -253,12 +269,12 @@ class Blocks:
         self.y = self.aligned(arrays[1]) if len(arrays) > 1 else ABSENT
         self.weight = self.aligned(weight)
 
-    def moved(self, array, back=False):
+    def moved(self, array: Any, back: bool = False) -> Any:
         """An array of the prediction's shape with its class axis where a block's call has it, or back where it was."""
         axes = (self.call.given_axis, 1)[:: -1 if back else 1]
         return array if self.call.given_axis is None else da.moveaxis(array, *axes)
 
-    def aligned(self, array):
+    def aligned(self, array: Any) -> tuple[Any, Any]:
         """(array, its axes) in the chunks of the prediction; axes of length 1 stay as they are."""
         if array is None:
             return ABSENT
@@ -270,9 +286,18 @@ class Blocks:
         sizes = zip(axes, array.shape, strict=True)
         return array.rechunk(tuple(self.z.chunks[k] if n == self.z.shape[k] else (n,) for k, n in sizes)), axes
 
-    def map(self, do, arrays, axes, dtype, sizes=None, **constants):
+    def map(
+        self,
+        do: Callable[..., Any],
+        arrays: Sequence[tuple[Any, Any]],
+        axes: tuple[int, ...],
+        dtype: Any,
+        sizes: Mapping[int, int] | None = None,
+        **constants: Any,
+    ) -> Any:
         """do(blocks of the arrays) for every block, a Dask array with `axes`; `sizes` says how long its blocks are."""
-        sizes, chunks = sizes or {}, {}
+        sizes = sizes or {}
+        chunks: dict[int, tuple[int, ...]] = {}
         for array, of in arrays:
             for k, cut in zip(of, array.chunks, strict=True) if of else ():
                 chunks[k] = max(cut, chunks.get(k, ()), key=len)
@@ -288,15 +313,22 @@ class Blocks:
             align_arrays=False,
             dtype=dtype,
             meta=_meta(axes, dtype),
-            do=do, given=len(arrays), loss=self.loss, axis=self.axis, options=self.options, named=self.named,
+            do=do,
+            given=len(arrays),
+            loss=self.loss,
+            axis=self.axis,
+            options=self.options,
+            named=self.named,
             **constants,
         )
 
-    def summed(self, value, gradient):
+    def summed(self, value: bool, gradient: bool) -> tuple[Any, Any]:
         """(sum of Partials or values, gradient) of a loss of elements, rows, boxes or distances."""
         return self.run(value, gradient, self.count() if gradient and self.reduction == "mean" else ABSENT)
 
-    def run(self, value, gradient, count, totals=ABSENT):
+    def run(
+        self, value: bool, gradient: bool, count: tuple[Any, Any], totals: tuple[Any, Any] = ABSENT
+    ) -> tuple[Any, Any]:
         """(sum of Partials or values, gradient), in one pass over the blocks."""
         arrays = [(self.z, self.every), self.y, self.weight, count, totals]
         both = self.map(_run, arrays, self.every, self.z.dtype, value=value, gradient=gradient)
@@ -312,7 +344,7 @@ class Blocks:
             result = self.moved(_pick(both, 0, both.dtype), back=True)
         return result, slope
 
-    def count(self):
+    def count(self) -> tuple[Any, Any]:
         """(sum(w), its axes): a number, or where it depends on targets and weights a Dask array without axes."""
         call, target = self.call, self.y
         if call.class_weight is None and call.ignore is None and not call.left_out:
@@ -325,7 +357,7 @@ class Blocks:
         counts = self.map(_count, [(shadow, self.every), target, self.weight], self.every, np.float64, sizes)
         return counts.sum(split_every=TOGETHER), ()
 
-    def overlap(self, value, gradient):
+    def overlap(self, value: bool, gradient: bool) -> tuple[Any, Any]:
         """The same for a loss of totals: those of each image are added over its blocks before they are finished."""
         new, space, batch = self.z.ndim, self.every[2:], self.batch
         sizes = {**dict.fromkeys(space, 1), new: len(self.call.plan.terms) + 1}

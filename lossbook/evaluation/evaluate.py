@@ -1,10 +1,11 @@
 """One call of a loss of one formula: arguments, plan, kernels, and the end that the reduction asks for.
 
-    prepare    the arrays of a call, checked and laid out for a kernel
-    summed     losses of elements, rows and boxes: everything follows from sum(w*l) and sum(w)
-    of_totals  losses of totals: sums per image and class, then the finish, then the gradient from its slopes
+prepare    the arrays of a call, checked and laid out for a kernel
+summed     losses of elements, rows and boxes: everything follows from sum(w*l) and sum(w)
+of_totals  losses of totals: sums per image and class, then the finish, then the gradient from its slopes
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -15,13 +16,17 @@ import numpy as np
 from lossbook import backends, words
 from lossbook.arrays import WORKING, quiet
 from lossbook.backends import numpy as numpy_backend
+from lossbook.backends.call import Call
 from lossbook.checks import check_reduction
 from lossbook.declaration import flag
 from lossbook.errors import DomainError, ShapeError
 from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.explain import explain
 from lossbook.evaluation.reduce import Partial, reduced
+from lossbook.evaluation.request import Request
 from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
+from lossbook.formula import Formula
+from lossbook.plan.ir import Plan
 
 SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 
@@ -42,53 +47,55 @@ class Evaluation:
     `fixed` holds parameters that its kernels have beside those of its declaration, with their values.
     """
 
-    def __init__(self, loss, fixed=MappingProxyType({})):
+    def __init__(self, loss: Any, fixed: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.loss, self.fixed = loss, fixed
         self.declaration, self.plans, self.space = loss.declaration, loss.plans, loss.space
 
     @cached_property
-    def arguments(self):
+    def arguments(self) -> Arguments:
         """What checks the arrays of a call."""
         return Arguments(self.declaration, self.space, lambda: self.compares_classes)
 
     @cached_property
-    def compares_classes(self):
+    def compares_classes(self) -> bool:
         """Whether the formula knows a class by its distance from the others, as a softmax does."""
         return (self.space.rows_of_classes or self.space.totals) and self.formula({}).has(*words.OF_CLASS)
 
     @cached_property
-    def parameters(self):
+    def parameters(self) -> tuple[str, ...]:
         """The names of the parameters of the kernels, in order."""
         return tuple(symbol.name for symbol in self.formula({}).parameters)
 
-    def setting(self, flags):
+    def setting(self, flags: Mapping[str, bool]) -> tuple[bool, ...]:
         """The flags, those that are not given at their defaults, in order."""
         defaults = self.declaration.defaults
         return tuple(flags.get(name, defaults[name]) for name in self.declaration.flags)
 
-    def formula(self, flags):
+    def formula(self, flags: Mapping[str, bool]) -> Formula:
         """The formula under a setting of the flags."""
         return self.plans.formulas.at(self.setting(flags))
 
-    def plan(self, flags, parameters, integer=False):
+    def plan(self, flags: Mapping[str, bool], parameters: Mapping[str, Any], integer: bool = False) -> Plan:
         """The plan for these settings, in the variant that they need."""
         return self.plans.at(self.setting(flags), {**parameters, **self.fixed}, integer)
 
-    def source(self, backend, dtype, given):
+    def source(self, backend: str, dtype: Any, given: Mapping[str, Any]) -> str:
         """The kernel for these parameters and flags, as text."""
-        name = self.declaration.name
         real = WORKING.get(np.dtype(dtype))
         if real is None:
-            raise DomainError(name, "dtype", "must be float16, float32 or float64", dtype)
-        plan = self.plan(*self.declaration.settings(given), integer=self.space.rows_of_classes)
-        return backends.get(backend, name).source(plan, real, plan.hard)
+            raise DomainError(self.declaration.name, "dtype", "must be float16, float32 or float64", dtype)
+        flags, parameters = self.declaration.settings(given)
+        plan = self.plan(flags, parameters, self.space.rows_of_classes)
+        return backends.get(backend, self.declaration.name).source(plan, real, plan.hard)
 
-    def __call__(self, arrays, keywords, request):
+    def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
         backend, call, slope, setting = self.prepare(arrays, keywords, request)
         return (self.of_totals if call.overlap else self.summed)(backend, call, setting, request), slope
 
-    def prepare(self, arrays, keywords, request):
+    def prepare(
+        self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
+    ) -> tuple[Any, Call, Any, Setting]:
         """(backend, call, array for the gradient, setting), all checked but the values."""
         declaration, arguments = self.declaration, self.arguments
         name, rest = declaration.name, dict(keywords)
@@ -133,7 +140,7 @@ class Evaluation:
             raise ShapeError(name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, Setting(reduction, batch, flags, parameters)
 
-    def rounded(self, name, value, real):
+    def rounded(self, name: str, value: float, real: Any) -> Any:
         """A parameter in the working type, where its rule must hold as well."""
         if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
             return real(value)
@@ -144,7 +151,7 @@ class Evaluation:
             raise DomainError(self.declaration.name, name, f"must be {domain.rule}, also in {np.dtype(real)}", value)
         return number
 
-    def count(self, backend, call):
+    def count(self, backend: Any, call: Call) -> float:
         """sum(w) over the elements or rows, by which a mean divides."""
         if weighs_on_host(call):
             return total_weight(call)
@@ -153,7 +160,7 @@ class Evaluation:
         call.gradient = gradient
         return float(total)
 
-    def partial(self, call, setting, sums, finisher=None, **more):
+    def partial(self, call: Call, setting: Setting, sums: Any, finisher: Any = None, **more: Any) -> Partial:
         """The Partial of a call, with all that it must have in common with others."""
         common = {**setting.flags, **setting.parameters, **more}
         if call.class_weight is not None:
@@ -164,7 +171,7 @@ class Evaluation:
 
     # --- elements, rows and boxes -----------------------------------------------------------------------------------
 
-    def summed(self, backend, call, setting, request):
+    def summed(self, backend: Any, call: Call, setting: Setting, request: Request) -> Any:
         """The value: everything follows from sum(w*l) and sum(w). The gradient goes to its place in the call."""
         is_mean = setting.reduction == "mean"
         count = self.count(backend, call) if request.partial or is_mean else None
@@ -188,7 +195,7 @@ class Evaluation:
 
     # --- totals -----------------------------------------------------------------------------------------------------
 
-    def totals(self, backend, call, each):
+    def totals(self, backend: Any, call: Call, each: np.ndarray) -> np.ndarray:
         """The totals of each image and class and, last, 1 where a pixel is left: shape (images, classes, totals + 1).
 
         `each` is the weight of each; what is wrong in images and classes of weight 0 is no error.
@@ -201,7 +208,7 @@ class Evaluation:
         sums[..., -1] = left(call)
         return sums
 
-    def of_totals(self, backend, call, setting, request):
+    def of_totals(self, backend: Any, call: Call, setting: Setting, request: Request) -> Any:
         """The value: sums per image and class, then the finish. The gradient follows from the slopes of the finish."""
         gradient, call.gradient = call.gradient, None
         each, totals, batch, reduction = image_weights(call), request.known, setting.batch, setting.reduction
@@ -245,7 +252,7 @@ class Finish:
     parameters: tuple
     each: np.ndarray  # the weight of each image and class, or of each class of all images
 
-    def losses(self, totals):
+    def losses(self, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(weighted losses, slopes along the totals, weights) of each image and class.
 
         The weight of an image and class of which no pixel is left is 0.
@@ -263,16 +270,17 @@ class Finish:
             slopes[..., j] = slope
         return losses, slopes, weights
 
-    def sums(self, totals):
+    def sums(self, totals: np.ndarray) -> np.ndarray:
         """[sum(w*l), sum(w)]"""
         losses, _, weights = self.losses(totals)
         return self.sums_of(losses, weights)
 
     @staticmethod
-    def sums_of(losses, weights):
+    def sums_of(losses: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """[sum(w*l), sum(w)], to the bit as if what has no weight were not there."""
         live = weights != 0
         return np.array([np.sum(losses[live]), np.sum(weights[live])])
 
-    def __call__(self, totals, reduction):
-        return reduced(*self.sums(totals), reduction)
+    def __call__(self, totals: np.ndarray, reduction: str) -> float:
+        total, count = self.sums(totals)
+        return reduced(total, count, reduction)

@@ -3,13 +3,16 @@
 Kernels count and do not say where, at no cost; here the arrays are searched, piece by piece.
 """
 
+from typing import Any
+
 import numpy as np
 
 from lossbook.arrays import cut
+from lossbook.backends.call import Call
 from lossbook.checks import MASK, ONE_CLASS, clipped, nearly
 
 
-def explain(call):
+def explain(call: Call) -> None:
     """Raise the error that names the first value that breaks a rule, as it is in the working type.
 
     Where rounding alone brought values across the bounds of an interval, the arrays are replaced by ones within.
@@ -65,7 +68,7 @@ def explain(call):
         raise AssertionError(f"{call.loss}: a kernel refused a value that obeys every rule")
 
 
-def clip(call):
+def clip(call: Call) -> bool:
     """Replace arrays that leave their intervals; whether any did."""
     found = False
     for name, domain in call.plan.checks:
@@ -78,18 +81,18 @@ def clip(call):
     return found
 
 
-def about_label(call, found):
+def about_label(call: Call, found: Any) -> str:
     """What to do about a label that is no class."""
     if call.ignore is None and (found < 0 or found == 255):
         return f"pass ignore_index={found} to leave such labels out"
     return ONE_CLASS if call.layout.three[1] == 1 else ""
 
 
-def absent(call, piece, by_class):
+def absent(call: Call, piece: tuple[slice, ...], by_class: bool) -> Any:
     """Where a piece holds images of weight 0, or images and classes, to broadcast with what it holds."""
     if call.removed is None:
         return False
-    removed = np.broadcast_to(call.removed, call.layout.three[:2])
+    removed: Any = np.broadcast_to(call.removed, call.layout.three[:2])
     removed = removed if by_class else removed.all(axis=1, keepdims=True)
     if call.z.ndim == 1:
         return removed[0] if by_class else removed[0, 0]

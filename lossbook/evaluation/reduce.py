@@ -93,8 +93,9 @@ def finished(sums: np.ndarray, finisher: Any, reduction: str) -> float:
     return reduced(value, weight, reduction)
 
 
-def reduced(value: float, weight: float, reduction: str) -> float:
-    """sum(w*l), or sum(w*l)/sum(w), which is NaN where there is nothing to average."""
+def reduced(value: float, weight: float | None, reduction: str) -> float:
+    """sum(w*l), or sum(w*l)/sum(w), which is NaN where there is nothing to average; only a mean needs sum(w)."""
     if reduction == "sum":
         return value
+    assert weight is not None
     return float(value) / float(weight) if weight != 0 else np.nan  # of numbers of NumPy, infinities warn

@@ -1,5 +1,8 @@
 """A weighted sum of losses: each part computes its own value and gradient, and these are added."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from lossbook import backends
@@ -14,10 +17,10 @@ from lossbook.evaluation.request import Request
 class WeightedSum:
     """How a sum of losses is computed. It needs one array for the gradient of a part beside the result."""
 
-    def __init__(self, loss):
+    def __init__(self, loss: Any) -> None:
         self.loss, self.arguments = loss, Arguments(loss.declaration, loss.space)
 
-    def __call__(self, arrays, keywords, request):
+    def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
         loss, arguments = self.loss, self.arguments
         if len(arrays) != len(arguments.names):
@@ -30,16 +33,18 @@ class WeightedSum:
         if z.dtype.itemsize > 2:
             result, slope = self.added((z, *arrays[1:]), keywords, request, request.out)
         else:  # in float32 up to the end, which rounds once
-            slope = arguments.out(request.out, z, (*arrays, *options), xp) if request.gradient else None
+            slope = None
+            if request.gradient:
+                slope = arguments.out(request.out, z, (*arrays, *options), xp)
             wide = (widened(arguments.domains[arguments.names[0]], z), *arrays[1:])
             result, total = self.added(wide, keywords, request, None)
-            if request.gradient:
+            if slope is not None:
                 slope[...] = rounded(total, slope.dtype)
         if not request.value or request.partial:
             return result, slope
         return (number(result, z.dtype) if isinstance(result, float) else rounded(result, z.dtype)), slope
 
-    def added(self, arrays, keywords, request, out):
+    def added(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request, out: Any) -> tuple[Any, Any]:
         """(sum of the values, of the gradients): numbers in float64, arrays in the dtype of the prediction."""
         values, total = [], None
         for coefficient, part in self.loss.terms:
@@ -66,7 +71,7 @@ class WeightedSum:
             return sum(times(result, c) for c, result in zip(coefficients, values, strict=True)), total
 
 
-def check_shapes(name, values):
+def check_shapes(name: str, values: Sequence[Any]) -> None:
     """Values of different shapes do not add."""
     if len({np.shape(result) for result in values}) > 1:
         rule = "must be 'sum' or 'mean', since the parts have values of different shapes"

@@ -1,13 +1,15 @@
 """The sums of the weights of a call, by which a mean divides."""
 
 from math import fsum, prod
+from typing import Any
 
 import numpy as np
 
 from lossbook.arrays import cut, quiet
+from lossbook.backends.call import Call
 
 
-def image_weights(call):
+def image_weights(call: Call) -> np.ndarray:
     """Losses of totals: the weight of each image and class, or of each class of all images, in float64.
 
     Weights given one per image leave the pixels and act on the mean. They are checked here.
@@ -22,7 +24,7 @@ def image_weights(call):
     return items[:, None] * each
 
 
-def left(call):
+def left(call: Call) -> np.ndarray:
     """Losses of totals: where a pixel of an image and class is neither ignored nor of weight 0.
 
     A few pixels of an image answer mostly; further ones are looked at where all so far are absent.
@@ -39,13 +41,13 @@ def left(call):
 
     weight = None if call.weight is None else spread(call.weight, by_class)
     labels = None if call.ignore is None else spread(call.y)
-    some = labels if weight is None else weight
+    some: Any = labels if weight is None else weight
     found = np.zeros((outer, classes if by_class else 1), bool)
     start, step, line = 0, 1, prod(some.shape[1:2] + some.shape[3:])
     while start < some.shape[2] and not found.all():
         images = np.flatnonzero(~found.all(axis=1))
         part = call.xp.asarray(images), slice(None), slice(start, start + step)
-        live = True if weight is None else weight[part] != 0
+        live: Any = True if weight is None else weight[part] != 0
         if labels is not None:
             live = live & (labels[part] != call.ignore)
         found[images] |= call.to_host(live.any(axis=tuple(range(2, live.ndim))))
@@ -53,12 +55,12 @@ def left(call):
     return np.broadcast_to(found, (outer, classes))
 
 
-def weighs_on_host(call):
+def weighs_on_host(call: Call) -> bool:
     """Whether `total_weight` can tell the sum of the weights; on a device a kernel counts those of classes."""
     return call.xp is np or (call.class_weight is None and call.ignore is None)
 
 
-def total_weight(call):
+def total_weight(call: Call) -> float:
     """sum(w) over the elements or rows, in float64; wrong weights are left for the kernel to find."""
     if call.weight is None and call.class_weight is None and call.ignore is None:
         return float(prod(call.layout.without_classes))
@@ -69,7 +71,7 @@ def total_weight(call):
     return fsum(sums) if np.all(np.isfinite(sums)) else sum(sums)
 
 
-def row_weights(call, piece):
+def row_weights(call: Call, piece: tuple[slice, ...]) -> Any:
     """The weight of each row of a piece in float64: its own, times that of its class or classes."""
     weight = np.float64(1)
     if call.weight is not None:  # in the working type first, as a kernel has it

@@ -1,9 +1,13 @@
 """What a loss says about the axes that it is drawn on, and what of its values is in sight."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import sympy
 
 from lossbook.algebra import Loss
+from lossbook.domains import Domain
 
 __all__ = [
     "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "evaluate", "pen_lifted", "prediction_domain",
@@ -14,7 +18,7 @@ __all__ = [
 JUMP, POINTS = 0.121, 120
 
 
-def prediction_domain(loss):
+def prediction_domain(loss: Loss) -> Domain:
     """The domain of a loss's prediction; what cannot be drawn over one number is refused."""
     if not isinstance(loss, Loss):
         raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
@@ -26,12 +30,12 @@ def prediction_domain(loss):
     return loss.declaration.of_prediction
 
 
-def usual_target(loss):
+def usual_target(loss: Loss) -> float | None:
     """The target of a figure that is told none: 0 for observed values, 1 for labels; None without a target."""
     return None if loss.declaration.target is None else 0.0 if loss.declaration.of_target.is_observed else 1.0
 
 
-def usual_range(losses, target):
+def usual_range(losses: Sequence[Loss], target: float) -> tuple[float, float]:
     """(low, high) of the predictions that a figure shows if it is not told."""
     domains = [prediction_domain(loss) for loss in losses]
     if len({(d.low, d.high) for d in domains}) > 1:
@@ -44,24 +48,24 @@ def usual_range(losses, target):
     return target - 3.0, target + 3.0
 
 
-def axis_labels(losses):
+def axis_labels(losses: Sequence[Loss]) -> tuple[str, str, str]:
     """The labels of the prediction, of the loss and of the gradient."""
     kinds = {prediction_domain(loss).name for loss in losses}
     names = {loss.declaration.arrays[0] for loss in losses}
-    words = {("Logit",): "logit", ("Probability",): "probability"}
+    words: dict[tuple[str, ...], str] = {("Logit",): "logit", ("Probability",): "probability"}
     word, name = words.get(tuple(kinds), "prediction"), names.pop() if len(names) == 1 else ""
     # Logarithms of probabilities are measured in nats; log_cosh of a residual is not.
     nats = all(prediction_domain(loss).name != "Real" and loss.textbook.has(sympy.log) for loss in losses)
     return f"{word} {name}".strip(), f"loss{' (nats)' if nats else ''}", f"d loss / d {name or word}"
 
 
-def evaluate(loss, x, target, parameters):
+def evaluate(loss: Loss, x: Any, target: float | None, parameters: Mapping[str, Any]) -> tuple[Any, Any]:
     """(values, gradient) of a loss, one per prediction, for one target."""
     arrays = (x,) if target is None else (x, np.full_like(x, target))
     return loss.value_and_grad(*arrays, reduction="none", **parameters)
 
 
-def axis_limits(curves):
+def axis_limits(curves: Any) -> tuple[float, float]:
     """(low, high) of an axis: all values, or on a side that goes to infinity those of the middle four fifths."""
     values = np.asarray(curves)
     tenth = values.shape[1] // 10
@@ -76,7 +80,7 @@ def axis_limits(curves):
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def pen_lifted(line, low, high):
+def pen_lifted(line: np.ndarray, low: float, high: float) -> np.ndarray:
     """Where the pen is lifted before a point: after infinity, and across a jump that is in sight."""
     slack = 1e-5 * (high - low)  # a last digit does not put a point out of sight
     side = (line > high + slack).astype(int) - (line < low - slack)  # 1 above what is in sight, -1 below
@@ -86,7 +90,7 @@ def pen_lifted(line, low, high):
     return np.append(True, ~np.isfinite(step) | far & (side[1:] + side[:-1] == 0))
 
 
-def assignments(settings):
+def assignments(settings: Mapping[str, Any]) -> str:
     """ "gamma = 2, alpha = 0.25"; what is None is left out."""
     given = [(name, value) for name, value in settings.items() if value is not None]
     return ", ".join(f"{name} = {value if isinstance(value, bool) else format(value, 'g')}" for name, value in given)

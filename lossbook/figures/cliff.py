@@ -1,5 +1,8 @@
 """The float32 cliff: how far a plain form of a loss is off, in units of the last place."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import sympy
 
@@ -9,7 +12,14 @@ from lossbook.figures.style import COLORS, LINES, load_matplotlib, new_figure, r
 __all__ = ["cliff"]
 
 
-def cliff(loss, naive, x=None, target=None, label="plain form", **parameters):
+def cliff(
+    loss: Any,
+    naive: Callable[..., Any],
+    x: Any = None,
+    target: float | None = None,
+    label: str = "plain form",
+    **parameters: Any,
+) -> tuple[Any, dict[str, np.ndarray]]:
     """How many units of the last place a plain float32 form is off, and how many the loss is.
 
     The exact value is `loss.textbook` at the same float32 numbers, worked out by mpmath with as many digits as the
@@ -59,7 +69,9 @@ def cliff(loss, naive, x=None, target=None, label="plain form", **parameters):
     domain = prediction_domain(loss)
     target = usual_target(loss) if target is None or loss.declaration.target is None else float(target)
     reach = x if x is not None else (-100, 100) if domain.holds_logits else usual_range([loss], target or 0.0)
-    x = np.linspace(*map(float, reach), 401).astype(np.float32) if len(reach) == 2 else np.asarray(reach, np.float32)
+    is_range = len(reach) == 2
+    x = np.linspace(float(reach[0]), float(reach[1]), 401) if is_range else np.asarray(reach)
+    x = x.astype(np.float32)
     if not np.all(np.abs(x) <= 1e4):
         raise ValueError("cliff: predictions must be at most 1e4 in magnitude, since exp(x) is worked out in full")
     arrays = (x,) if target is None else (x, np.full_like(x, target))

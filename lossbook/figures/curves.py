@@ -1,9 +1,12 @@
 """Loss and gradient of losses, side by side."""
 
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from lossbook.algebra import Loss
 from lossbook.figures.axes import (
     assignments,
     axis_labels,
@@ -19,7 +22,14 @@ from lossbook.figures.style import load_matplotlib, new_figure, rc_parameters
 __all__ = ["curves"]
 
 
-def curves(*losses, vary=None, target=None, x=None, labels=None, **parameters):
+def curves(
+    *losses: Loss,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    target: Any = None,
+    x: Any = None,
+    labels: Sequence[str] | None = None,
+    **parameters: Any,
+) -> Any:
     """Loss and gradient of pointwise losses, side by side along the prediction.
 
     Parameters
@@ -75,13 +85,15 @@ def curves(*losses, vary=None, target=None, x=None, labels=None, **parameters):
             raise TypeError(f"curves: vary needs a list of values of {name}, and {name} nowhere else")
     targets = None if target is None else [float(value) for value in np.atleast_1d(target)]
     reach = x if x is not None else usual_range(losses, targets[0] if targets else usual_target(losses[0]) or 0.0)
-    x = np.linspace(*map(float, reach), 601) if len(reach) == 2 else np.asarray(reach, np.float64)
+    x = np.linspace(float(reach[0]), float(reach[1]), 601) if len(reach) == 2 else np.asarray(reach, np.float64)
 
     lines, names = [], []
     for loss in losses:
         own = {name: value for name, value in parameters.items() if name in loss.declaration.defaults}
         varied = [name for name in vary if name in loss.declaration.defaults]
-        each_target = [None] if loss.declaration.target is None else targets or [usual_target(loss)]
+        each_target: Sequence[float | None] = (
+            [None] if loss.declaration.target is None else targets or [usual_target(loss)]
+        )
         for *setting, goal in product(*(vary[name] for name in varied), each_target):
             setting = dict(zip(varied, setting, strict=True))
             lines.append(evaluate(loss, x, goal, own | setting))

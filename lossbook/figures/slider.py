@@ -35,7 +35,7 @@ __all__ = ["Slider", "javascript", "needed_decimals", "slider"]
 WIDTH, HEIGHT = 300, 190  # of the ground of a panel, in its own units
 
 
-def javascript(loss, **parameters):
+def javascript(loss: Any, **parameters: Any) -> str:
     """A pointwise loss in JavaScript: `element(prediction, target, ...parameters)` gives [value, gradient].
 
     Printed from the formula, with only the words that it uses.
@@ -75,11 +75,21 @@ class Slider:
     sentence: str
     figure: Any = field(repr=False)  # the matplotlib twin
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {"text/html": self.html, "image/png": png(self.figure), "text/plain": self.sentence}
 
 
-def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **fixed):
+def slider(
+    loss: Any,
+    parameter: str,
+    low: float,
+    high: float,
+    start: float,
+    target: float | None = None,
+    x: tuple[float, float] | None = None,
+    name: str | None = None,
+    **fixed: Any,
+) -> Slider:
     """Loss and gradient of a pointwise loss with a slider for one parameter, which works without a kernel.
 
     Parameters
@@ -186,7 +196,7 @@ def slider(loss, parameter, low, high, start, target=None, x=None, name=None, **
     return Slider(html, sentence, twin)
 
 
-def needed_decimals(low, high, start):
+def needed_decimals(low: float, high: float, start: float) -> int:
     """How many decimals the slider needs to reach its ends and its start, in 50 steps or more."""
     for decimals in range(7):
         exact = all(abs(round(value, decimals) - value) < 1e-9 for value in (low, high, start))

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from functools import cache
 from io import BytesIO
+from typing import Any
 
 __all__ = ["COLORS", "LINES", "load_matplotlib", "new_figure", "png", "rc_parameters", "style"]
 
@@ -12,7 +13,7 @@ LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (9, 3)), (0, (2, 1))
 
 
 @cache
-def load_matplotlib():
+def load_matplotlib() -> Any:
     try:
         import matplotlib
         import matplotlib.figure
@@ -22,7 +23,7 @@ def load_matplotlib():
 
 
 @cache
-def rc_parameters():
+def rc_parameters() -> dict[str, Any]:
     cycle = load_matplotlib().cycler(color=COLORS) + load_matplotlib().cycler(linestyle=LINES)
     return {
         "figure.figsize": (6.4, 3.8), "figure.dpi": 120, "savefig.dpi": "figure", "figure.constrained_layout.use": True,
@@ -34,7 +35,7 @@ def rc_parameters():
     }  # fmt: skip
 
 
-def style():
+def style() -> None:
     """Give every matplotlib figure that follows the look of the book; call it once, in a chapter's first cell.
 
     Opaque white ground, lines of width 2 in colors that color-blind readers tell apart, a line style of its own for
@@ -45,7 +46,9 @@ def style():
 
 @cache
 def _drawing():
-    class Drawing(load_matplotlib().figure.Figure):
+    figure: Any = load_matplotlib().figure
+
+    class Drawing(figure.Figure):
         """A Figure that notebooks show by itself, as PNG and as a sentence, with no state kept in pyplot."""
 
         sentence = ""
@@ -56,14 +59,14 @@ def _drawing():
     return Drawing
 
 
-def new_figure(sentence, columns, size):
+def new_figure(sentence: str, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A new figure with `columns` axes."""
     figure = _drawing()(figsize=size)
     figure.sentence = sentence
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def png(figure):
+def png(figure: Any) -> str:
     """The figure as PNG in base64, without the name and version of the program that drew it."""
     with load_matplotlib().rc_context(rc_parameters()):
         figure.savefig(file := BytesIO(), format="png", metadata={"Software": None})

@@ -1,15 +1,26 @@
 """Products of a plan made safe: 0 times infinity, 0/0, and what vanishes beside what brings it back."""
 
+from collections.abc import Sequence
+
 import sympy
 
 from lossbook import words
+from lossbook.formula import Formula
+from lossbook.plan.ir import Line
 from lossbook.words import VANISHING, quotient, weighted, weighted_quotient
 
 
 class Guard:
     """Turns products that could read 0*infinity into `weighted(bounded part, unbounded part)`, 0/0 into `quotient`."""
 
-    def __init__(self, form, steps, wrt, row="", lifted=False):
+    def __init__(
+        self,
+        form: Formula,
+        steps: Sequence[tuple[sympy.Symbol, sympy.Expr]],
+        wrt: tuple[sympy.Symbol, ...],
+        row: str = "",
+        lifted: bool = False,
+    ) -> None:
         self.inputs = set(form.arrays)
         self.bounded = {s for s in form.arrays if form.domains[s].bounded}
         if row == "entry" and form.prediction in self.bounded:
@@ -19,14 +30,14 @@ class Guard:
         for symbol, value in steps:
             self.learn(symbol, value)
 
-    def learn(self, symbol, value):
+    def learn(self, symbol: sympy.Symbol, value: sympy.Expr) -> None:
         """Take note of a named step: does it vary with the data, and can it be infinite."""
         if value.free_symbols & self.varying:
             self.varying.add(symbol)
             if self.is_bounded(value):
                 self.bounded.add(symbol)
 
-    def lines(self, lines):
+    def lines(self, lines: Sequence[Line]) -> tuple[Line, ...]:
         """Guarded lines, each of which may use the ones before it."""
         guarded = []
         for title, value in lines:
@@ -34,7 +45,7 @@ class Guard:
             self.learn(sympy.Symbol(title, real=True), value)
         return tuple(guarded)
 
-    def is_bounded(self, expression):
+    def is_bounded(self, expression: sympy.Expr) -> bool:
         """Whether the expression stays finite whatever the prediction is."""
         if not expression.free_symbols & self.varying:
             return True
@@ -46,11 +57,11 @@ class Guard:
             return expression.bounded
         return not isinstance(expression, (sympy.log,)) and all(map(self.is_bounded, expression.args))
 
-    def vanishes(self, factor):
+    def vanishes(self, factor: sympy.Expr) -> bool:
         """Whether a factor may be too small for a float where a large parameter brings it back."""
         return factor.func in VANISHING and bool(factor.free_symbols & self.varying)
 
-    def __call__(self, expression):
+    def __call__(self, expression: sympy.Expr) -> sympy.Expr:
         if not expression.args:
             return expression
         if not expression.is_Mul:

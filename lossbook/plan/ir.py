@@ -13,6 +13,7 @@ A plan is what every backend prints in its own language. Its shape is that of th
   a pixel enters the totals of a class by the class's log-odds, its probability and that of all others together.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,7 +56,7 @@ class Plan:
 
     given: tuple[str, ...] = ()  # the names that come from the declaration: of arrays, corners, parameters and steps
 
-    def avoiding(self, reserved):
+    def avoiding(self, reserved: Iterable[str]) -> "Plan":
         """The same plan, with an underscore at every name of the declaration that a language or its kernels need."""
         reserved = {*reserved} - ORDINARY
         kept, new = {*self.given, *reserved}, {}
@@ -96,17 +97,17 @@ class Plan:
         )
 
     @property
-    def shape(self):
+    def shape(self) -> str:
         """The name of the space."""
         return self.space.name
 
     @property
-    def prediction(self):
+    def prediction(self) -> str:
         """The name of the prediction."""
         return self.arrays[0]
 
     @property
-    def unsigned(self):
+    def unsigned(self) -> tuple[str, ...]:
         """The inputs of `element`, never negative, of which a function or a division sees whether a zero is -0.0."""
         rows = self.space.rows_of_classes
         names = {name: "u" if rows and name == self.prediction else name for name, d in self.checks if d.low == 0}
@@ -114,7 +115,7 @@ class Plan:
             names.pop(self.prediction, None)
         if self.hard:
             names.pop(self.arrays[1], None)
-        seen = set()
+        seen: set[str] = set()
         for _, value in (*self.forward, *self.terms, *self.backward):
             for part in value.atoms(sympy.Function, sympy.Pow):
                 harmless = part.func is weighted if part.is_Function else part.exp.is_Integer and part.exp > 0
@@ -123,7 +124,7 @@ class Plan:
         return tuple(name for name in names.values() if name in seen)
 
     @property
-    def gradients(self):
+    def gradients(self) -> tuple[str, ...]:
         """The names of the slopes."""
         return tuple(f"d_{name}" for name in self.wrt)
 

@@ -5,21 +5,24 @@ Expressions are never simplified here, since rewriting turns stable forms into u
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy
 
 from lossbook import words
+from lossbook.domains import Domain
 from lossbook.formula import Formula
 from lossbook.plan.guard import Guard
-from lossbook.plan.ir import COMPLEMENT, LOGIT, NO_TARGET, OF_ROW, PROBABILITY, Plan
+from lossbook.plan.ir import COMPLEMENT, LOGIT, NO_TARGET, OF_ROW, PROBABILITY, Line, Plan
 
 # The names that plans make themselves, and those of the words, which are called so in every language.
 MADE = {"u", "C", "value", NO_TARGET, *(symbol.name for symbol in (PROBABILITY, COMPLEMENT, LOGIT, OF_ROW))}
 MADE |= {*words.SPELLED}
 
 
-def renamed(formula):
+def renamed(formula: Formula) -> tuple[Formula, dict[str, str]]:
     """The formula with an underscore at every name that a plan needs for itself, and what was renamed."""
     symbols = {*formula.arrays, *formula.parameters, *(symbol for symbol, _ in formula.steps)}
     kept = {symbol.name for symbol in symbols}
@@ -67,7 +70,7 @@ class Body:
 U = sympy.Symbol("u", real=True)  # what the function of one class of a row is a function of
 
 
-def body_of_row(name, formula, hard):
+def body_of_row(name: str, formula: Formula, hard: bool) -> Body:
     """The function of one class, of which a row loss is the sum."""
     steps, expression, of_row = formula.steps, formula.expression, ()
     if formula.has(words.logsumexp):
@@ -77,6 +80,7 @@ def body_of_row(name, formula, hard):
     row, of_class = ("log_odds", words.log_odds(formula.prediction)) if of_row else row_of(name, formula)
     known = {of_class: U}
     if hard:
+        assert formula.hard_when_zero is not None
         known |= {formula.target: sympy.S.One} | dict.fromkeys(formula.hard_when_zero, sympy.S.Zero)
     steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
     expression = expression.args[0].subs(known)
@@ -86,7 +90,7 @@ def body_of_row(name, formula, hard):
     return Body(steps, expression, (U,), row, of_row)
 
 
-def body_of_totals(name, formula):
+def body_of_totals(name: str, formula: Formula) -> Body:
     """What a pixel adds to each total, and the function of totals that ends the loss."""
     steps, expression, wrt, row, totals = formula.steps, formula.expression, formula.predictions, "", {}
     if formula.has(words.log_odds):
@@ -112,7 +116,7 @@ def body_of_totals(name, formula):
     return Body(tuple(step for step in steps if step not in after), expression, wrt, row, totals=totals)
 
 
-def arrays_of(formula):
+def arrays_of(formula: Formula) -> dict[str, Domain]:
     """The domains of the arrays of a call, by name."""
     if formula.space.corners:
         several = [symbols for symbols in (formula.prediction, formula.target) if symbols]
@@ -120,7 +124,7 @@ def arrays_of(formula):
     return {symbol.name: formula.domains[symbol] for symbol in formula.arrays}
 
 
-def make_plan(name, formula, hard=False, lifted=False, steep=False):
+def make_plan(name: str, formula: Formula, hard: bool = False, lifted: bool = False, steep: bool = False) -> Plan:
     """The plan of a formula.
 
     `hard` is the variant of a row loss in which only the labeled class enters, `lifted` the one that is exact also
@@ -181,13 +185,15 @@ def make_plan(name, formula, hard=False, lifted=False, steep=False):
     )
 
 
-def in_shares(lines):
+def in_shares(lines: Iterable[tuple[Any, sympy.Expr]]) -> tuple[tuple[Any, sympy.Expr], ...]:
     """The lines with what a softmax gives, a probability and its complement, for sigmoids of the log-odds."""
     known = {words.sigmoid(U): PROBABILITY, words.sigmoid(-U): COMPLEMENT}
     return tuple((title, value.xreplace(known)) for title, value in lines)
 
 
-def slopes_under_softmax(steps, seeds):
+def slopes_under_softmax(
+    steps: Sequence[tuple[sympy.Symbol, sympy.Expr]], seeds: Sequence[tuple[sympy.Expr, sympy.Expr]]
+) -> list[Line]:
     """`accumulate` for totals under a softmax: h = p*dL/dp of each class, from which the slope along a logit is
     h - p*(the sum of h over all classes).
     """
@@ -201,7 +207,7 @@ def slopes_under_softmax(steps, seeds):
     return [*lines, (f"d_{LOGIT}", words.quotient(slope, COMPLEMENT))]
 
 
-def part_of_row(name, formula):
+def part_of_row(name: str, formula: Formula) -> tuple[sympy.Expr, tuple[Line, ...]]:
     """(sum over the classes, what stands beside it: value and slope as functions of the logsumexp), without steps."""
     terms = sympy.Add.make_args(formula.formula)
     sums = [term for term in terms if term.func is words.sum_classes]
@@ -218,7 +224,7 @@ def part_of_row(name, formula):
     return in_sum, (("value", guard(beside)), (f"d_{OF_ROW}", guard(sympy.diff(beside, OF_ROW))))
 
 
-def row_of(name, formula):
+def row_of(name: str, formula: Formula) -> tuple[str, sympy.Expr]:
     """What a row loss is a function of, class by class: ("log_odds", log_odds(z)), ("entry", z) or another of these."""
     z = formula.prediction
     found = [word(z) for word in words.OF_CLASS if formula.has(word(z))]
@@ -227,9 +233,14 @@ def row_of(name, formula):
     return (found[0].func.__name__, found[0]) if found else ("entry", z)
 
 
-def accumulate(steps, seeds, wrt):
+def accumulate(
+    steps: Sequence[tuple[sympy.Symbol, sympy.Expr]],
+    seeds: Sequence[tuple[sympy.Expr, sympy.Expr]],
+    wrt: tuple[sympy.Symbol, ...],
+) -> list[Line]:
     """Reverse accumulation: the slope of the seeds along each named step, last step first, then along `wrt`."""
-    lines, reached = [], list(seeds)  # (expression, its slope)
+    lines: list[Line] = []
+    reached = list(seeds)  # (expression, its slope)
     for k, (symbol, value) in reversed(list(enumerate(steps))):
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         if slope != 0:
@@ -252,7 +263,13 @@ def accumulate(steps, seeds, wrt):
     return kept[::-1]
 
 
-def vanishes_for(choice, symbol, slope, lines, later):
+def vanishes_for(
+    choice: sympy.Expr,
+    symbol: sympy.Symbol,
+    slope: sympy.Expr,
+    lines: Sequence[Line],
+    later: Sequence[tuple[sympy.Symbol, sympy.Expr]],
+) -> bool:
     """Whether a slope along the larger or smaller of two is 0 wherever that is this choice, as in Huber's loss.
 
     There min(far, delta) has the slope far - min(far, delta): it need not be computed where the minimum is far.
@@ -264,5 +281,3 @@ def vanishes_for(choice, symbol, slope, lines, later):
     for name, value in reversed(later):
         slope = slope.subs(name, value)
     return sympy.expand(slope.subs(symbol, choice)) == 0
-
-

@@ -1,15 +1,21 @@
 """Which plan the settings of a call need: each is made once, when it is first needed."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from lossbook.formula import Formula, Formulas
+from lossbook.plan.ir import Plan
 from lossbook.plan.lower import make_plan
 
 
 class Plans:
     """The plans of the formulas of a loss, under the name that generated files have."""
 
-    def __init__(self, name, formulas):
-        self.name, self.formulas, self._made = name, formulas, {}
+    def __init__(self, name: str, formulas: Formulas) -> None:
+        self.name, self.formulas = name, formulas
+        self._made: dict[tuple[Any, ...], Plan] = {}
 
-    def at(self, setting, parameters, integer):
+    def at(self, setting: tuple[bool, ...], parameters: Mapping[str, Any], integer: bool) -> Plan:
         """The plan for a setting of the flags and these parameters; `integer` says that targets are class indices."""
         formula = self.formulas.at(setting)
         hard = integer and is_hard(formula, parameters)
@@ -21,7 +27,7 @@ class Plans:
         return self._made[key]
 
 
-def is_hard(formula, parameters):
+def is_hard(formula: Formula, parameters: Mapping[str, Any]) -> bool:
     """Whether, with these parameters, a row needs only its labeled class."""
     needed = formula.hard_when_zero if formula.space.rows_of_classes else None
     return needed is not None and all(parameters[symbol.name] == 0 for symbol in needed)

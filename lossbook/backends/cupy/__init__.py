@@ -19,6 +19,7 @@ from lossbook.arrays import as_indices
 from lossbook.backends import host, imported
 from lossbook.backends.spelling import COLUMNS, Spelling, broken, literal
 from lossbook.errors import BackendError
+from lossbook.spaces import BOXES, ELEMENTS, ROWS, SETS
 from lossbook.words import SPELLED
 
 BLOCK = 4096  # elements whose sum one CUDA block makes
@@ -57,9 +58,9 @@ def _read(*path):
 
 def _loops(plan):
     """The names of the files that a kernel is made of, each of which uses what stands in those before it."""
-    if plan.shape == "boxes":
+    if plan.space.corners:
         return ["shared", "rows", "boxes"]
-    if plan.shape != "rows":
+    if not plan.space.rows_of_classes:
         under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
         return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
@@ -129,7 +130,7 @@ def _for_boxes(plan, integer):
     return [f"constexpr int CORNERS = {corners};"], [*arguments, "real& value", "real (&slopes)[CORNERS]"], known
 
 
-FOR = {"pointwise": _for_elements, "overlap": _for_elements, "rows": _for_rows, "boxes": _for_boxes}
+FOR = {ELEMENTS: _for_elements, SETS: _for_elements, ROWS: _for_rows, BOXES: _for_boxes}
 
 
 def _rule(role, name, domain):
@@ -157,17 +158,17 @@ def source(plan, real=np.float32, integer=False):
     """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
     plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
-    constants, arguments, known = FOR[plan.shape](plan, integer)
+    constants, arguments, known = FOR[plan.space](plan, integer)
     known |= {name: f"parameters.{name}" for name in plan.parameters}
     lines = (*plan.forward, *plan.terms, *plan.backward)
     read = {symbol.name for _, value in lines for symbol in value.free_symbols}
     outputs, outside = [*(title for title, _ in plan.terms), *plan.gradients], [title for title, _ in plan.slopes]
     inputs = [name for name in known if name in read and name not in (*outputs, *outside)]
     inputs += [name for name in outside if name in read]
-    thing = {"rows": "class", "boxes": "box"}.get(plan.shape, "element")
+    slopes = "slopes" if plan.space.corners else "slope"
     functions = [
         _function(
-            f"The loss of one {thing} and its {'slopes' if plan.shape == 'boxes' else 'slope'}, step by step.",
+            f"The loss of one {plan.space.element} and its {slopes}, step by step.",
             "void", "element",
             [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
             [*(f"{name} = words::absolute({name});" for name in plan.unsigned),  # -0.0 is 0

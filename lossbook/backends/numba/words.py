@@ -16,9 +16,9 @@ Literals in comparisons may be bare; in arithmetic they are typed, as real(2), l
 import math
 from math import sqrt
 
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from lossbook.backends.numba.floats import by_sign, fused, number, polynomial, power_of_two, split
 
 __all__ = [
     "absolute", "arctan", "arctan2", "charbonnier", "damped", "determinant", "difference", "exp", "expm1", "gap",
@@ -28,169 +28,6 @@ __all__ = [
     "skew_log", "skew_pull", "softplus", "sqrt", "square", "step", "tanh", "weighted", "weighted_quotient",
     "weighted_sigmoid", "weighted_sigmoid_power", "weighted_softplus", "xlogy",
 ]  # fmt: skip
-
-# All tables: name: (for float32, for float64).
-NUMBERS = {
-    # log(2) in two pieces; the first has so few digits that its product with any exponent is exact.
-    "log2_high": (0.693145751953125, 0.6931471805601177),
-    "log2_low": (1.4286068e-06, -1.7239444525614835e-13),
-    "minus_inverse_log2": (-1.442695, -1.4426950408889634),
-    # Adding this rounds to an integer n and leaves n + bias + 1 in the lowest bits of the sum.
-    "rounder": (1.5 * 2.0**23 + 128, 1.5 * 2.0**52 + 1024),
-    # exp(limit) overflows and exp(-limit) becomes zero, with exponents that still fit.
-    "limit": (89.0, 710.0),
-    # For decaying exponentials that a factor may bring back, with exponents that are shifted lest they vanish:
-    # the rounder that leaves n + bias + 1 + shift, the size from which on 2**(n + shift) is 0, and 2**-shift.
-    "shifted_rounder": (1.5 * 2.0**23 + 254, 1.5 * 2.0**52 + 2046),
-    "shifted_limit": (175.9, 1418.0),
-    "drop": (2.0**-126, 2.0**-1022),
-    # Beyond this, exp(-size) is subnormal or nearly so.
-    "normal_limit": (87.0, 708.0),
-    "smallest_normal": (2.0**-126, 2.0**-1022),
-    "largest": (3.4028234663852886e38, 1.7976931348623157e308),
-    # A factor that brings subnormal numbers among the normal ones, and the exponent that it adds.
-    "lift": (2.0**24, 2.0**54),
-    "lift_exponent": (24.0, 54.0),
-    # pi/4 and pi/2, each followed by what its rounding left over.
-    "quarter_pi": (0.7853981852531433, 0.7853981633974483),
-    "quarter_pi_low": (-2.1855694e-08, 3.061616997868383e-17),
-    "half_pi": (1.5707963705062866, 1.5707963267948966),
-    "half_pi_low": (-4.371139e-08, 6.123233995736766e-17),
-    # Probabilities below this are tiny, and what lifts them and brings them back: mixtures of such might vanish.
-    "tiny": (2.0**-32, 2.0**-256),
-    "tiny_lift": (2.0**127, 2.0**768),
-    "tiny_drop": (2.0**-127, 2.0**-768),
-    # From here on 1 + x and x have the same logarithm.
-    "one_vanishes": (2.0**30, 2.0**60),
-}
-
-# Minimax coefficients, lowest power first.
-POLYNOMIALS = {
-    # (exp(r) - 1 - r)/(2*r*r) on abs(r) <= log(2)/2; relative error of the resulting exp(r): 2^-27.2 and 2^-56.5.
-    "exp": (
-        (0.25, 0.08333272, 0.020833142, 0.0041832877, 0.00069732167),
-        (0.2500000000000003, 0.08333333333333343, 0.0208333333332871, 0.00416666666665733, 0.0006944444466120251,
-         9.920634951450486e-05, 1.2400752287717436e-05, 1.377861402709202e-06, 1.3813142582777456e-07,
-         1.2557222787116182e-08),
-    ),
-    # 2*(atanh(s) - s)/s^3 in s*s on [0, 1/9]; relative error of the resulting atanh(s): 2^-27.0 and 2^-58.5.
-    "atanh": (
-        (0.6666654, 0.40015072, 0.28099933, 0.27560785),
-        (0.6666666666666657, 0.4000000000006041, 0.2857142855981709, 0.2222222324446307, 0.1818176881203037,
-         0.15386043966881116, 0.13307564746661968, 0.1205534526444843, 0.08555963468560909, 0.16628792296465977),
-    ),
-    # (cosh(x) - 1 - x*x/2)/x^4 for abs(x) <= 1.25; relative error of the resulting cosh(x) - 1: 2^-28.0 and 2^-56.9.
-    "cosh": (
-        (0.041666664, 0.0013888957, 2.47893e-05, 2.842507e-07),
-        (0.041666666666666685, 0.0013888888888886448, 2.4801587302845508e-05, 2.755731891722219e-07,
-         2.0876796919956188e-09, 1.1467893914147599e-11, 4.884748496914034e-14),
-    ),
-    # (arctan(t) - t)/t^3 in t*t on [0, 1/4]; interpolated with mpmath at the Chebyshev points, which is nearly minimax;
-    # relative error of the resulting arctan(t): 2^-27.7 and 2^-57.6.
-    "arctan": (
-        (-0.33333334, 0.19999875, -0.142798, 0.110068806, -0.08235506, 0.04225686),
-        (-0.3333333333333333, 0.19999999999999488, -0.14285714285599188, 0.11111111100917376, -0.09090908620322523,
-         0.07692294712540285, -0.06666435677235948, 0.05879578429582425, -0.05240099507994713, 0.04628024868570153,
-         -0.03806653672057366, 0.025006503566489507, -0.009215792047089858),
-    ),
-}  # fmt: skip
-
-MANTISSA_BITS = {32: 23, 64: 52}
-BIAS = {32: 127, 64: 1023}
-BITS_OF_SQRT_HALF = {32: 0x3F3504F3, 64: 0x3FE6A09E667F3BCD}
-
-
-@intrinsic(prefer_literal=True)
-def _number(typing_context, like, name):
-    """The entry of NUMBERS called name, in the type of like."""
-    value = NUMBERS[name.literal_value][like.bitwidth // 64]
-
-    def generate(context, builder, signature, arguments):
-        return context.get_constant(like, value)
-
-    return like(like, name), generate
-
-
-@intrinsic
-def _fused(typing_context, first, second, third):
-    """first*second + third, rounded once."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.fma(*arguments)
-
-    return first(first, first, first), generate
-
-
-@intrinsic(prefer_literal=True)
-def _polynomial(typing_context, x, name):
-    """The entry of POLYNOMIALS called name, at x."""
-    coefficients = POLYNOMIALS[name.literal_value][x.bitwidth // 64]
-
-    def generate(context, builder, signature, arguments):
-        # Pairs low + high*x, then Horner's rule in x*x: half as many steps wait for one another.
-        terms = [context.get_constant(x, coefficient) for coefficient in coefficients]
-        pairs = [builder.fma(high, arguments[0], low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-        pairs += terms[2 * len(pairs) :]
-        square = builder.fmul(arguments[0], arguments[0])
-        total = pairs.pop()
-        while pairs:
-            total = builder.fma(total, square, pairs.pop())
-        return total
-
-    return x(x, name), generate
-
-
-@intrinsic
-def _power_of_two(typing_context, marker):
-    """2**(n + 1) for marker = n + rounder, where n + 1 lies between minus the bias (giving 0) and the bias.
-
-    With the shifted rounder it is 2**(n + 1 + shift).
-    """
-
-    def generate(context, builder, signature, arguments):
-        word = ir.IntType(marker.bitwidth)
-        bits = builder.bitcast(arguments[0], word)
-        # The lowest bits are the biased exponent; all bits above them are shifted out.
-        shifted = builder.shl(bits, ir.Constant(word, MANTISSA_BITS[marker.bitwidth]))
-        return builder.bitcast(shifted, context.get_value_type(marker))
-
-    return marker(marker), generate
-
-
-@intrinsic
-def _split(typing_context, x):
-    """(m, n, 2**-n) with x = m * 2**n and sqrt(1/2) <= m < sqrt(2), for normal x > 0; 2**-n only for n < bias."""
-    width, bias, mantissa_bits = x.bitwidth, BIAS[x.bitwidth], MANTISSA_BITS[x.bitwidth]
-
-    def generate(context, builder, signature, arguments):
-        word, real = ir.IntType(width), context.get_value_type(x)
-        bits = builder.bitcast(arguments[0], word)
-        # Counted from sqrt(1/2), the exponent field is n + bias.
-        moved = builder.add(bits, ir.Constant(word, (bias << mantissa_bits) - BITS_OF_SQRT_HALF[width]))
-        field = builder.and_(moved, ir.Constant(word, -1 << mantissa_bits))
-        m_bits = builder.add(builder.sub(bits, field), ir.Constant(word, bias << mantissa_bits))
-        inverse_bits = builder.sub(ir.Constant(word, 2 * bias << mantissa_bits), field)
-        # Not every machine converts vectors of 64-bit integers: make the field the lowest digits of 2**mantissa_bits.
-        digits = builder.lshr(moved, ir.Constant(word, mantissa_bits))
-        digits = builder.or_(digits, ir.Constant(word, bias + mantissa_bits << mantissa_bits))
-        n = builder.fsub(builder.bitcast(digits, real), context.get_constant(x, 2.0**mantissa_bits + bias))
-        parts = builder.bitcast(m_bits, real), n, builder.bitcast(inverse_bits, real)
-        return context.make_tuple(builder, signature.return_type, parts)
-
-    return types.UniTuple(x, 3)(x), generate
-
-
-@intrinsic
-def _by_sign(typing_context, x, negative, positive):
-    """negative or positive, by the sign bit of x, which saves the comparison; for results that agree at zero."""
-
-    def generate(context, builder, signature, arguments):
-        word = ir.IntType(x.bitwidth)
-        is_negative = builder.icmp_signed("<", builder.bitcast(arguments[0], word), ir.Constant(word, 0))
-        return builder.select(is_negative, arguments[1], arguments[2])
-
-    return x(x, x, x), generate
-
 
 absolute = abs
 _word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
@@ -203,25 +40,25 @@ _word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forc
 def _reduced(size, limit, rounder):
     """(n + rounder, r) with -size = n*log(2) + r, for size >= 0; sizes beyond the limit count as the limit."""
     size = limit if limit < size else size  # NaN stays
-    marker = _fused(size, _number(size, "minus_inverse_log2"), rounder)
+    marker = fused(size, number(size, "minus_inverse_log2"), rounder)
     n = marker - rounder
-    rest = _fused(n, -_number(size, "log2_high"), -size)
-    return marker, _fused(n, -_number(size, "log2_low"), rest)
+    rest = fused(n, -number(size, "log2_high"), -size)
+    return marker, fused(n, -number(size, "log2_low"), rest)
 
 
 @_word
 def _half_exp(rest):
     """exp(r)/2; the half leaves room for exponents one beyond the largest and the smallest."""
     half = type(rest)(0.5)
-    return _fused(_polynomial(rest, "exp"), rest * rest, _fused(half, rest, half))
+    return fused(polynomial(rest, "exp"), rest * rest, fused(half, rest, half))
 
 
 @_word
 def _weighted_decay(w, size, low):
     """(exp(-size - low), the product with w), which need not vanish with the exponential; but w must not be tiny."""
-    marker, rest = _reduced(size, _number(size, "shifted_limit"), _number(size, "shifted_rounder"))
-    shifted = _half_exp(rest - low) * _power_of_two(marker)
-    return shifted * _number(size, "drop"), shifted * (w * _number(size, "drop"))
+    marker, rest = _reduced(size, number(size, "shifted_limit"), number(size, "shifted_rounder"))
+    shifted = _half_exp(rest - low) * power_of_two(marker)
+    return shifted * number(size, "drop"), shifted * (w * number(size, "drop"))
 
 
 @_word
@@ -235,13 +72,13 @@ def _decay(size, low):
 
 @_word
 def _signed(x):
-    """(marker, r, factor) such that exp(x) = _half_exp(r) * _power_of_two(marker) * factor."""
+    """(marker, r, factor) such that exp(x) = _half_exp(r) * power_of_two(marker) * factor."""
     real = type(x)
-    limit = _number(x, "limit") if x > 0 else _number(x, "shifted_limit")
-    falling, rest = _reduced(abs(x), limit, _number(x, "shifted_rounder"))
+    limit = number(x, "limit") if x > 0 else number(x, "shifted_limit")
+    falling, rest = _reduced(abs(x), limit, number(x, "shifted_rounder"))
     # For x > 0 the exponent changes its sign; a factor 4 is taken out, for the largest power would overflow.
-    rising = (_number(x, "rounder") + _number(x, "shifted_rounder") - real(2)) - falling
-    factor = real(4) if x > 0 else _number(x, "drop")
+    rising = (number(x, "rounder") + number(x, "shifted_rounder") - real(2)) - falling
+    factor = real(4) if x > 0 else number(x, "drop")
     return rising if x > 0 else falling, -rest if x > 0 else rest, factor
 
 
@@ -249,15 +86,15 @@ def _signed(x):
 def _growth(x, low):
     """exp(x + low), where low is far smaller than 1."""
     marker, rest, factor = _signed(x)
-    return _half_exp(rest + low) * _power_of_two(marker) * factor
+    return _half_exp(rest + low) * power_of_two(marker) * factor
 
 
 @_word
 def _product(k, high, low, extra):
     """k * (high + low) + extra as high + low, for an exponent: beyond the limit low is 0, as it might be NaN."""
     product = k * high
-    error = _fused(k, high, -product) + _fused(k, low, extra)
-    return product, error if abs(product) < _number(k, "shifted_limit") else type(k)(0)
+    error = fused(k, high, -product) + fused(k, low, extra)
+    return product, error if abs(product) < number(k, "shifted_limit") else type(k)(0)
 
 
 @_word
@@ -272,9 +109,9 @@ def expm1(x):
     real = type(x)
     marker, rest, factor = _signed(x)
     # The leading r/2 is exact, so that small results keep their relative accuracy.
-    half = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest)
-    scale, inverse_factor = _power_of_two(marker), real(0.25) if x > 0 else real(1) / _number(x, "drop")
-    return _fused(half, scale, _fused(real(0.5), scale, -inverse_factor)) * factor
+    half = fused(polynomial(rest, "exp"), rest * rest, real(0.5) * rest)
+    scale, inverse_factor = power_of_two(marker), real(0.25) if x > 0 else real(1) / number(x, "drop")
+    return fused(half, scale, fused(real(0.5), scale, -inverse_factor)) * factor
 
 
 @_word
@@ -293,7 +130,7 @@ def tanh(x):
 def _tail(s):
     """2*(atanh(s) - s) for abs(s) <= 1/3."""
     square = s * s
-    return s * square * _polynomial(square, "atanh")
+    return s * square * polynomial(square, "atanh")
 
 
 @_word
@@ -306,18 +143,18 @@ def _normalized(high, low):
 @_word
 def _with_exponent(n, high, low):
     """n*log(2) + high + low as high + low, for an integer n and abs(low) <= abs(high) < log(2)."""
-    whole = n * _number(n, "log2_high")  # exact
+    whole = n * number(n, "log2_high")  # exact
     total = whole + high
-    return _normalized(total, high - (total - whole) + _fused(n, _number(n, "log2_low"), low))
+    return _normalized(total, high - (total - whole) + fused(n, number(n, "log2_low"), low))
 
 
 @_word
 def _split_any(x):
-    """(m, n) as from _split, for subnormal x, too."""
+    """(m, n) as from split, for subnormal x, too."""
     real = type(x)
-    small = x < _number(x, "smallest_normal")
-    m, n, _ = _split(x * _number(x, "lift") if small else x)
-    return m, n - (_number(x, "lift_exponent") if small else real(0))
+    small = x < number(x, "smallest_normal")
+    m, n, _ = split(x * number(x, "lift") if small else x)
+    return m, n - (number(x, "lift_exponent") if small else real(0))
 
 
 @_word
@@ -335,7 +172,7 @@ def _log_parts(x):
     m, n = _split_any(x)
     f = m - real(1)
     s = f / (real(2) + f)
-    high, low = _with_exponent(n, f, _fused(-s, f, _tail(s)))
+    high, low = _with_exponent(n, f, fused(-s, f, _tail(s)))
     return _at_edges(x, high), low
 
 
@@ -349,11 +186,11 @@ def log(x):
 def _log1p_parts(x):
     """log(1 + x) as high + low."""
     real = type(x)
-    m, n, inverse = _split(real(1) + x)
+    m, n, inverse = split(real(1) + x)
     # (1 + x)/2**n - 1 from x itself, rounded once: what 1 + x rounds away is not lost.
-    f = m - real(1) if x > _number(x, "one_vanishes") else _fused(x, inverse, inverse - real(1))
+    f = m - real(1) if x > number(x, "one_vanishes") else fused(x, inverse, inverse - real(1))
     s = f / (real(2) + f)
-    high, low = _with_exponent(n, f, _fused(-s, f, _tail(s)))
+    high, low = _with_exponent(n, f, fused(-s, f, _tail(s)))
     return _at_edges(real(1) + x, high), low
 
 
@@ -378,13 +215,13 @@ def _raised_slope(b, high, low, k):
     k_minus_1 = k - real(1)
     k_minus_1_low = k - (k_minus_1 + real(1))
     # A power may vanish or overflow where k times it does not: take its square root, twice.
-    far = abs(k_minus_1 * high) > real(0.5) * _number(k, "limit")
+    far = abs(k_minus_1 * high) > real(0.5) * number(k, "limit")
     scale = real(0.5) if far else real(1)
     exponent, error = _product(scale * k_minus_1, high, low, scale * k_minus_1_low * high)
     root = _growth(exponent, error)
     root = real(1) if (k_minus_1 == 0) & (b == b) else root
     slope = k * root * (root if far else real(1))
-    slope = _number(b, "largest") if (k < 1) & (slope > _number(b, "largest")) else slope
+    slope = number(b, "largest") if (k < 1) & (slope > number(b, "largest")) else slope
     return real(0) if (k == 0) | ((k < 1) & (b == 0)) else slope
 
 
@@ -424,10 +261,10 @@ def log_cosh(x):
     # log1p(cosh(x) - 1) for small x, else size - log(2) + log1p(exp(-2*size)).
     small = size < 1.25
     square = x * x
-    cosh_less_one = _fused(square * square, _polynomial(square, "cosh"), real(0.5) * square)
+    cosh_less_one = fused(square * square, polynomial(square, "cosh"), real(0.5) * square)
     f = cosh_less_one if small else _decay(real(2) * size, real(0))
     s = f / (real(2) + f)
-    return (real(0) if small else size - real(math.log(2.0))) + (f + _fused(-s, f, _tail(s)))
+    return (real(0) if small else size - real(math.log(2.0))) + (f + fused(-s, f, _tail(s)))
 
 
 @_word
@@ -440,10 +277,10 @@ def arctan(x):
     above = real(-1) if far else (size - real(1) if middle else size)
     below_it = size if far else (size + real(1) if middle else real(1))
     t = above / below_it
-    high = _number(x, "half_pi") if far else (_number(x, "quarter_pi") if middle else real(0))
-    low = _number(x, "half_pi_low") if far else (_number(x, "quarter_pi_low") if middle else real(0))
+    high = number(x, "half_pi") if far else (number(x, "quarter_pi") if middle else real(0))
+    low = number(x, "half_pi_low") if far else (number(x, "quarter_pi_low") if middle else real(0))
     square = t * t
-    angle = high + (t + _fused(t * square, _polynomial(square, "arctan"), low))
+    angle = high + (t + fused(t * square, polynomial(square, "arctan"), low))
     return -angle if x < 0 else angle
 
 
@@ -505,7 +342,7 @@ def _softplus_of(x, e):
     """softplus(x), given e = exp(-abs(x))."""
     real = type(x)
     s = e / (real(2) + e)
-    return (x if x > 0 else real(0)) + (_fused(-s, e, e) + _tail(s))
+    return (x if x > 0 else real(0)) + (fused(-s, e, e) + _tail(s))
 
 
 @_word
@@ -520,7 +357,7 @@ def _sigmoid_of(x, e):
     real = type(x)
     # One reciprocal serves sigmoid(x) and sigmoid(-x).
     inverse = real(1) / (real(1) + e)
-    return _by_sign(x, e * inverse, inverse)
+    return by_sign(x, e * inverse, inverse)
 
 
 @_word
@@ -534,13 +371,13 @@ def _softplus_parts(x):
     """softplus(x) as high + low."""
     real = type(x)
     # The same steps as in _decay, so that the compiler makes them once for both.
-    marker, rest = _reduced(abs(x), _number(x, "shifted_limit"), _number(x, "shifted_rounder"))
-    half, scale = _half_exp(rest), _power_of_two(marker)
+    marker, rest = _reduced(abs(x), number(x, "shifted_limit"), number(x, "shifted_rounder"))
+    half, scale = _half_exp(rest), power_of_two(marker)
     # What the rounding of exp(r)/2 = 1/2 + r/2 + ... and then that of s = e/(2 + e) left over.
-    half_low = _fused(_polynomial(rest, "exp"), rest * rest, real(0.5) * rest - (half - real(0.5)))
-    e, e_low = half * scale * _number(x, "drop"), half_low * scale * _number(x, "drop")
+    half_low = fused(polynomial(rest, "exp"), rest * rest, real(0.5) * rest - (half - real(0.5)))
+    e, e_low = half * scale * number(x, "drop"), half_low * scale * number(x, "drop")
     s = e / (real(2) + e)
-    below_s = _fused(-s, real(2) + e, e) - s * (e - ((real(2) + e) - real(2))) + e_low * (real(1) - s)
+    below_s = fused(-s, real(2) + e, e) - s * (e - ((real(2) + e) - real(2))) + e_low * (real(1) - s)
     high, low = _normalized(s + s, below_s * (real(1) - s) + _tail(s))
     linear = x if x > 0 else real(0)
     total = linear + high
@@ -561,7 +398,7 @@ def weighted_softplus(w, x):
     """w * softplus(x), also where softplus(x) alone is subnormal; 0 for w = 0 and an infinite x."""
     e, far = _weighted_decay(w, abs(x), type(x)(0))
     usual = weighted(w, _softplus_of(x, e))
-    return far if x < -_number(x, "normal_limit") else usual
+    return far if x < -number(x, "normal_limit") else usual
 
 
 @_word
@@ -569,7 +406,7 @@ def weighted_sigmoid(w, x):
     """w * sigmoid(x), also where sigmoid(x) alone is subnormal."""
     e, far = _weighted_decay(w, abs(x), type(x)(0))
     usual = w * _sigmoid_of(x, e)
-    return far if x < -_number(x, "normal_limit") else usual
+    return far if x < -number(x, "normal_limit") else usual
 
 
 @_word
@@ -578,7 +415,7 @@ def weighted_sigmoid_power(w, x, k):
     high, low = _softplus_parts(-x)
     exponent, error = _product(k, high, low, type(x)(0))
     e, far = _weighted_decay(w, exponent, error)
-    value = far if exponent > _number(x, "normal_limit") else w * e
+    value = far if exponent > number(x, "normal_limit") else w * e
     return w if k == 0 else value
 
 
@@ -607,7 +444,7 @@ def _log_ratio_parts(p, q, d):
     t = d / q if near else real(0)
     s = (t if near else p_m - q_m) / (real(2) + t if near else p_m + q_m)
     n = real(0) if near else p_n - q_n
-    high, low = _with_exponent(n, t if near else s + s, _fused(-s, t, _tail(s)))
+    high, low = _with_exponent(n, t if near else s + s, fused(-s, t, _tail(s)))
     return -_at_edges(q, -_at_edges(p, high)), low
 
 
@@ -626,9 +463,9 @@ def kl_div(p, q, d):
     t = d / q
     inverse = real(1) / (real(2) + t)
     # p*(2*s + tail(s)) - d, where 2*p*s - d = d*d/(2*q + d).
-    near_value = _fused(p, _tail(t * inverse), d * inverse * t)
+    near_value = fused(p, _tail(t * inverse), d * inverse * t)
     high, low = _log_ratio_parts(p, q, d)
-    far_value = _fused(p, high, -d) + p * low
+    far_value = fused(p, high, -d) + p * low
     far_value = real(math.inf) if (q == 0) | (abs(d) == math.inf) else far_value
     value = near_value if (t >= -0.5) & (t <= 1) else far_value
     return -d if p == 0 else value
@@ -637,9 +474,9 @@ def kl_div(p, q, d):
 @_word
 def _mixed(p, q, a, d):
     """p, the mixture (1 - a)*p + a*q and a*d, all lifted where p and q are tiny, and what brings results back."""
-    tiny = (p < _number(p, "tiny")) & (q < _number(p, "tiny"))
-    lift = _number(p, "tiny_lift") if tiny else type(p)(1)
-    return p * lift, lerp(p * lift, q * lift, a), a * (d * lift), _number(p, "tiny_drop") if tiny else type(p)(1)
+    tiny = (p < number(p, "tiny")) & (q < number(p, "tiny"))
+    lift = number(p, "tiny_lift") if tiny else type(p)(1)
+    return p * lift, lerp(p * lift, q * lift, a), a * (d * lift), number(p, "tiny_drop") if tiny else type(p)(1)
 
 
 @_word
@@ -671,8 +508,8 @@ def residual_of_logit(y, x):
     # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
     # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
     decay_minus_1, decay = expm1(-size), _decay(size, real(0))
-    near = _fused(y if x >= 0 else y - real(1), decay_minus_1, y + y - real(1))
-    far = _fused(y, decay, y - real(1)) if x >= 0 else _fused(y - real(1), decay, y)
+    near = fused(y if x >= 0 else y - real(1), less, y + y - real(1))
+    far = fused(y, decay, y - real(1)) if x >= 0 else fused(y - real(1), decay, y)
     return (near if decay_minus_1 > -0.5 else far) / (real(1) + decay)
 
 
@@ -681,8 +518,8 @@ def kl_div_of_logit(p, x, d):
     """p * log(p/sigmoid(x)) - d, given d = p - sigmoid(x)."""
     real = type(p)
     inside = kl_div(p, sigmoid(x), d)
-    below_it = _fused(p, log(p) - x, -d) if p > 0 else -d
-    return below_it if x < -_number(x, "limit") + real(2) else inside
+    below_it = fused(p, log(p) - x, -d) if p > 0 else -d
+    return below_it if x < -number(x, "limit") + real(2) else inside
 
 
 # --- products, quotients and comparisons -----------------------------------------------------------------------------
@@ -698,7 +535,7 @@ def quotient(a, b):
 def weighted_quotient(w, a, b):
     """w * (a/b); 0 for w = 0 and for a = b = 0."""
     # A subnormal b would overflow the ratio, where a small w may bring it back.
-    lift = _number(b, "lift") if abs(b) < _number(b, "smallest_normal") else type(b)(1)
+    lift = number(b, "lift") if abs(b) < number(b, "smallest_normal") else type(b)(1)
     return weighted(w * lift, quotient(a, b * lift))
 
 
@@ -762,7 +599,7 @@ def step(a, b):
 def determinant(a, b, c, d):
     """a*d - b*c (W. Kahan's algorithm: what the rounding of one product lost is added)."""
     product = b * c
-    return _fused(a, d, -product) + _fused(-b, c, product)
+    return fused(a, d, -product) + fused(-b, c, product)
 
 
 @_word

@@ -1,0 +1,153 @@
+"""Numba: one fused pass, compiled and vectorized, for value and gradient.
+
+    print(source(plan, np.float32))      the file that runs, readable from top to bottom
+
+A kernel file is what `printer` prints of the formula, and below it the files of `loops/` that fit, from a line on as
+they are. A kernel holds no lock, so the threads of `host` run it on ranges of blocks. Weights and gradients that a call
+does without are None, which Numba takes for another type and compiles away; so it does with what a constant at the head
+of the file rules out.
+"""
+
+import hashlib
+import importlib.util
+import io
+import keyword
+import sys
+import tokenize
+import types
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from lossbook import kernels
+from lossbook.backends import host, imported
+from lossbook.backends import numpy as numpy_backend
+from lossbook.backends.numba.printer import BLOCK, WIDE, head
+
+xp = np
+
+# Where in a file of loops the part of a kernel begins; above it stands what is there for the reader and for tools.
+BEGINS = "# --- below this line: part of a kernel ---"
+
+
+def parts(plan):
+    """The files of loops that make the kernel of a plan, in order."""
+    if not plan.space.rows_of_classes:
+        softmax = plan.space.totals and plan.row
+        return ("sums", "tiles", "boxes") if plan.space.corners else ("sums", "pixels" if softmax else "elements")
+    if plan.row == "entry":
+        ends = ("labeled_entries",) if plan.hard else ("lanes", "shared_entries")
+        return ("sums", "tiles", "labels", *ends)
+    lanes = ("lanes",) if plan.row == "log_odds" else ()
+    wide = ("compensated", "wide_rows") if plan.row == "log_odds" else ()
+    ends = ("labeled_rows", *wide) if plan.hard else ("compensated", "shared_rows")
+    return ("sums", "tiles", "labels", *lanes, plan.row, "rivals", *ends)
+
+
+@cache
+def part(name):
+    """The part of a kernel that stands in a file of loops."""
+    text = files("lossbook.backends.numba").joinpath("loops", f"{name}.py").read_text(encoding="utf-8")
+    return text.partition(BEGINS)[2].partition("\n")[2]
+
+
+def source(plan, real=np.float32, integer=False):
+    """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+    return "".join([head(plan.avoiding(reserved()), real, integer), *map(part, parts(plan))])
+
+
+@cache
+def reserved():
+    """The names that occur in kernels whatever the formula is: those of the loops, and of what is printed for them."""
+    folder = files("lossbook.backends.numba").joinpath("loops")
+    texts = [part(file.name.removesuffix(".py")) for file in folder.iterdir() if file.name.endswith(".py")]
+    texts.append(folder.joinpath("kernel.pyi").read_text(encoding="utf-8"))
+    lines = io.StringIO("\n".join(texts)).readline
+    names = {token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.NAME}
+    return frozenset({*names, "element", "njit"} - {*keyword.kwlist})
+
+
+@cache
+def _depends():
+    """What machine code depends on beside the text: the words, their numbers, Numba and LLVM."""
+    import llvmlite
+    import numba
+
+    # The code of the words is there in whatever form they come: as a file, in an archive, compiled or frozen.
+    names = [f"lossbook.backends.numba.{name}" for name in ("floats", "words")]
+    codes = [importlib.util.find_spec(name).loader.get_code(name) for name in names]
+    return " ".join([*map(_digest, codes), numba.__version__, llvmlite.__version__, np.__version__])
+
+
+def _digest(code):
+    """A hash of what a code object does, the same in every process."""
+    constants = [_digest(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    parts = (code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+class _Cache:
+    """The machine code of one function for Numba, which asks here before it compiles: see `kernels.MachineCode`."""
+
+    def __init__(self, function, folder):
+        from numba.core import compiler, serialize
+
+        name = f"{function.__name__}.{sys.implementation.cache_tag}"
+        self.files, self.cache_path = kernels.MachineCode(folder, name, serialize.dumps), str(folder)
+        self.rebuild = compiler.CompileResult._rebuild
+
+    @staticmethod
+    def key(signature, target):
+        """What tells kernels of a function apart: the types of the arguments, the processor."""
+        return signature, target.codegen().magic_tuple()
+
+    def load_overload(self, signature, target):
+        target.refresh()
+        found = self.files.load(self.key(signature, target))
+        return None if found is None else self.rebuild(target, *found)
+
+    def save_overload(self, signature, result):
+        self.files.save(self.key(signature, result.target_context), result._reduce())
+
+    def flush(self):
+        self.files.flush()
+
+
+@cache
+def load(plan, real, integer):
+    """The module of a plan, whose functions are compiled when they are first called with arrays of a new kind; None
+    where Numba is told to compile nothing (NUMBA_DISABLE_JIT=1).
+    """
+    needs = (plan.name, "'numba' needs the package numba", "backend")
+    if imported("numba", *needs).config.DISABLE_JIT:
+        return None
+    imported("lossbook.backends.numba.words", *needs)
+    module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
+    if folder := kernels.folder_of(module):
+        for name in ("loops", "wide"):
+            if function := getattr(module, name, None):
+                function._cache = _Cache(function, folder)
+    else:
+        kernels.warn_of_refusal()
+    return module
+
+
+def require(loss):
+    """Raise the BackendError that says what is missing."""
+    imported("numba", loss, "'numba' needs the package numba", "backend")
+
+
+def run(plan, call):
+    """Values, sums and gradients of a call (see `host.run`)."""
+    module = load(plan, call.real, call.integer)
+    if module is None:  # the kernels of NumPy have the same results, and can be stepped through as well
+        return numpy_backend.run(plan, call)
+    _, classes, inner = call.layout.three
+    if plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE:
+        return host.run(host.Kernel(module.wide, BLOCK if classes <= BLOCK // 16 else 1, typed=True), plan, call)
+    # A softmax in totals has so many arrays in a tile that only half of one fits into the first cache.
+    block = BLOCK // 2 if plan.space.totals and plan.row else BLOCK
+    if plan.row == "entry" and not plan.hard and inner == 1:  # contiguous rows are run through as one
+        block = max(1, BLOCK // classes)
+    return host.run(host.Kernel(module.loops, block, typed=True), plan, call)
