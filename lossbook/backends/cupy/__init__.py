@@ -56,7 +56,7 @@ def _read(*path):
     return files(__name__).joinpath(*path).read_text(encoding="utf-8")
 
 
-def _loops(plan):
+def parts(plan):
     """The names of the files that a kernel is made of, each of which uses what stands in those before it."""
     if plan.space.corners:
         return ["shared", "rows", "boxes"]
@@ -179,7 +179,7 @@ def source(plan, real=np.float32, integer=False):
             [f"element({', '.join(known[name] for name in (*inputs, *outputs))});"],
         ),
     ]  # fmt: skip
-    loops = "\n".join(_read("loops", f"{name}.cuh") for name in _loops(plan))
+    loops = "\n".join(_read("loops", f"{name}.cuh") for name in parts(plan))
     checks = dict(plan.checks)
     if "prediction_holds" in loops:
         functions.append(_rule("prediction", plan.prediction, checks.get(plan.prediction)))
@@ -271,7 +271,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = "wide" in _loops(plan) and inner == 1 and classes >= WIDE
+        is_wide = "wide" in parts(plan) and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)
