@@ -165,6 +165,8 @@ def test_loops_of_numba_stand_in_kernels_as_they_are():
         texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
         below = "".join(text.partition("\n")[2] for text in texts)
         assert numba.source(plan, np.float32, one.space.rows_of_classes).endswith(below)
+
+
 def unknown(module):
     """The global names that functions of a module ask for and that it has not."""
     codes, found = [compile(Path(module.__file__).read_text(encoding="utf-8"), "kernel", "exec")], set()
@@ -196,6 +198,19 @@ def test_loops_of_numpy_stand_in_kernels_as_they_are(tmp_path, monkeypatch, unch
             assert not unknown(kernels.load("loops", text))
             seen |= {*names}
     assert seen == {file.stem for file in folder.glob("*.py")}
+
+
+def test_loops_of_cuda_stand_in_kernels_as_they_are():
+    """A kernel ends in its files of loops, to the letter, and every file of loops is part of some kernel."""
+    cupy, seen = backends.get("cupy"), set()
+    folder = Path(cupy.__file__).with_name("loops")
+    for one in (*KERNELS, segmentation.dice.on_logits(activation="softmax"), over_the_others):
+        for plan, integer in variants(one):
+            names = cupy.parts(plan)
+            files = [(folder / f"{name}.cuh").read_text(encoding="utf-8") for name in names]
+            assert cupy.source(plan, np.float32, integer).endswith("\n" + "\n".join(files))
+            seen |= {*names}
+    assert seen == {file.stem for file in folder.glob("*.cuh")}
 
 
 # --- NVRTC ---------------------------------------------------------------------------------------------------------

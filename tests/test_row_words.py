@@ -11,7 +11,7 @@ from mpmath import mp, mpf
 from oracle import check, check_between, exact, sides, value
 from test_every_loss import exact_row, symbols_of
 
-from lossbook import Classes, Logit, Positive, ShapeError, loss, multiclass, words
+from lossbook import Classes, DomainError, Logit, Positive, Probability, ShapeError, loss, multiclass, words
 from lossbook.backends import cupy
 from lossbook.words import (
     classes,
@@ -276,6 +276,22 @@ def test_logsumexp_is_weighed_as_its_row(shape):
                 np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
     mean = z_loss(np.moveaxis(z, 1, -1), weight=weight, axis=-1)
     assert mean == pytest.approx(z_loss(z, weight=weight, reduction="sum") / weight.sum())
+
+
+@pytest.mark.parametrize("name", ["numpy", "cupy"])
+@pytest.mark.parametrize("classes", [3, 200])
+def test_predictions_obey_their_rule_in_rows_of_any_width(classes, name):
+    """Log-odds may be those of probabilities, and of many classes too a number above 1 is none."""
+
+    @loss
+    def of_probabilities(p: Probability, y: Classes):
+        """Cross-entropy of what is no logit."""
+        return sum_classes(y * softplus(-log_odds(p)))
+
+    p, y = np.full((2, classes), 0.5), np.zeros(2, int)
+    p[1, 2] = 3
+    with Backend(name).ready() as backend, pytest.raises(DomainError, match=r"p must be in \[0, 1\]; got 3.0 at index"):
+        backend.call(of_probabilities, p, y)
 
 
 def test_what_is_no_function_of_a_row_is_refused():

@@ -56,7 +56,7 @@ def _read(*path):
     return files(__name__).joinpath(*path).read_text(encoding="utf-8")
 
 
-def _loops(plan):
+def parts(plan):
     """The names of the files that a kernel is made of, each of which uses what stands in those before it."""
     if plan.space.corners:
         return ["shared", "rows", "boxes"]
@@ -64,8 +64,9 @@ def _loops(plan):
         under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
         return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
-    loop = ["soft"] if not plan.hard else ["hard", "wide"] if plan.row == "log_odds" else ["hard"]
-    return ["shared", *kind, "rows", "classes", *loop]
+    is_checked = plan.prediction in dict(plan.checks)  # which `wide` does not do
+    wide = ["wide"] if plan.hard and plan.row == "log_odds" and not is_checked else []
+    return ["shared", *kind, "rows", "classes", "hard" if plan.hard else "soft", *wide]
 
 
 def _function(comment, returned, name, arguments, lines):
@@ -178,7 +179,7 @@ def source(plan, real=np.float32, integer=False):
             [f"element({', '.join(known[name] for name in (*inputs, *outputs))});"],
         ),
     ]  # fmt: skip
-    loops = "\n".join(_read("loops", f"{name}.cuh") for name in _loops(plan))
+    loops = "\n".join(_read("loops", f"{name}.cuh") for name in parts(plan))
     checks = dict(plan.checks)
     if "prediction_holds" in loops:
         functions.append(_rule("prediction", plan.prediction, checks.get(plan.prediction)))
@@ -270,7 +271,7 @@ def run(plan, call):
     device = cupy.cuda.Device().id
     if call.rows:
         rows = outer * inner
-        is_wide = plan.hard and plan.row == "log_odds" and inner == 1 and classes >= WIDE
+        is_wide = "wide" in parts(plan) and inner == 1 and classes >= WIDE
         blocks = rows if is_wide else -(-rows // THREADS)
         kernel = load(plan, real, call.integer, "wide" if is_wide else "loops", device)
         columns, count = 3, np.int64(rows)
