@@ -13,6 +13,8 @@ import warnings
 import pytest
 import stored
 
+from lossbook import Loss
+
 try:
     import resource
 except ImportError:  # Windows
@@ -22,6 +24,8 @@ except ImportError:  # Windows
 if "LOSSBOOK_CACHE" not in os.environ:
     os.environ["LOSSBOOK_CACHE"] = tempfile.mkdtemp(prefix="lossbook-tests-")
     atexit.register(shutil.rmtree, os.environ["LOSSBOOK_CACHE"], ignore_errors=True)
+# CUDA kernels compiled for the host are shared in the same way.
+os.environ.setdefault("FAKE_CUPY_FOLDER", os.path.join(os.environ["LOSSBOOK_CACHE"], "cuda_on_host"))
 
 LIMIT = 1536  # MiB that a process of the tests may take
 ENOUGH = 600  # MiB from which a process has its kernels compiled by forks
@@ -37,15 +41,30 @@ def update(request):
     return request.config.getoption("--update")
 
 
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def losses_of(item):
+    """The names of the losses that a test is about."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return [parameter.name for parameter in parameters if isinstance(parameter, Loss)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All tests of a loss run in one process, so that no kernel is compiled or kept in two."""
+    for item in items:
+        if losses_of(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(losses_of(item)[0]))
+
+
 # --- exact numbers ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
 def exact_numbers(request):
     """The exact numbers of a test are stored by module and loss."""
-    parameters = getattr(request.node, "callspec", None)
-    names = [loss.name for loss in parameters.params.values() if hasattr(loss, "formula")] if parameters else []
-    stored.begin("/".join([request.path.stem, *names]))
+    stored.begin("/".join([request.path.stem, *losses_of(request.node)]))
 
 
 def store(config, exitstatus):
