@@ -1,4 +1,4 @@
-"""Exact numbers that were found once, in tests/data/exact: they follow from a formula and a place alone.
+"""Exact numbers that were found once, in tests/exact: they follow from a formula and a place alone.
 
 A number's key is a digest of the formula, the place, and the text of every definition of the oracle that the number
 follows from, the meanings of the formula's words among them: a number of another formula or of another meaning is never
@@ -17,7 +17,7 @@ from pathlib import Path
 import sympy
 from mpmath import mp, mpf
 
-FOLDER = Path(__file__).with_name("data") / "exact"
+FOLDER = Path(__file__).with_name("exact")
 DIGITS = 32  # that are stored
 AGAIN = 128  # one of so many numbers is computed in every session
 
