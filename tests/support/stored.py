@@ -17,7 +17,7 @@ from pathlib import Path
 import sympy
 from mpmath import mp, mpf
 
-FOLDER = Path(__file__).with_name("exact")
+FOLDER = Path(__file__).parents[1] / "exact"
 DIGITS = 32  # that are stored
 AGAIN = 128  # one of so many numbers is computed in every session
 
