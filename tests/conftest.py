@@ -1,4 +1,4 @@
-"""Fixtures: every loss, every backend, every dtype, found by discovery; and a limit for the memory of a process."""
+"""Golden files and stored numbers, which `--update` rewrites; and a limit for the memory of a process."""
 
 import atexit
 import contextlib
@@ -11,7 +11,10 @@ import time
 import warnings
 
 import pytest
+import stored
 from nvrtc import CompilerMissing
+
+from lossbook import Loss
 
 try:
     import resource
@@ -22,13 +25,15 @@ except ImportError:  # Windows
 if "LOSSBOOK_CACHE" not in os.environ:
     os.environ["LOSSBOOK_CACHE"] = tempfile.mkdtemp(prefix="lossbook-tests-")
     atexit.register(shutil.rmtree, os.environ["LOSSBOOK_CACHE"], ignore_errors=True)
+# CUDA kernels compiled for the host are shared in the same way.
+os.environ.setdefault("FAKE_CUPY_FOLDER", os.path.join(os.environ["LOSSBOOK_CACHE"], "cuda_on_host"))
 
 LIMIT = 1536  # MiB that a process of the tests may take
 ENOUGH = 600  # MiB from which a process has its kernels compiled by forks
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update", action="store_true", help="rewrite the golden kernel sources instead of comparing")
+    parser.addoption("--update", action="store_true", help="rewrite golden kernel sources, store exact numbers")
 
 
 @pytest.fixture
@@ -46,6 +51,47 @@ def pytest_runtest_call():
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def losses_of(item):
+    """The names of the losses that a test is about."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return [parameter.name for parameter in parameters if isinstance(parameter, Loss)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All tests of a loss run in one process, so that no kernel is compiled or kept in two."""
+    for item in items:
+        if losses_of(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(losses_of(item)[0]))
+
+
+# --- exact numbers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def exact_numbers(request):
+    """The exact numbers of a test are stored by module and loss."""
+    stored.begin("/".join([request.path.stem, *losses_of(request.node)]))
+
+
+def store(config, exitstatus):
+    """With --update, store all numbers that the session asked for; what whole modules did not ask for is dropped."""
+    whole = exitstatus == 0 and not config.option.keyword and not any("::" in argument for argument in config.args)
+    if whole:
+        stored.drop(config.exact)
+    for name, (asked, _) in config.exact.items():
+        stored.add(name, asked)
+
+
+def lacking(config):
+    """The modules and losses of whose exact numbers more than a tenth were missing.
+
+    Some may be: on another platform, the last digit of a random number may be another.
+    """
+    return [name for name, (asked, missing) in config.exact.items() if missing > len(asked) / 10]
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
@@ -105,7 +151,7 @@ def compile_elsewhere():
 
 
 def pytest_configure(config):
-    config.peaks = {}
+    config.peaks, config.exact = {}, {}
     if hasattr(os, "fork"):
         with contextlib.suppress(ImportError):
             compile_elsewhere()
@@ -113,22 +159,39 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
-    """The controller of several processes hears what each of them took."""
-    node.config.peaks[node.gateway.id] = getattr(node, "workeroutput", {}).get("peak", 0)
+    """The controller of several processes hears what each of them took and computed."""
+    output = getattr(node, "workeroutput", {})
+    node.config.peaks[node.gateway.id] = output.get("peak", 0)
+    for name, (asked, missing) in output.get("exact", {}).items():
+        before, missing_before = node.config.exact.get(name, ({}, 0))
+        node.config.exact[name] = before | asked, missing_before + missing
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    """A session fails if one of its processes took too much."""
-    output = getattr(session.config, "workeroutput", None)
+    """A session fails if one of its processes took too much, or had to compute too many exact numbers."""
+    config, exact = session.config, {name: (table.asked, table.missing) for name, table in stored.tables.items()}
+    output = getattr(config, "workeroutput", None)
     if output is not None:
-        output["peak"] = peak()
+        output["peak"], output["exact"] = peak(), exact
         return
-    session.config.peaks["this process"] = peak()
-    if max(session.config.peaks.values()) > LIMIT and session.exitstatus == 0:
+    config.peaks["this process"] = peak()
+    config.exact |= exact
+    if config.getoption("--update"):
+        store(config, session.exitstatus)
+    elif lacking(config) and session.exitstatus == 0:
+        session.exitstatus = 1
+    if max(config.peaks.values()) > LIMIT and session.exitstatus == 0:
         session.exitstatus = 1
 
 
 def pytest_terminal_summary(terminalreporter, config):
     took = ", ".join(f"{name} {size:.0f}" for name, size in config.peaks.items())
     terminalreporter.write_line(f"memory in MiB, of at most {LIMIT}: {took}")
+    missing = sum(missing for _, missing in config.exact.values())
+    if missing:
+        verb = "stored" if config.getoption("--update") else "computed"
+        terminalreporter.write_line(f"exact numbers {verb} that were missing in {stored.FOLDER}: {missing}")
+    if not config.getoption("--update"):
+        for name in lacking(config):
+            terminalreporter.write_line(f"{name} lacks most: run tests/{name.split('/')[0]}.py with --update", red=True)

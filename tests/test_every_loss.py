@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from mpmath import mp, mpf
-from oracle import DIGITS, Evaluator, check, check_between, exact, largest_term, sides, slope, value
+from oracle import check, check_between, element, exact, pixels, row, value
 
 import lossbook
 from lossbook import DomainError, ShapeError, words
@@ -51,17 +51,6 @@ def symbols_of(loss, setting, arrays, index):
     return form, symbols
 
 
-def subgradient_points(form, symbols):
-    """Whether the point is a kink, where the slopes of the two sides differ."""
-    with mp.workdps(60):
-        here = Evaluator(symbols)
-        for found in form.formula.atoms(words.absolute, words.maximum, words.minimum):
-            numbers = [here(argument) for argument in found.args]
-            if (found.func is words.absolute and numbers[0] == 0) or (len(numbers) == 2 and numbers[0] == numbers[1]):
-                return True
-    return False
-
-
 # --- 1, 2: accuracy --------------------------------------------------------------------------------------------------
 
 
@@ -75,82 +64,28 @@ def test_pointwise_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype)
         for name in BACKENDS:
             with Backend(name).ready() as backend:
                 results[name] = backend.call(loss.value_and_grad, *arrays, reduction="none", **setting)
-        wanted = range(arrays[0].size) if not setting else range(0, arrays[0].size, 7)
-        for i in wanted:
+        for i in range(arrays[0].size) if not setting else range(0, arrays[0].size, 7):
             form, symbols = symbols_of(loss, setting, arrays, i)
             where = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__})"
-            true = value(form.formula, symbols)
             domain = form.domains[form.prediction]
-            kink, edges = subgradient_points(form, symbols), {"low": domain.low, "high": domain.high}
-            if kink:
-                one_sided = sides(form.formula, symbols, form.prediction, **edges)
-            else:
-                true_slope = slope(form.formula, symbols, form.prediction, **edges)
-            gradient = sympy.diff(form.formula, form.prediction)
+            true, largest, *steep = element(form.formula, symbols, form.prediction, domain.low, domain.high)
             for name, (values, slopes) in results.items():
                 check(values[i], true, dtype, what=f"value of {where} on {name}")
                 at_rest = true == 0 and slopes[i] == 0 and arrays[0][i] in (domain.low, domain.high)
-                if kink:
-                    largest = largest_term(gradient, symbols)
-                    check_between(slopes[i], one_sided, dtype, largest, what=f"slope of {where} on {name}")
-                elif not mp.isnan(true_slope) and not at_rest:
-                    largest = largest_term(gradient, symbols) if mp.isfinite(true_slope) else None
-                    check(slopes[i], true_slope, dtype, largest, what=f"slope of {where} on {name}")
-
-
-def standing(form, z, k, odds):
-    """What the loss of class k is a function of, and that number's slopes along the predictions z of the row.
-
-    The log-odds of class k are z_k - log(sum of exp(z_j), j != k): their slope along z_j is 1 for j = k, else minus a
-    softmax without k. Minus the largest it is z_k - max(z_j), whose slope all share that are at the top; minus the
-    largest of the others it is the same with j != k. Else it is z_k itself.
-    """
-    if form.formula.has(words.log_odds):
-        with mp.workdps(max(DIGITS) + 20):
-            rest = mp.fsum(odds[:k] + odds[k + 1 :])
-            number = z[k] - mp.log(rest) if rest else mp.inf
-        return number, {j: mpf(1) if j == k else -odds[j] / rest for j in range(len(z))}
-    if form.formula.has(words.minus_largest, words.minus_largest_of_others):
-        rivals = [j for j in range(len(z)) if j != k or form.formula.has(words.minus_largest)]
-        front = max(z[j] for j in rivals)
-        top = [j for j in rivals if z[j] == front]
-        with mp.workdps(max(DIGITS) + 20):
-            return z[k] - front, {j: mpf(j == k) - mpf(j in top) / len(top) for j in {k, *top}}
-    return z[k], {k: mpf(1)}
+                if len(steep) > 1:
+                    check_between(slopes[i], steep[:-1], dtype, largest, what=f"slope of {where} on {name}")
+                elif not mp.isnan(steep[0]) and not at_rest:
+                    size = largest if mp.isfinite(steep[0]) else None
+                    check(slopes[i], steep[0], dtype, size, what=f"slope of {where} on {name}")
 
 
 def exact_row(loss, setting, z, y):
-    """(value, slopes, largest terms, whether each class is at rest) of one row, in mpmath.
-
-    Only the slope of the scalar function of a class's standing is taken by a difference.
-    """
-    u = sympy.Symbol("u", real=True)
-    form, fixed = symbols_of(loss, setting, (), ())
-    fixed[words.classes] = mpf(len(z))
-    term = form.formula.args[0].subs({word(form.prediction): u for word in words.OF_CLASS})
-    term = term.subs(form.prediction, u)
-    gradient, domain = sympy.diff(term, u), form.domains[form.prediction]
-    without = term.subs(form.target, 0).subs({symbol: 0 for symbol in form.parameters if fixed[symbol] == 0})
-    z, rest = list(map(exact, z)), [False] * len(z)
-    total, parts, sizes = [], [[] for _ in z], [[mpf(0)] for _ in z]
-    with mp.workdps(max(DIGITS) + 20):
-        odds = list(map(mp.exp, z)) if form.formula.has(words.log_odds) else []
-    for k in range(len(z)):
-        if y[k] == 0 and without == 0:
-            continue
-        with mp.workdps(60):
-            number, slopes = standing(form, z, k, odds)
-        here = {**fixed, form.target: exact(y[k]), u: number}
-        total.append(value(term, here))
-        pull = slope(term, here, u, low=domain.low, high=domain.high)
-        size = max(abs(pull), largest_term(gradient, here)) if mp.isfinite(pull) else abs(pull)
-        rest[k] = total[-1] == 0 and z[k] in (domain.low, domain.high)
-        with mp.workdps(60):
-            for j, part in slopes.items():
-                parts[j].append(pull * part)
-                sizes[j].append(size * abs(part))
-    with mp.workdps(60):
-        return mp.fsum(total), list(map(mp.fsum, parts)), list(map(max, sizes)), rest
+    """(value, slopes, largest terms, whether each class is at rest) of one row, in mpmath."""
+    form, symbols = symbols_of(loss, setting, (), ())
+    symbols |= {words.classes: mpf(len(z)), form.prediction: list(map(exact, z)), form.target: list(map(exact, y))}
+    domain = form.domains[form.prediction]
+    true, *found = row(form.formula, symbols, form.prediction, form.target, domain.low, domain.high)
+    return true, *(found[i : i + len(z)] for i in range(0, 3 * len(z), len(z)))
 
 
 @pytest.mark.parametrize(
@@ -217,26 +152,23 @@ def test_overlap_value_and_gradient_are_exact_to_the_promised_ulp(loss, dtype):
     Where the value is 0 and cannot be smaller, and the exact slope infinite, the slope is 0.
     """
     p, y = masks(dtype)
-    pixels = 0, 7, 19
+    places = 0, 7, 19
     for setting in settings(loss):
         results = {}
         for name in BACKENDS:
             with Backend(name).ready() as backend:
                 results[name] = backend.call(loss.value_and_grad, p, y, reduction="none", **setting)
         form, fixed = symbols_of(loss, setting, (), ())
-        gradient = sympy.diff(form.formula, form.prediction)
         for n, c in np.ndindex(p.shape[:2]):
             symbols = fixed | {
                 form.prediction: [exact(v) for v in p[n, c].ravel()],
                 form.target: [exact(v) for v in y[n, c].ravel()],
             }
             where = f"{loss.name}{setting} on image {n}, class {c} ({dtype.__name__})"
-            true = value(form.formula, symbols)
-            edges = [slope(form.formula, symbols, form.prediction, i, 0.0, 1.0) for i in pixels]
-            terms = [largest_term(gradient, symbols, i) for i in pixels]
+            true, *found = pixels(form.formula, symbols, form.prediction, places)
             for name, (values, slopes) in results.items():
                 check(values[n, c], true, dtype, what=f"value of {where} on {name}")
-                for i, edge, largest in zip(pixels, edges, terms, strict=True):
+                for i, edge, largest in zip(places, found[:3], found[3:], strict=True):
                     got, what = slopes[n, c].ravel()[i], f"slope {i} of {where} on {name}"
                     if true == 0 and mp.isinf(edge):
                         assert got == 0, what
@@ -259,15 +191,12 @@ def test_the_promise_holds_at_the_ends_of_every_parameter(loss, dtype):
         for i in range(arrays[0].size):
             form, symbols = symbols_of(loss, setting, arrays, i)
             where = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__})"
-            true, domain = value(form.formula, symbols), form.domains[form.prediction]
-            kink, steep = subgradient_points(form, symbols), None
-            if not kink:
-                steep = slope(form.formula, symbols, form.prediction, low=domain.low, high=domain.high)
-            largest = largest_term(sympy.diff(form.formula, form.prediction), symbols)
+            domain = form.domains[form.prediction]
+            true, largest, *steep = element(form.formula, symbols, form.prediction, domain.low, domain.high)
             for name, (values, slopes) in results.items():
                 check(values[i], true, dtype, what=f"value of {where} on {name}")
-                if not kink and mp.isfinite(steep):
-                    check(slopes[i], steep, dtype, largest, what=f"slope of {where} on {name}")
+                if len(steep) == 1 and mp.isfinite(steep[0]):
+                    check(slopes[i], steep[0], dtype, largest, what=f"slope of {where} on {name}")
 
 
 @every_loss

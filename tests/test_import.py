@@ -22,25 +22,17 @@ import fake_cupy
 import numpy as np
 import pytest
 from cases import EVERY_LOSS, LOSSES, example
+from processes import ROOT, child
 
 import lossbook
 from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, binary, loss, multiclass, regression
 from lossbook.backends import host
 from lossbook.errors import shown
 
-ROOT = Path(lossbook.__file__).parents[1]
 HEAVY = ("numba", "llvmlite", "cupy", "dask", "scipy", "matplotlib", "torch", "pandas", "IPython")
 LOGITS, LABELS = np.float32([0.5, -1.0, 3.0]), np.float32([1.0, 0.0, 0.0])
 
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
-
-
-def child(code):
-    """Run code in a new process; what it prints last, as a Python value."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return ast.literal_eval(done.stdout.splitlines()[-1])
 
 
 # --- what is imported ----------------------------------------------------------------------------------------------
@@ -149,7 +141,7 @@ def results():
 def test_without_docstrings(results):
     """python -OO, which takes away docstrings and assertions, changes no result; every loss prints its card."""
     assert run_elsewhere(ROOT, "-OO") == results
-    every = "import sys; sys.path[:0] = ['tests']; import cases; "
+    every = "import sys; sys.path[:0] = ['tests/support']; import cases; "
     every += "print([x._repr_markdown_() + x.__doc__ + str(x.signature) "
     done = subprocess.run(
         [sys.executable, "-OO", "-c", every + "for x in cases.EVERY_LOSS] and len(cases.EVERY_LOSS))"],

@@ -1,6 +1,5 @@
 """Kernel files and their cache: private, complete, never trusted, and shared by processes without harm."""
 
-import ast
 import contextlib
 import errno
 import inspect
@@ -9,7 +8,6 @@ import os
 import pickle
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -19,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import LOSSES, shown
+from processes import child
 
 import lossbook
 from lossbook import kernels, regression
@@ -54,15 +53,6 @@ def cache(fresh, tmp_path, monkeypatch):
     """The path of a cache folder that does not exist yet."""
     monkeypatch.setenv("LOSSBOOK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def child(code, folder=None, **environment):
-    """Run code in a new process; what it prints last, as a Python value. A variable given as None is unset."""
-    given = {**os.environ, "PYTHONPATH": str(ROOT), "LOSSBOOK_CACHE": folder and str(folder), **environment}
-    given = {name: str(value) for name, value in given.items() if value is not None}
-    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return ast.literal_eval(done.stdout.splitlines()[-1])
 
 
 def mode(path):
@@ -201,7 +191,7 @@ def test_without_any_writable_folder_text_runs_from_memory(tmp_path, backend, en
     code = "import warnings\nwith warnings.catch_warnings(record=True) as said:\n    warnings.simplefilter('always')\n"
     code += textwrap.indent(CALL.format(backend=backend).replace("print(", "found = ("), "    ") + "\nprint((*found, "
     code += "[str(one.message) for one in said]))"
-    value, name, folder, said = child(code, **given)
+    value, name, folder, said = child(code, **{"LOSSBOOK_CACHE": None, **given})
     assert (value, folder) == (6.5, None)
     assert name.startswith("<lossbook regression_squared_error_")
     assert len(said) == warns
@@ -560,7 +550,7 @@ regression.squared_error.value_and_grad(*arrays, backend="numba")
 (module,) = kernels._modules.values()
 print((sum(module.loops.stats.cache_hits.values()), sum(module.loops.stats.cache_misses.values())))
 """
-    assert child(code, folder) == (0, 1)
+    assert child(code, LOSSBOOK_CACHE=folder) == (0, 1)
     return folder
 
 
@@ -641,7 +631,7 @@ codes = [os.wait()[1] for _ in range(8)]
 print((codes, [eval(os.read(reader, 65536).decode() or "None") for reader in readers]))
 """
     folder = tmp_path / "cache"
-    codes, results = child(code, folder)
+    codes, results = child(code, LOSSBOOK_CACHE=folder)
     assert codes == [0] * 8, results
     assert results == [(float(WANTED[0]), WANTED[1]), float(WANTED[0])] * 4
     (kernel,) = folder.glob("*_float32_*")
@@ -656,4 +646,4 @@ regression.squared_error.value_and_grad(*arrays, backend="numba"), regression.sq
 (module,) = kernels._modules.values()
 print((sum(module.loops.stats.cache_hits.values()), sum(module.loops.stats.cache_misses.values())))
 """
-    assert child(again, folder) == (sum(name.startswith("loops.") for name in names), 0)
+    assert child(again, LOSSBOOK_CACHE=folder) == (sum(name.startswith("loops.") for name in names), 0)

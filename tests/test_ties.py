@@ -12,8 +12,8 @@ import pytest
 import sympy
 from cases import BACKENDS, DTYPES, EVERY_LOSS, Backend, column, row_kind, settings
 from mpmath import mpf
-from oracle import check, check_between, exact, largest_product, largest_term, sides, value
-from test_every_loss import POINTWISE, ROWS, subgradient_points, symbols_of
+from oracle import check, check_between, exact, gradient, is_kink, largest_product, largest_term, sides, value
+from test_every_loss import POINTWISE, ROWS, symbols_of
 
 from lossbook import DomainError, detection, loss, regression, words
 from lossbook.domains import Outcome, Positive, Real
@@ -77,12 +77,12 @@ def test_slopes_of_elements_at_kinks(loss, dtype):
         results = None
         for i in range(arrays[0].size):
             form, symbols = symbols_of(loss, setting, arrays, i)
-            if not subgradient_points(form, symbols):
+            if not is_kink(form.formula, symbols):
                 continue
             results = results or on_all_backends(loss.grad, *arrays, reduction="none", **setting)
             domain, count = form.domains[form.prediction], count + 1
             slopes = sides(form.formula, symbols, form.prediction, None, domain.low, domain.high, digits=200)
-            largest = largest_term(form.formula.diff(form.prediction), symbols)
+            largest = largest_term(gradient(form.formula, form.prediction), symbols)
             for name, got in results.items():
                 what = f"{loss.name}{setting} at {[float(a[i]) for a in arrays]} ({dtype.__name__}) on {name}"
                 check_between(got[i], slopes, dtype, largest, what=what)

@@ -128,7 +128,7 @@ def test_nothing_on_the_way_is_posix_alone(tmp_path):
     """Without the modules and functions that only POSIX has, package, tools, benchmarks and the tests' own parts
     load, and a loss is computed on NumPy and Numba, with kernels kept on disk.
     """
-    folders = [str(ROOT.joinpath(name)) for name in (".", "tools", "tests", "book/_ext")]
+    folders = [str(ROOT.joinpath(name)) for name in (".", "tools", "tests", "tests/support", "book/_ext")]
     code = f"""
 import importlib, os, pkgutil, subprocess, sys, tempfile, threading
 import matplotlib.figure, nbclient, nbformat, numba, numpy, pytest, scipy, sphinx.application  # may use what they like

@@ -1,13 +1,8 @@
 """A loss of the user's own: declared in a script or a notebook, and then as good as any of the package."""
 
-import ast
 import copy
 import functools
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -15,6 +10,7 @@ import pytest
 import sympy
 from cases import BACKENDS, Backend
 from mpmath import mp, mpf
+from processes import run_python
 from sympy import Rational
 
 import lossbook
@@ -45,7 +41,6 @@ from lossbook.words import (
     sum_pixels,
 )
 
-ROOT = Path(lossbook.__file__).parents[1]
 DECLARED = '''
 import lossbook
 from lossbook import Label, Logit, Positive
@@ -193,12 +188,7 @@ hits = [sum(m.loops.stats.cache_hits.values()) for m in kernels._modules.values(
 print((values, again is tempered, tempered.grad(x, y, backend="numba").tolist(), hits))
 """
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOSSBOOK_CACHE": str(tmp_path / "cache")}
-    results = []
-    for _ in range(2):
-        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        results.append(ast.literal_eval(done.stdout))
+    results = [run_python(script, LOSSBOOK_CACHE=tmp_path / "cache") for _ in range(2)]
     z, y = np.array([-1.3, 0.4]) / 1.5, np.array([0, 1])
     wanted = np.mean(np.logaddexp(0, (1 - 2 * y) * z))
     slopes = (1 / (1 + np.exp(-z)) - y) / 1.5 / 2

@@ -35,7 +35,8 @@ LARGE = [
 # What `check` runs: the generated sources, all facts of all losses on NumPy but their exactness, and three kernels.
 QUICK = [
     *(f"tests/test_{name}.py" for name in ("every_loss", "arguments", "boxes", "calls", "compose", "detection")),
-    *(f"tests/test_{name}.py" for name in ("distance", "errors", "figures", "labels", "names", "readme")),
+    *(f"tests/test_{name}.py" for name in ("distance", "errors", "figures", "floors", "kinds", "labels", "names")),
+    "tests/test_readme.py",
     *(f"tests/test_generated.py::test_{name}" for name in ("sources_are_golden", "no_golden_file_is_stale")),
     *(f"tests/test_import.py::test_public_names_{name}" for name in ("exist", "are_complete")),
 ]
