@@ -103,9 +103,11 @@ class Domain:
             return ""
         if self.components:
             x1, y1, x2, y2 = (f"{name}_{component}" for component in self.components)
-            rule = f"({x1} <= {x2}) {both} ({y1} <= {y2})"
-            nan = f" {either} ".join(f"({corner} != {corner})" for corner in (x1, y1, x2, y2))
-            return f"{rule} {either} {nan}" if self.role == "prediction" else rule
+            sides = [f"({low} <= {high})" for low, high in ((x1, x2), (y1, y2))]
+            if self.role == "prediction":  # a NaN passes, and hides no inversion along the other axis
+                nans = [f"({low} != {low}) {either} ({high} != {high})" for low, high in ((x1, x2), (y1, y2))]
+                sides = [f"({side} {either} {nan})" for side, nan in zip(sides, nans, strict=True)]
+            return f" {both} ".join(sides)
         if self.values:
             return f" {either} ".join(f"({name} == {real(value)})" for value in self.values)
         bounds = [f"({name} {'>' if self.open_low else '>='} {real(self.low)})"] if self.low > -inf else []

@@ -136,6 +136,14 @@ def test_bad_boxes_are_refused(loss, backend):
         backend.call(loss, good, bad)
 
 
+def test_nan_hides_no_inverted_side(backend):
+    """A predicted box that is inverted along one axis is an error, also where a corner along the other is NaN."""
+    p, t = boxes(4)
+    p[1] = np.nan, 5, 1, 2
+    with pytest.raises(DomainError, match=r"got \(nan, 5.0, 1.0, 2.0\) at index 1$"):
+        backend.call(detection.iou, p, t)
+
+
 @each_box_loss
 def test_reductions_weights_and_partial_sums_of_boxes(loss, backend):
     """The mean is sum(w*l)/sum(w); partial sums merge; the gradient is that of the reduced loss."""
