@@ -269,21 +269,8 @@ class Definition:
         return self.declaration.settings(given)
 
 
-class Loss(Definition):
-    __doc__ = Shown(
-        lambda self: self._document() + documentation.document_options(self.declaration.own),
-        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
-
-    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
-    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
-    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
-
-    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
-    """,
-    )
-    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
-
-    # --- calls ------------------------------------------------------------------------------------------------------
+class Calls(Definition):
+    """What a loss computes: values, gradients and sums that merge."""
 
     def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
@@ -407,6 +394,21 @@ class Loss(Definition):
         keywords["reduction"] = "sum"
         with quiet():
             return self.evaluate(arrays, keywords, PARTIAL)[0]
+
+
+class Loss(Calls):
+    __doc__ = Shown(
+        lambda self: self._document() + documentation.document_options(self.declaration.own),
+        """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
+
+    Attributes: `name`, `signature`, `reference` (paper, section, equation), `properties` (facts that tests check:
+    "convex", "minimum", ...), `formula` (SymPy, in words), `textbook` (the same in exp and log), `gradient`
+    (its slope along the prediction), `latex`, `declaration` (the domains of the arguments, defaults and options).
+
+    A kind of loss gives `space`, `formula`, `gradient`, `array_symbols`, `source`, `evaluate` and `with_parameters`.
+    """,
+    )
+    __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
 
     # --- algebra ----------------------------------------------------------------------------------------------------
 
