@@ -21,7 +21,7 @@ import numpy as np
 import sympy
 from sympy.printing.precedence import PRECEDENCE
 
-from lossbook import backends, words
+from lossbook import backends, documentation, words
 from lossbook.algebra import FormulaLoss, Loss, options_of
 from lossbook.arrays import WORKING, array_module, is_cupy, is_dask, quiet, times, to_host
 from lossbook.backends.call import Call
@@ -176,31 +176,15 @@ class DistanceLoss(FormulaLoss):
         return DistanceOnLogits(self, activation)
 
     def _document(self):
-        """The author's words, then what the declaration knows."""
-        declaration = self.declaration
-        endings = dict(zip(declaration.arrays, ("float array of (N, C, *space)", "never broadcast"), strict=True))
-        endings |= {name: f"{default!r} if left out" for name, default in declaration.defaults.items()}
-        rows = [
-            *(f"{name}: {domain.describes}; {endings[name]}." for name, domain in declaration.arguments.items()),
-            "reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per pixel and class.",
-            "weight: one per item, per pixel, or per pixel and class, >= 0; absent means 1. 0 removes whatever stands "
-            "there, which is then background in both masks.",
-            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes.",
-            "backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.",
-        ]
-        parts = [
-            self.text,
-            f"Formula, per pixel and class: {self.formula}",
+        """The author's words, then what the declaration knows, and how distances are measured."""
+        notes = [
             "distance(x) is the Euclidean distance of a pixel to the nearest one of the other kind in the mask x > 1/2 "
             "of its image and class (a NaN is background), signed_distance(x) the same, negative in the mask. Where a "
             "mask is empty or full it is the diagonal of the image. To the gradient, distances are constants.",
-            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
-            "Returns a number (or array) of the prediction's dtype. Maps are made in float64, and one image and class "
-            "at a time.",
-            "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError), also without SciPy.",
-            f"Source: {self.reference}.",
+            "Weights may also be one per pixel and class; a pixel of weight 0 is background in both masks. Maps are "
+            "made in float64, one image and class at a time, for NumPy arrays with SciPy.",
         ]
-        return "\n\n".join(parts) + "\n"
+        return documentation.document(self, self.text, notes)
 
 
 class DistanceArguments(Arguments):

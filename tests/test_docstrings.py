@@ -10,6 +10,7 @@ import pytest
 
 import lossbook
 from lossbook import detection, labels, segmentation, words
+from lossbook.algebra import FormulaLoss
 
 PACKAGE = Path(lossbook.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -49,6 +50,31 @@ def test_examples_run(where, text, home):
         pytest.importorskip("scipy")
     with lossbook.use("numpy"):
         run(where, text, dict(vars(importlib.import_module(home))))
+
+
+LOSSES = [
+    value
+    for module in vars(lossbook).values()
+    if inspect.ismodule(module) and module.__name__.startswith("lossbook.") and hasattr(module, "__all__")
+    for value in (getattr(module, name) for name in module.__all__)
+    if isinstance(value, FormulaLoss)
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_the_example_of_a_loss_runs(loss):
+    """The docstring of each loss of one formula has a call that prints what it says."""
+    if loss.space.maps:
+        pytest.importorskip("scipy")
+    text = sections_of(loss.__doc__)["Examples"]
+    assert f"{loss.name}(" in text
+    with lossbook.use("numpy"):
+        run(loss.name, text, {})
+
+
+def test_a_loss_without_an_address_has_no_example():
+    """A copy with other defaults is not what its name gives, and so says nothing of a call."""
+    assert "Examples" not in sections_of(segmentation.tversky.with_parameters(alpha=0.3, beta=0.7).__doc__)
 
 
 LOSS = lossbook.Loss
