@@ -26,22 +26,40 @@ def warm(
 ) -> None:
     """Make the kernels of losses ahead of their first call: those of the value alone, and those with the gradient.
 
-        lossbook.warm(multiclass.cross_entropy_with_logits, segmentation.dice, dtype="float32", class_weight=True)
-
     Numba compiles a kernel for seconds when a loss is first called with another dtype or other options. Compiled
     kernels stay in the cache on disk, so that one call of `warm` serves later processes as well.
 
-    Arguments:
-    - losses: one or more losses; sums and losses with several predictions warm what they are made of.
-    - dtype: float16, float32 or float64, of the predictions to come.
-    - backend: "numba", "numpy" or "cupy" (which needs a device).
-    - weight, class_weight, ignore_index: True for calls that will have them. The last two reach the losses that take
-      them.
-    - indices: whether targets of classes will be class indices, or else distributions.
-    - classes: how many classes there will be; kernels for many differ from those for few.
-    - parameters: of the losses, where they choose the kernel: `smoothing=0.1`.
+    Parameters
+    ----------
+    *losses : Loss
+        One or more losses; sums and losses with several predictions warm what they are made of.
+    dtype : dtype, optional
+        float16, float32 or float64, of the predictions to come.
+    backend : {"numba", "numpy", "cupy"}, optional
+        "cupy" needs a device.
+    weight, class_weight, ignore_index : bool, optional
+        True for calls that will have them. The last two reach the losses that take them.
+    indices : bool, optional
+        Whether targets of classes will be class indices, or else distributions.
+    classes : int, optional
+        How many classes there will be; kernels for many differ from those for few.
+    **parameters
+        Of the losses, where they choose the kernel: `smoothing=0.1`.
 
-    Raises what a call of the losses raises, and TypeError for what is no loss.
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    TypeError
+        For what is no loss. A call of the losses that is wrong raises what it raises elsewhere.
+
+    Examples
+    --------
+    >>> import lossbook
+    >>> from lossbook import multiclass
+    >>> lossbook.warm(multiclass.cross_entropy_with_logits, dtype="float32", backend="numpy", class_weight=True)
     """
     if not losses:
         raise TypeError("lossbook.warm: takes losses by position; got none")

@@ -169,7 +169,32 @@ class Definition:
         return (self.text or self.__doc__ or "").partition("\n")[0]
 
     def formula_of(self, *arrays: Any, **parameters: Any) -> Any:
-        """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple."""
+        """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple.
+
+        Parameters
+        ----------
+        *arrays : Expr
+            What stands for the prediction and the target.
+        **parameters
+            Numbers or expressions for the parameters, those left out at their defaults.
+
+        Returns
+        -------
+        Expr
+            The formula, without named steps.
+
+        Raises
+        ------
+        TypeError
+            For an unknown parameter, or another number of expressions.
+
+        Examples
+        --------
+        >>> import sympy
+        >>> from lossbook import regression
+        >>> regression.squared_error.formula_of(*sympy.symbols("a b", real=True))
+        (a - b)**2
+        """
         return substituted(self, arrays, parameters)
 
     def formula_for(self, flags: Mapping[str, bool]) -> sympy.Expr:
@@ -177,11 +202,66 @@ class Definition:
         return self.formula
 
     def of(self, *arrays: Any, **parameters: Any) -> Any:
-        """The formula for other symbols or expressions, in another declaration."""
+        """The formula for other symbols or expressions, in the body of another declaration.
+
+        Parameters
+        ----------
+        *arrays : Expr
+            What stands for the prediction and the target.
+        **parameters
+            As `formula_of` takes them.
+
+        Returns
+        -------
+        Expr
+            The formula; that of a loss of one formula keeps its named steps.
+
+        Raises
+        ------
+        TypeError
+            As `formula_of` does.
+
+        Examples
+        --------
+        >>> from lossbook import Outcome, Real, loss, regression
+        >>> @loss
+        ... def half(x: Real, y: Outcome):
+        ...     return regression.squared_error.of(x, y) / 2
+        >>> print(half([3.0], [1.0]))
+        2.0
+        """
         return self.formula_of(*arrays, **parameters)
 
     def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
-        """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
+        """The kernel of this loss on a backend, as text: what runs is this and nothing else.
+
+        Parameters
+        ----------
+        backend : {"numpy", "numba", "cupy"}, optional
+            In whose language.
+        dtype : dtype, optional
+            Of the prediction.
+        **parameters
+            Parameters that choose the kernel.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        DomainError
+            For a parameter outside its domain or another dtype.
+        BackendError
+            For a name that is no backend's.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> "def " in regression.squared_error.source("numpy")
+        True
+        """
         raise NotImplementedError
 
     def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
@@ -189,7 +269,134 @@ class Definition:
         return self.declaration.settings(given)
 
 
-class Loss(Definition):
+class Calls(Definition):
+    """What a loss computes: values, gradients and sums that merge."""
+
+    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+        """(value or None, gradient or None), as `request` asks."""
+        raise NotImplementedError
+
+    def __call__(self, *arrays: Any, **keywords: Any) -> Any:
+        """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class.
+
+        Parameters
+        ----------
+        *arrays : array
+            The prediction and the target.
+        **keywords
+            Parameters and options of this loss, as its own documentation lists them.
+
+        Returns
+        -------
+        scalar or array
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError
+            For arrays that do not fit, values that break a rule, and arrays of several packages.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.squared_error([3.0, 2.0], [1.0, 2.0], reduction="none")
+        array([4., 0.])
+        """
+        with quiet():
+            return self.evaluate(arrays, keywords, VALUE)[0]
+
+    @of_each_loss()
+    def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
+        """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
+
+        With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
+
+        Parameters
+        ----------
+        *arrays : array
+            The prediction and the target.
+        out : array, optional
+            Receives the gradient.
+        **keywords
+            Parameters and options of this loss, as its own documentation lists them.
+
+        Returns
+        -------
+        array
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError
+            As a call does, and for an `out` that does not fit.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.squared_error.grad([3.0, 2.0], [1.0, 2.0])
+        array([2., 0.])
+        """
+        request = GRADIENT if out is None else Request(value=False, gradient=True, out=out)
+        with quiet():
+            return self.evaluate(arrays, keywords, request)[1]
+
+    @of_each_loss()
+    def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
+        """(value, gradient) in one pass; the gradient goes into `out` if that is given.
+
+        Parameters
+        ----------
+        *arrays, out, **keywords
+            As `grad` takes them.
+
+        Returns
+        -------
+        value, gradient
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError
+            As `grad` does.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.squared_error.value_and_grad([3.0, 2.0], [1.0, 2.0], reduction="none")
+        (array([4., 0.]), array([4., 0.]))
+        """
+        with quiet():
+            return self.evaluate(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
+
+    @of_each_loss(without=("reduction",))
+    def partial(self, *arrays: Any, **keywords: Any) -> Any:
+        """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces.
+
+        Parameters
+        ----------
+        *arrays, **keywords
+            As a call takes them, without `reduction`, which is chosen in `finish`.
+
+        Returns
+        -------
+        Partial
+
+        Raises
+        ------
+        TypeError
+            For a reduction; else what a call raises.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.squared_error.partial([3.0, 2.0], [1.0, 2.0]).finish()
+        2.0
+        """
+        if "reduction" in keywords:
+            raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
+        keywords["reduction"] = "sum"
+        with quiet():
+            return self.evaluate(arrays, keywords, PARTIAL)[0]
+
+
+class Loss(Calls):
     __doc__ = Shown(
         lambda self: self._document() + documentation.document_options(self.declaration.own),
         """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
@@ -203,58 +410,62 @@ class Loss(Definition):
     )
     __array_ufunc__ = None  # numbers of NumPy leave multiplication to the loss
 
-    # --- calls ------------------------------------------------------------------------------------------------------
-
-    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
-        """(value or None, gradient or None), as `request` asks."""
-        raise NotImplementedError
-
-    def __call__(self, *arrays: Any, **keywords: Any) -> Any:
-        """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class."""
-        with quiet():
-            return self.evaluate(arrays, keywords, VALUE)[0]
-
-    @of_each_loss()
-    def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
-        """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
-
-        With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
-        """
-        request = GRADIENT if out is None else Request(value=False, gradient=True, out=out)
-        with quiet():
-            return self.evaluate(arrays, keywords, request)[1]
-
-    @of_each_loss()
-    def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
-        """(value, gradient) in one pass; the gradient goes into `out` if that is given."""
-        with quiet():
-            return self.evaluate(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
-
-    @of_each_loss(without=("reduction",))
-    def partial(self, *arrays: Any, **keywords: Any) -> Any:
-        """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces."""
-        if "reduction" in keywords:
-            raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
-        keywords["reduction"] = "sum"
-        with quiet():
-            return self.evaluate(arrays, keywords, PARTIAL)[0]
-
     # --- algebra ----------------------------------------------------------------------------------------------------
 
     def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options.
 
-            tversky.with_parameters(alpha=0.3, beta=0.7)
-            dice.with_parameters(class_weight=[0, 1, 1], batch=True)
+        A call may still give others; a sum of losses leaves a part its own, and passes on what it is given to the parts
+        that have none.
 
-        The options are `reduction`, `backend`, and where the loss has them `class_weight`, `ignore_index`, `axis` and
-        `batch`. A call may still give others; a sum of losses leaves a part its own, and passes on what it is given to
-        the parts that have none. Raises what a call would raise for a wrong value.
+        Parameters
+        ----------
+        **given
+            Parameters, and the options `reduction`, `backend`, and where the loss has them `class_weight`,
+            `ignore_index`, `axis` and `batch`.
+
+        Returns
+        -------
+        Loss
+
+        Raises
+        ------
+        TypeError, DomainError
+            What a call would raise for a wrong value.
+
+        Examples
+        --------
+        >>> from lossbook import segmentation
+        >>> segmentation.tversky.with_parameters(alpha=0.3, beta=0.7).declaration.defaults["alpha"]
+        0.3
         """
         raise NotImplementedError
 
     def on_logits(self, activation: Activation) -> "Loss":
-        """This loss of probabilities as a loss of logits: "sigmoid", or "softmax" over the class axis."""
+        """This loss of probabilities as a loss of logits.
+
+        Parameters
+        ----------
+        activation : {"sigmoid", "softmax"}
+            The softmax goes over the class axis.
+
+        Returns
+        -------
+        Loss
+
+        Raises
+        ------
+        DomainError
+            For another activation.
+        TypeError
+            For a loss that is not one of probabilities, or has no class axis for a softmax.
+
+        Examples
+        --------
+        >>> from lossbook import segmentation
+        >>> segmentation.dice.on_logits("softmax").declaration.arrays
+        ('z', 'y')
+        """
         check_activation(self, activation)
         return self._on_logits(activation)
 

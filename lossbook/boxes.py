@@ -32,13 +32,39 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> Any:
 
         t_x = (x - x_a)/w_a    t_y = (y - y_a)/h_a    t_w = log(w/w_a)    t_h = log(h/h_a)
 
-    with centers x, y, widths w and heights h. boxes: (..., 4), float16, float32 or float64; anchors: the same shape,
-    any real dtype. The result has the shape and dtype of the boxes; float16 is computed in float32, and float32 boxes
-    with float64 (or wide integer) anchors in float64. Nothing cancels: offsets from an anchor that nearly is the box
-    are good to a few ulp, too.
+    with centers x, y, widths w and heights h. Nothing cancels: offsets from an anchor that nearly is the box are good
+    to a few ulp, too.
 
-    ShapeError for shapes that differ, which never broadcast, or do not end in 4; DomainError for boxes or anchors that
-    are inverted, without area or not finite. Source: Ren, He, Girshick and Sun 2015, Faster R-CNN, NIPS, equation 2.
+    Parameters
+    ----------
+    boxes : array of float16, float32 or float64
+        Corners (x1, y1, x2, y2) of shape (..., 4).
+    anchors : array
+        Corners of the same shape, of any real dtype.
+
+    Returns
+    -------
+    array
+        The offsets, in the shape and dtype of the boxes; float16 is computed in float32, and float32 boxes with float64
+        (or wide integer) anchors in float64.
+
+    Raises
+    ------
+    ShapeError
+        For shapes that differ, which never broadcast, or do not end in 4.
+    DomainError
+        For boxes or anchors that are inverted, without area or not finite.
+
+    References
+    ----------
+    Ren, He, Girshick and Sun 2015, Faster R-CNN, NIPS, equation 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lossbook import detection
+    >>> detection.encode_boxes(np.array([2.0, 0.0, 6.0, 8.0]), np.array([0.0, 0.0, 4.0, 8.0]))
+    array([0.5, 0. , 0. , 0. ])
     """
     where = "detection.encode_boxes"
     boxes, anchors, xp, given = _arguments(where, "boxes", boxes, anchors)
@@ -63,17 +89,41 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> Any:
 def decode_boxes(deltas: ArrayLike, anchors: ArrayLike, *, clip: Number = CLIP) -> Any:
     """The boxes (x1, y1, x2, y2), in pixels, that lie at these offsets from their anchors: `encode_boxes`, undone.
 
-    deltas: (..., 4), float16, float32 or float64; anchors: the same shape, any real dtype. The result has the shape
-    and dtype of the deltas; float16 is computed in float32. t_w and t_h are cut at `clip`, as is usual: an untrained
-    network could ask for a box of e**100 widths. The default, log(1000/16), lets an anchor of 16 pixels grow to 1000;
-    clip=math.inf cuts nothing.
-
     Offsets of 0 give the anchor back exactly, and x1 <= x2, y1 <= y2 always. Corners are good to a few ulp of the
     largest of the terms: the anchor's corner, w_a*t_x and w_a*(exp(t_w) - 1)/2. A NaN among the offsets gives NaN.
 
-    ShapeError for shapes that differ, which never broadcast, or do not end in 4; DomainError for anchors that are
-    inverted, without area or not finite, and for a negative clip. Source: Ren, He, Girshick and Sun 2015, Faster
-    R-CNN, NIPS, equation 2, solved for the box.
+    Parameters
+    ----------
+    deltas : array of float16, float32 or float64
+        Offsets of shape (..., 4).
+    anchors : array
+        Corners of the same shape, of any real dtype.
+    clip : float, optional
+        Where t_w and t_h are cut, as is usual: an untrained network could ask for a box of e**100 widths. The default,
+        log(1000/16), lets an anchor of 16 pixels grow to 1000; clip=math.inf cuts nothing.
+
+    Returns
+    -------
+    array
+        The boxes, in the shape and dtype of the deltas; float16 is computed in float32.
+
+    Raises
+    ------
+    ShapeError
+        For shapes that differ, which never broadcast, or do not end in 4.
+    DomainError
+        For anchors that are inverted, without area or not finite, and for a negative clip.
+
+    References
+    ----------
+    Ren, He, Girshick and Sun 2015, Faster R-CNN, NIPS, equation 2, solved for the box.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lossbook import detection
+    >>> detection.decode_boxes(np.array([0.5, 0.0, 0.0, 0.0]), np.array([0.0, 0.0, 4.0, 8.0]))
+    array([2., 0., 6., 8.])
     """
     where = "detection.decode_boxes"
     deltas, anchors, xp, given = _arguments(where, "deltas", deltas, anchors)

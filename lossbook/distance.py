@@ -21,7 +21,7 @@ import numpy as np
 import sympy
 from sympy.printing.precedence import PRECEDENCE
 
-from lossbook import backends, words
+from lossbook import backends, documentation, words
 from lossbook.algebra import FormulaLoss, Loss, options_of
 from lossbook.arrays import WORKING, array_module, is_cupy, is_dask, quiet, times, to_host
 from lossbook.backends.call import Call
@@ -176,31 +176,15 @@ class DistanceLoss(FormulaLoss):
         return DistanceOnLogits(self, activation)
 
     def _document(self):
-        """The author's words, then what the declaration knows."""
-        declaration = self.declaration
-        endings = dict(zip(declaration.arrays, ("float array of (N, C, *space)", "never broadcast"), strict=True))
-        endings |= {name: f"{default!r} if left out" for name, default in declaration.defaults.items()}
-        rows = [
-            *(f"{name}: {domain.describes}; {endings[name]}." for name, domain in declaration.arguments.items()),
-            "reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per pixel and class.",
-            "weight: one per item, per pixel, or per pixel and class, >= 0; absent means 1. 0 removes whatever stands "
-            "there, which is then background in both masks.",
-            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes.",
-            "backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.",
-        ]
-        parts = [
-            self.text,
-            f"Formula, per pixel and class: {self.formula}",
+        """The author's words, then what the declaration knows, and how distances are measured."""
+        notes = [
             "distance(x) is the Euclidean distance of a pixel to the nearest one of the other kind in the mask x > 1/2 "
             "of its image and class (a NaN is background), signed_distance(x) the same, negative in the mask. Where a "
             "mask is empty or full it is the diagonal of the image. To the gradient, distances are constants.",
-            "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
-            "Returns a number (or array) of the prediction's dtype. Maps are made in float64, and one image and class "
-            "at a time.",
-            "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError), also without SciPy.",
-            f"Source: {self.reference}.",
+            "Weights may also be one per pixel and class; a pixel of weight 0 is background in both masks. Maps are "
+            "made in float64, one image and class at a time, for NumPy arrays with SciPy.",
         ]
-        return "\n\n".join(parts) + "\n"
+        return documentation.document(self, self.text, notes)
 
 
 class DistanceArguments(Arguments):
@@ -501,23 +485,54 @@ def hausdorff_distance(
 
         max(max over a of min over b of |a - b|, max over b of min over a of |a - b|)
 
-    p           predictions of shape (N, C, *space): probabilities, or masks of integers or bools
-    y           masks of the same shape, or class indices, integers of shape (N, *space)
-    percentile  in [0, 100]: in either direction this percentile of the distances takes the place of their maximum,
-                interpolated linearly, each boundary pixel counted once; then the larger is taken. 95 is HD95 as MONAI
-                computes it; MedPy takes one percentile of the distances of both directions together.
-    spacing     the distance of neighboring pixels, a number or one per space axis; the unit of the result
-    threshold   in [0, 1]: the predicted mask is p > threshold (a NaN is not); the true mask is always y > 1/2
-
     a and b run over the boundary pixels of the two masks: those that have a neighbor outside the mask along an axis,
-    where all beyond the image is outside. The result is float64 of shape (N, C), in NumPy or CuPy as p is.
+    where all beyond the image is outside.
 
     Two empty masks are at distance 0, as in scikit-image. An empty and another mask are at distance infinity, where
     MONAI gives NaN if a percentile is asked for: means that leave NaN out get better with every structure missed.
 
-    ShapeError for shapes that do not fit together; DomainError for values out of range; BackendError without SciPy.
-    Source: Huttenlocher, Klanderman and Rucklidge 1993, Comparing Images Using the Hausdorff Distance, IEEE
-    Transactions on Pattern Analysis and Machine Intelligence 15(9), 850-863.
+    Parameters
+    ----------
+    p : array
+        Predictions of shape (N, C, *space): probabilities, or masks of integers or bools.
+    y : array
+        Masks of the same shape, or class indices, integers of shape (N, *space).
+    percentile : float, optional
+        In [0, 100]: in either direction this percentile of the distances takes the place of their maximum, interpolated
+        linearly, each boundary pixel counted once; then the larger is taken. 95 is HD95 as MONAI computes it; MedPy
+        takes one percentile of the distances of both directions together.
+    spacing : float or sequence of float, optional
+        The distance of neighboring pixels, a number or one per space axis; the unit of the result.
+    threshold : float, optional
+        In [0, 1]: the predicted mask is p > threshold (a NaN is not); the true mask is always y > 1/2.
+
+    Returns
+    -------
+    array of float64
+        The distances, of shape (N, C), in NumPy or CuPy as p is.
+
+    Raises
+    ------
+    ShapeError
+        For shapes that do not fit together.
+    DomainError
+        For values out of range.
+    BackendError
+        Without SciPy.
+
+    References
+    ----------
+    Huttenlocher, Klanderman and Rucklidge 1993, Comparing Images Using the Hausdorff Distance, IEEE Transactions on
+    Pattern Analysis and Machine Intelligence 15(9), 850-863.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lossbook import segmentation
+    >>> p, y = np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 4, 4))
+    >>> p[0, 0, 0, 0] = y[0, 0, 3, 0] = 1
+    >>> segmentation.hausdorff_distance(p, y)
+    array([[3.]])
     """
     where = "segmentation.hausdorff_distance"
     p, y = plain(where, "p", p), plain(where, "y", y)

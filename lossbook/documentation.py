@@ -1,6 +1,12 @@
 """What a loss says of itself: signature, docstring, LaTeX and the card that a notebook shows."""
 
+import sys
+import textwrap
+from math import inf
+
 import sympy
+
+from lossbook.errors import BackendError, DomainError
 
 # What HTML, Markdown or TeX would take for more than a character. TeX, which looks at a page last, takes no dollar and
 # no backslash that stands in an element of its own.
@@ -54,49 +60,137 @@ def print_latex(expression):
     return sympy.latex(expression, symbol_names=words_only)
 
 
-def document(loss, text):
-    """The author's words, then what the declaration knows: formula, arguments, result, errors, source."""
+def document(loss, text, notes=()):
+    """The author's words, then what the declaration knows, in numpydoc's sections; `notes` follow the formula."""
     space, declaration = loss.space, loss.declaration
     rows = []
     for name, domain in declaration.arguments.items():
         if domain.role == "prediction":
-            rows.append(f"{name}: {domain.describes}; float array of {space.arrays}.")
+            rows.append((f"{name} : float array of {space.arrays}", f"{domain.describes}."))
         elif domain.role == "target":
-            rows.append(f"{name}: {domain.describes}; never broadcast.")
+            rows.append((f"{name} : array", f"{domain.describes}; never broadcast."))
         else:
-            rows.append(f"{name}: {domain.describes}; {declaration.defaults[name]!r} if left out.")
-    rows.append(f"reduction: 'mean' (sum(w*l)/sum(w)), 'sum', or 'none' for one value per {space.value_of}.")
-    rows.append(
-        f"weight: a number, one per item or one per {space.weight_of}, >= 0; absent means 1, 0 removes whatever stands "
-        "there."
-    )
-    if space.classes:
-        rows[-1] += " A vector is one per item, also where there are as many classes as items."
-    if declaration.by_class:
-        rows.append(
-            "class_weight: one per class, >= 0. ignore_index: a class index that is left out. axis: of the classes."
-        )
-    if space.totals:
-        rows.append("batch: sum over the images before the quotient is taken.")
-    rows.append("backend: 'numpy' or 'numba' for NumPy arrays; CuPy arrays choose CuPy by themselves.")
-    parts = [
-        text,
-        f"Formula, per {space.value_of}: {formula_text(loss)}",
-        "Arguments:\n" + "\n".join(f"- {row}" for row in rows),
-        "Returns a number (or array) of the prediction's dtype, in nats where the formula has logarithms.",
-        "Raises ShapeError, DomainError (both ValueErrors) or BackendError (an ImportError).",
+            rows.append((f"{name} : {kind_of(domain)}, optional", f"{domain.describes}; {default_of(loss, name)}."))
+    rows += options(space, declaration)
+    returned = "In the prediction's dtype, and in nats where the formula has logarithms."
+    errors = [
+        ("ShapeError", "For shapes that do not fit together; a ValueError."),
+        ("DomainError", "For values that break a rule; a ValueError."),
+        ("BackendError", "For arrays of several packages, or one that is not installed; an ImportError."),
     ]
-    if loss.reference:
-        parts.append(f"Source: {loss.reference}.")
+    sections = {
+        "Parameters": entries(rows),
+        "Returns": entries([("scalar or array", returned)]),
+        "Raises": entries(errors),
+        "Notes": "\n\n".join(
+            [f"Formula, per {space.value_of}: {formula_text(loss)}", *(textwrap.fill(note, 116) for note in notes)]
+        ),
+        "References": f"{loss.reference}." if loss.reference else "",
+        "Examples": example(loss),
+    }
+    parts = [text, *(f"{title}\n{'-' * len(title)}\n{body}" for title, body in sections.items() if body)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def entries(rows):
+    """The body of a section: each name, and indented below it what is to say of it."""
+    return "\n".join(f"{name}\n{textwrap.indent(textwrap.fill(sentence(said), 112), '    ')}" for name, said in rows)
+
+
+def sentence(text):
+    """The text with a capital at its begin."""
+    return text[:1].upper() + text[1:]
+
+
+def kind_of(domain):
+    """The type of a parameter."""
+    return "bool" if domain.role == "flag" else "float or sequence of float" if domain.several else "float"
+
+
+def default_of(loss, name):
+    """The default of a parameter, in words."""
+    return f"{loss.declaration.defaults[name]!r} if left out"
+
+
+def options(space, declaration):
+    """What is to say of the options that a loss has."""
+    weight = f"A number, one per item or one per {space.weight_of}, >= 0; absent means 1, 0 removes what stands there."
+    if space.classes:
+        weight += " A vector is one per item, also where there are as many classes as items."
+    rows = [
+        ('reduction : {"mean", "sum", "none"}, optional',
+         f"sum(w*l)/sum(w), the sum alone, or one value per {space.value_of}."),
+        ("weight : float or array, optional", weight),
+    ]  # fmt: skip
+    if declaration.by_class:
+        rows.append(("class_weight : array, optional", "One per class, >= 0."))
+        rows.append(("ignore_index : int, optional", "A class index that is left out."))
+    if "axis" in space.options:
+        rows.append(("axis : int, optional", "Of the corners." if space.corners else "Of the classes."))
+    if space.totals:
+        rows.append(("batch : bool, optional", "Sum over the images before the quotient is taken."))
+    backend = "For NumPy arrays; CuPy arrays choose CuPy by themselves."
+    return [*rows, ('backend : {"numpy", "numba"}, optional', backend)]
+
+
+def example(loss):
+    """A call on small arrays, and what it prints; nothing for a loss that has no address of its own."""
+    module = sys.modules.get(loss.__module__)
+    if getattr(module, loss.__name__, None) is not loss:
+        return ""
+    arrays = example_arrays(loss)
+    try:
+        value = loss(*arrays, backend="numpy")
+    except (BackendError, DomainError):  # without SciPy there are no distances
+        return ""
+    home = loss.__module__.rpartition(".")
+    call, given = loss.__name__, ", ".join(map(repr, arrays))
+    lines = []
+    if home[0] == "lossbook":
+        call = f"{home[2]}.{loss.__name__}"
+        lines.append(f">>> from lossbook import {home[2]}")
+    return "\n".join([*lines, f'>>> print(f"{{{call}({given}):.4g}}")', f"{value:.4g}"])
+
+
+def example_arrays(loss):
+    """Small arrays that a loss takes, as lists."""
+    arrays = []
+    for name in loss.declaration.arrays:
+        domain, space = loss.declaration.arguments[name], loss.space
+        if domain.components:
+            arrays.append([[0.0, 0.0, 4.0, 4.0] if domain.role == "prediction" else [1.0, 0.0, 5.0, 4.0]])
+            continue
+        a, b = two_values(domain)
+        if not space.classes:
+            arrays.append([a, b])
+        elif space.by_row:
+            arrays.append([0] if domain.holds_classes else [[a, b]])
+        else:
+            arrays.append([[0, 1]] if domain.holds_classes else [[[a, b], [b, a]]])
+    return arrays
+
+
+def two_values(domain):
+    """Two numbers that obey the rule of a domain, the larger one first."""
+    if domain.values:
+        return domain.values[-1], domain.values[0]
+    if domain.bounded:
+        if domain.role == "target":
+            return domain.high, domain.low
+        return tuple(domain.low + share * (domain.high - domain.low) for share in (0.8, 0.2))
+    if domain.low > -inf:
+        return domain.low + 2, domain.low + 1
+    if domain.high < inf:
+        return domain.high - 0.5, domain.high - 1.5
+    return (2.0, -1.0) if domain.role == "prediction" else (1.5, 0.0)
 
 
 def document_options(own):
     """The options that a loss has of its own."""
     if not own:
         return ""
-    rows = [f"- {name}: {value!r} if left out." for name, value in own.items()]
-    return "\nOptions of its own, which sums of losses leave it:\n" + "\n".join(rows) + "\n"
+    rows = [(name, f"{value!r} if left out, which sums of losses leave it.") for name, value in own.items()]
+    return f"\nOther Parameters\n----------------\n{entries(rows)}\n"
 
 
 def formula_text(loss):

@@ -39,15 +39,39 @@ def one_hot(
 ) -> Any:
     """Class indices as a distribution over the classes: 1 at the label, 0 elsewhere.
 
-    y             integers (or bools) of shape (N, *space), each in 0..classes - 1 or equal to ignore_index
-    classes       C, the number of classes
-    axis          where the result has its class axis: 1 gives (N, C, *space)
-    ignore_index  a label that stands for "unknown": its column is 0 for all classes, so losses that are sums over
-                  classes of y times a cost give 0 there; it may be one of 0..classes - 1 or any other integer
-    dtype         of the result, float32 unless told
+    Parameters
+    ----------
+    y : array of int or bool
+        Labels of shape (N, *space), each in 0..classes - 1 or equal to ignore_index.
+    classes : int
+        C, the number of classes.
+    axis : int, optional
+        Where the result has its class axis: 1 gives (N, C, *space).
+    ignore_index : int, optional
+        A label that stands for "unknown": its column is 0 for all classes, so losses that are sums over classes of y
+        times a cost give 0 there; it may be one of 0..classes - 1 or any other integer.
+    dtype : dtype, optional
+        Of the result, float32 unless told.
 
-    ShapeError for an axis that the result has not; DomainError for a label that is no class, for y that is no integers,
-    and for a dtype that is not of bools, integers or floats.
+    Returns
+    -------
+    array
+        The distribution, of shape (N, C, *space).
+
+    Raises
+    ------
+    ShapeError
+        For an axis that the result has not.
+    DomainError
+        For a label that is no class, for y that is no integers, and for a dtype that is not of bools, integers or
+        floats.
+
+    Examples
+    --------
+    >>> from lossbook import labels
+    >>> labels.one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
     """
     where = "labels.one_hot"
     y = integers(where, y)
@@ -75,17 +99,41 @@ def _one_hot(y, classes, axis, ignore_index, dtype, block_info=None):
 def smooth(targets: ArrayLike, epsilon: Number = 0.1, *, axis: SupportsIndex = 1) -> Any:
     """Label smoothing: (1 - epsilon)*targets + epsilon/C, the targets mixed with the uniform distribution.
 
-    targets  float16, float32 or float64 of shape (N, C, *space): a distribution over the classes along `axis`
-    epsilon  the share of the uniform distribution, in [0, 1]
+    The right class of a one-hot target keeps 1 - epsilon + epsilon/C. Where epsilon is instead shared among the C - 1
+    wrong classes alone, epsilon*C/(C - 1) gives the same here. A column of zeros, an ignored label, becomes epsilon/C
+    in every class: to go on ignoring it, give the loss a weight of 0 there.
 
-    The result has the shape and the dtype of the targets (float16 is computed in float32). The right class of a
-    one-hot target keeps 1 - epsilon + epsilon/C. Where epsilon is instead shared among the C - 1 wrong classes alone,
-    epsilon*C/(C - 1) gives the same here. A column of zeros, an ignored label, becomes epsilon/C in every class: to
-    go on ignoring it, give the loss a weight of 0 there.
+    Parameters
+    ----------
+    targets : array of float16, float32 or float64
+        A distribution over the classes along `axis`, of shape (N, C, *space).
+    epsilon : float, optional
+        The share of the uniform distribution, in [0, 1].
+    axis : int, optional
+        Where the classes are.
 
-    ShapeError for an axis that the targets have not; DomainError for targets or epsilon outside [0, 1], and for
-    targets of another dtype. Source: Szegedy et al. 2016, Rethinking the Inception Architecture for Computer Vision,
-    CVPR, section 7.
+    Returns
+    -------
+    array
+        The mixture, in the shape and the dtype of the targets (float16 is computed in float32).
+
+    Raises
+    ------
+    ShapeError
+        For an axis that the targets have not.
+    DomainError
+        For targets or epsilon outside [0, 1], and for targets of another dtype.
+
+    References
+    ----------
+    Szegedy et al. 2016, Rethinking the Inception Architecture for Computer Vision, CVPR, section 7.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lossbook import labels
+    >>> labels.smooth(np.array([[1.0, 0.0]]), 0.25)
+    array([[0.875, 0.125]])
     """
     where = "labels.smooth"
     targets = floats(where, "targets", targets)
@@ -124,22 +172,47 @@ def class_weights(
 ) -> Any:
     """One weight per class, larger for rarer classes, from the labels y: what a loss takes as `class_weight`.
 
-    y             integers (or bools) of any shape, each in 0..classes - 1 or equal to ignore_index
-    classes       C, the number of classes
-    method        "inverse": N/(C*N_c) for the N_c labels of class c among N, so that the weights of all labels add up
-                  to N if every class occurs; scikit-learn calls it "balanced".
-                  "effective": 1/E_c for the effective number of samples E_c = (1 - beta**N_c)/(1 - beta), scaled to add
-                  up to C; beta = 0 weighs all classes the same, beta towards 1 comes to inverse frequencies.
-    beta          in [0, 1), for "effective" alone
-    ignore_index  a label that is not counted
+    A class that does not occur has weight 0: its formula says infinity, but no label would ever be multiplied with it,
+    and infinity times the 0 of a one-hot target or of an empty sum would turn a whole loss into NaN.
 
-    The result has dtype float64 and shape (C,). "inverse" is correctly rounded, "effective" good to a few ulp for any
-    beta. A class that does not occur has weight 0: its formula says infinity, but no label would ever be multiplied
-    with it, and infinity times the 0 of a one-hot target or of an empty sum would turn a whole loss into NaN.
+    Parameters
+    ----------
+    y : array of int or bool
+        Labels of any shape, each in 0..classes - 1 or equal to ignore_index.
+    classes : int
+        C, the number of classes.
+    method : {"inverse", "effective"}, optional
+        "inverse": N/(C*N_c) for the N_c labels of class c among N, so that the weights of all labels add up to N if
+        every class occurs; scikit-learn calls it "balanced". "effective": 1/E_c for the effective number of samples E_c
+        = (1 - beta**N_c)/(1 - beta), scaled to add up to C; beta = 0 weighs all classes the same, beta towards 1 comes
+        to inverse frequencies.
+    beta : float, optional
+        In [0, 1), for "effective" alone.
+    ignore_index : int, optional
+        A label that is not counted.
 
-    DomainError for a label that is no class, y that is no integers, another method or a beta outside [0, 1). Sources:
-    King and Zeng 2001, Logistic Regression in Rare Events Data, Political Analysis 9(2), 137-163 (weighting); Cui, Jia,
-    Lin, Song and Belongie 2019, Class-Balanced Loss Based on Effective Number of Samples, CVPR, sections 3 and 4.
+    Returns
+    -------
+    array of float64
+        The weights, of shape (C,). "inverse" is correctly rounded, "effective" good to a few ulp for any beta.
+
+    Raises
+    ------
+    DomainError
+        For a label that is no class, y that is no integers, another method or a beta outside [0, 1).
+
+    References
+    ----------
+    King and Zeng 2001, Logistic Regression in Rare Events Data, Political Analysis 9(2), 137-163 (weighting).
+
+    Cui, Jia, Lin, Song and Belongie 2019, Class-Balanced Loss Based on Effective Number of Samples, CVPR, sections 3
+    and 4.
+
+    Examples
+    --------
+    >>> from lossbook import labels
+    >>> labels.class_weights([0, 0, 0, 1], 2)
+    array([0.66666667, 2.        ])
     """
     where = "labels.class_weights"
     y = integers(where, y)

@@ -17,7 +17,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 class Method(functools.partial[Any]):
     """A method of one loss: call it with the arrays, the parameters and the options of that loss."""
 
-    __doc__ = Shown(lambda self: f"{inspect.getdoc(self.func)}\n\n{self.__self__.__doc__}", __doc__)
+    __doc__ = Shown(lambda self: self._document(), __doc__)
     __signature__ = Shown(lambda self: self._public_signature())
     __name__ = Shown(lambda self: self.func.__name__)
     __wrapped__ = Shown(lambda self: self.func)
@@ -26,6 +26,11 @@ class Method(functools.partial[Any]):
     def __self__(self) -> Any:
         """The loss."""
         return self.args[0]
+
+    def _document(self) -> str:
+        """What the method does, and then what the loss says of its arguments."""
+        does = (inspect.getdoc(self.func) or "").partition("\n\nParameters\n")[0]
+        return f"{does}\n\n{self.__self__.__doc__}"
 
     def _public_signature(self) -> inspect.Signature:
         """That of the loss, with the keywords that the method adds and without those that it leaves out."""

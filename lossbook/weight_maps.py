@@ -40,22 +40,52 @@ def edge_weights(
         w = w_class + w0*exp(-(d1 + d2)**2/(2*sigma**2))
 
     d1 and d2 are the Euclidean distances of a pixel to the nearest and the second nearest instance: from center to
-    center of pixels, so 0 inside an instance. Images with fewer than two instances have no second term.
+    center of pixels, so 0 inside an instance. Images with fewer than two instances have no second term. One distance
+    map per instance is computed, of which two are kept. NumPy arrays need SciPy; CuPy arrays must have two or three
+    space axes.
 
-    y             integers of shape (N, *space): 0 for background, any other number >= 1 for an instance of that image
-    w0            the largest extra weight, >= 0; the paper takes 10
-    sigma         the width of the gaps that matter, > 0, in pixels (in the unit of `spacing`); the paper takes about 5
-    class_weight  (background, instances), two numbers >= 0; 1 and 1 unless told. `labels.class_weights(y > 0, 2)`
-                  balances the two.
-    spacing       the distance of neighboring pixels, a number or one per space axis; 1 unless told
-    dtype         of the result: float16, float32 or float64; computed in float64
+    Parameters
+    ----------
+    y : array of int
+        Of shape (N, *space): 0 for background, any other number >= 1 for an instance of that image.
+    w0 : float, optional
+        The largest extra weight, >= 0; the paper takes 10.
+    sigma : float, optional
+        The width of the gaps that matter, > 0, in pixels (in the unit of `spacing`); the paper takes about 5.
+    class_weight : two floats, optional
+        (background, instances), two numbers >= 0; 1 and 1 unless told. `labels.class_weights(y > 0, 2)` balances the
+        two.
+    spacing : float or sequence of float, optional
+        The distance of neighboring pixels, a number or one per space axis; 1 unless told.
+    dtype : dtype, optional
+        Of the result: float16, float32 or float64; computed in float64.
 
-    The result has the shape of y, and is what a loss takes as `weight`. One distance map per instance is computed, of
-    which two are kept. NumPy arrays need SciPy; CuPy arrays must have two or three space axes.
+    Returns
+    -------
+    array
+        The weights, in the shape of y: what a loss takes as `weight`.
 
-    ShapeError for y without a space axis, or lists of another length; DomainError for labels below 0 and numbers out
-    of range; BackendError without SciPy, and for Dask arrays. Source: Ronneberger, Fischer and Brox 2015, U-Net:
-    Convolutional Networks for Biomedical Image Segmentation, MICCAI, section 3, equation 2.
+    Raises
+    ------
+    ShapeError
+        For y without a space axis, or lists of another length.
+    DomainError
+        For labels below 0 and numbers out of range.
+    BackendError
+        Without SciPy, and for Dask arrays.
+
+    References
+    ----------
+    Ronneberger, Fischer and Brox 2015, U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI, section
+    3, equation 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lossbook import segmentation
+    >>> y = np.array([[1, 0, 0, 2]])
+    >>> segmentation.edge_weights(y, w0=10, sigma=2).round(2)
+    array([[4.25, 4.25, 4.25, 4.25]], dtype=float32)
     """
     where = "segmentation.edge_weights"
     y = integers(where, y, kinds="iu")  # a mask of bools has lost its instances

@@ -1030,6 +1030,33 @@ def let(**named: Any) -> Any:
     A name may cut a formula only where the slope of what follows is finite: prefer to name a whole factor.
     The same step named again, as by two losses' `of`, is shared; another step of that name, or one with the name
     of an argument, gets a number: `t_2`.
+
+    Parameters
+    ----------
+    **named : Expr
+        One step, by its name.
+
+    Returns
+    -------
+    Symbol
+        What stands for the step in the rest of the formula.
+
+    Raises
+    ------
+    RuntimeError
+        Outside the body of a function decorated with `lossbook.loss`.
+    TypeError
+        For more than one step, or a name that cannot be one in a kernel.
+
+    Examples
+    --------
+    >>> from lossbook import Outcome, Real, loss
+    >>> @loss
+    ... def fourth_power(x: Real, y: Outcome):
+    ...     square = let(square=(x - y) ** 2)
+    ...     return square**2
+    >>> print(fourth_power([3.0], [1.0]))
+    16.0
     """
     recorded = steps.get()
     if recorded is None:

@@ -382,7 +382,7 @@ def test_options_can_be_given_to_a_loss_for_good(loss):
     assert other.signature.parameters["reduction"].default == "sum"
     assert "ignore_index=2" in repr(other)
     assert "ignore_index=2" in other.name
-    assert "ignore_index: 2 if left out" in other.__doc__
+    assert "ignore_index\n    2 if left out" in other.__doc__
     assert other.source() == loss.source()
     assert loss.signature.parameters["class_weight"].default is None
 

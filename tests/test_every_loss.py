@@ -768,12 +768,14 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, backend):
 def test_the_loss_documents_itself(loss):
     """The docstring has the formula, shapes, units, errors and source; repr and card show the loss."""
     text = inspect.getdoc(loss)
-    for part in ("Formula", "Arguments", "Returns", "Raises ShapeError, DomainError", "Source", "reduction", "weight"):
+    for title in ("Parameters", "Returns", "Raises", "Notes", "References", "Examples"):
+        assert f"\n{title}\n{'-' * len(title)}\n" in text
+    for part in ("Formula", "ShapeError", "DomainError", "\nreduction : ", "\nweight : "):
         assert part in text
     assert str(loss.formula) in text
     assert loss.reference in text
     for name in loss.declaration.arguments:
-        assert f"- {name}: " in text
+        assert f"\n{name} : " in text
     assert loss.name in repr(loss)
     card = loss._repr_markdown_()
     assert loss.latex in card

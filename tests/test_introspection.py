@@ -119,7 +119,7 @@ def test_ipython_shows_signature_docstring_and_source(loss):
 def test_help_shows_the_docstring():
     """`help(loss)` and `help(loss.grad)` show what the loss says of its arguments."""
     for value in (surprise, surprise.grad):
-        assert "unit: a positive number; 1.0 if left out." in pydoc.plain(pydoc.render_doc(value))
+        assert "A positive number; 1.0 if left out." in pydoc.plain(pydoc.render_doc(value))
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

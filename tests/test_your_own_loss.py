@@ -156,7 +156,8 @@ def test_a_loss_of_a_notebook_documents_itself():
     assert made.name == made.__name__ == "tempered"
     assert made.__module__ == "__main__"
     assert made.summary == "Cross-entropy of a logit that is divided by a temperature."
-    for part in ("- temperature: a positive number; 1.5 if left out.", "Source: a notebook.", str(made.formula)):
+    said = "temperature : float, optional\n    A positive number; 1.5 if left out."
+    for part in (said, "References\n----------\na notebook.", str(made.formula)):
         assert part in made.__doc__
     assert str(made.signature).startswith("(z, y, /, *, temperature=1.5, reduction='mean'")
     assert r"\operatorname{softplus}" in made.latex

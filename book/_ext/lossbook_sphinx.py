@@ -35,10 +35,21 @@ def inline(text: str) -> list[nodes.Node]:
     return [nodes.literal("", part.strip("`")) if at % 2 else nodes.Text(part) for at, part in enumerate(parts) if part]
 
 
+# The sections of a docstring that are lists of names.
+ENTRIES = ("Parameters", "Other Parameters", "Returns", "Raises")
+
+
 def prose(text: str | None) -> list[nodes.Node]:
-    """A docstring: paragraphs, lists with dashes, indented code."""
+    """A docstring: paragraphs, lists with dashes, indented code, examples, and numpydoc's sections."""
     found: list[nodes.Node] = []
+    section = ""
     for block in re.split(r"\n\s*\n", inspect.cleandoc(text or "")):
+        if heading := re.match(r"(\w[\w ]*)\n---+(\n|$)", block):
+            section, block = heading[1], block[heading.end() :]
+            found.append(nodes.rubric(section, section))
+        if section in ENTRIES and block.strip():
+            found.append(described(block))
+            continue
         before, *items = re.split(r"^- ", block, flags=re.MULTILINE)
         if block.startswith((" ", ">>>")):
             found.append(nodes.literal_block(block, inspect.cleandoc(block), language="python"))
@@ -57,6 +68,18 @@ def prose(text: str | None) -> list[nodes.Node]:
                 entries.append(nodes.list_item("", nodes.paragraph("", "", *body)))
             found.append(nodes.bullet_list("", *entries, bullet="-"))
     return found
+
+
+def described(block: str) -> nodes.definition_list:
+    """The body of a section: each name, and indented below it what is to say of it."""
+    items = []
+    for entry in re.split(r"\n(?=\S)", block):
+        head, _, rest = entry.partition("\n")
+        name, colon, kind = head.partition(" : ")
+        terms = [nodes.term("", "", nodes.literal(name, name), nodes.Text(f"{colon}{kind}"))]
+        body = nodes.paragraph("", "", *inline(" ".join(rest.split())))
+        items.append(nodes.definition_list_item("", *terms, nodes.definition("", *([body] if rest else []))))
+    return nodes.definition_list("", *items)
 
 
 def formula(latex: str, page: str) -> nodes.math_block:

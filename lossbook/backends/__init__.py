@@ -92,7 +92,23 @@ class use:
     such statement; `with lossbook.use("numba"):` for the block, in this thread (or asynchronous task) alone, and
     whatever the statements say. Where neither is used the environment variable LOSSBOOK_BACKEND decides, else NumPy.
 
-    Raises BackendError for a name that is no backend's.
+    Parameters
+    ----------
+    name : {"numpy", "numba", "cupy"}
+        The backend.
+
+    Raises
+    ------
+    BackendError
+        For a name that is no backend's.
+
+    Examples
+    --------
+    >>> import lossbook
+    >>> from lossbook import regression
+    >>> with lossbook.use("numpy"):
+    ...     print(regression.squared_error([3.0], [1.0]))
+    4.0
     """
 
     def __init__(self, name: Literal["numpy", "numba", "cupy"]) -> None:

@@ -51,8 +51,32 @@ _threads = _threads_at_first()
 
 
 def set_threads(count: int) -> None:
-    """Use this many threads, 1 to 1024, in the Numba backend, and up to 2 of them in that of NumPy, whose threads wait
-    for each other and have temporaries (results do not depend on it).
+    """Use this many threads in the Numba backend, and up to 2 of them in that of NumPy.
+
+    The threads of NumPy wait for each other and have temporaries. Results do not depend on the number of threads.
+
+    Parameters
+    ----------
+    count : int
+        The number of threads, 1 to 1024.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    DomainError
+        For another number.
+
+    Examples
+    --------
+    >>> import lossbook
+    >>> before = lossbook.get_threads()
+    >>> lossbook.set_threads(2)
+    >>> lossbook.get_threads()
+    2
+    >>> lossbook.set_threads(before)
     """
     global _threads
     if isinstance(count, bool) or not isinstance(count, numbers.Integral) or not 1 <= count <= MOST_THREADS:
@@ -61,7 +85,19 @@ def set_threads(count: int) -> None:
 
 
 def get_threads() -> int:
-    """How many threads the Numba backend uses, and that of NumPy at most."""
+    """How many threads the Numba backend uses, and that of NumPy at most.
+
+    Returns
+    -------
+    int
+        What `set_threads` or the environment variable LOSSBOOK_THREADS said; else the number of processors.
+
+    Examples
+    --------
+    >>> import lossbook
+    >>> lossbook.get_threads() >= 1
+    True
+    """
     return _threads
 
 

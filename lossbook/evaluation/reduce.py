@@ -19,9 +19,33 @@ from lossbook.errors import DomainError
 class Partial:
     """What a piece of the data adds to a loss: `(a + b).finish()` is the loss of both pieces together.
 
-    `sums` holds sum(w*l) and sum(w); for a loss of totals taken over the whole batch the totals of each class; for a
-    loss that is made of others what its parts hold. `setting` names all that two pieces must have in common: the
-    formula, the parameters, the class weights. Partials pickle, and an empty piece is the zero of the addition.
+    Partials pickle, and an empty piece is the zero of the addition.
+
+    Parameters
+    ----------
+    loss : str
+        The name of the loss.
+    setting : tuple
+        All that two pieces must have in common: the formula, the parameters, the class weights.
+    sums : array
+        sum(w*l) and sum(w); for a loss of totals taken over the whole batch the totals of each class; for a loss that
+        is made of others what its parts hold.
+    finisher : callable, optional
+        From (sums, reduction) to the loss, where sums are not sum(w*l) and sum(w).
+    reduction : str, optional
+        Of `finish`, where the loss has one of its own.
+
+    Raises
+    ------
+    DomainError
+        Where partial sums of another loss or another setting are added.
+
+    Examples
+    --------
+    >>> from lossbook import regression
+    >>> pieces = regression.squared_error.partial([3.0], [1.0]), regression.squared_error.partial([2.0], [2.0])
+    >>> sum(pieces).finish()
+    2.0
     """
 
     loss: str
@@ -51,7 +75,29 @@ class Partial:
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def finish(self, reduction: Literal["mean", "sum"] | None = None) -> float:
-        """The loss of all that was added up, as a Python float: "mean" or "sum"; left out, the loss's own, if any."""
+        """The loss of all that was added up.
+
+        Parameters
+        ----------
+        reduction : {"mean", "sum"}, optional
+            If left out, the loss's own, if it has one, else "mean".
+
+        Returns
+        -------
+        float
+            The loss, as a Python float.
+
+        Raises
+        ------
+        DomainError
+            For another reduction.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.squared_error.partial([3.0, 2.0], [1.0, 2.0]).finish("sum")
+        4.0
+        """
         if reduction is None:
             reduction = self.reduction if self.reduction in REDUCTIONS[1:] else "mean"
         if reduction not in REDUCTIONS[1:]:
