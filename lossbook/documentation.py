@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from math import inf
+from typing import Any
 
 import sympy
 
@@ -119,7 +120,7 @@ def options(space, declaration):
         weight += " A vector is one per item, also where there are as many classes as items."
     rows = [
         ('reduction : {"mean", "sum", "none"}, optional',
-         f"sum(w*l)/sum(w), the sum alone, or one value per {space.value_of}."),
+         f"The mean sum(w*l)/sum(w), the sum alone, or one value per {space.value_of}."),
         ("weight : float or array, optional", weight),
     ]  # fmt: skip
     if declaration.by_class:
@@ -135,8 +136,8 @@ def options(space, declaration):
 
 def example(loss):
     """A call on small arrays, and what it prints; nothing for a loss that has no address of its own."""
-    module = sys.modules.get(loss.__module__)
-    if getattr(module, loss.__name__, None) is not loss:
+    found = getattr(sys.modules.get(loss.__module__), loss.__name__, None)
+    if found is None or found is not loss:
         return ""
     arrays = example_arrays(loss)
     try:
@@ -154,7 +155,7 @@ def example(loss):
 
 def example_arrays(loss):
     """Small arrays that a loss takes, as lists."""
-    arrays = []
+    arrays: list[Any] = []
     for name in loss.declaration.arrays:
         domain, space = loss.declaration.arguments[name], loss.space
         if domain.components:
