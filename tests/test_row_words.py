@@ -278,7 +278,7 @@ def test_logsumexp_is_weighed_as_its_row(shape):
     assert mean == pytest.approx(z_loss(z, weight=weight, reduction="sum") / weight.sum())
 
 
-@pytest.mark.parametrize("name", ["numpy", "cupy"])
+@pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("classes", [3, 200])
 def test_predictions_obey_their_rule_in_rows_of_any_width(classes, name):
     """Log-odds may be those of probabilities, and of many classes too a number above 1 is none."""
