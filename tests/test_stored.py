@@ -6,7 +6,7 @@ import types
 import oracle
 import pytest
 import stored
-from mpmath import mp, mpf
+from mpmath import mp, mpc, mpf
 
 from lossbook import regression, words
 
@@ -71,6 +71,15 @@ def test_numbers_are_stored_and_found_again(table):
     oracle.value(FORM.formula + 1, PLACE)
     oracle.slope(FORM.formula, PLACE, FORM.prediction)
     assert table().missing == 3
+
+
+NUMBERS = [mpf("-inf"), mpf("nan"), mpf(0), mpf(1) / 3, mpc(1, -2) / 3, [mpf(2), mpc(0, 1) / 7]]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_read_as_it_was_written(number):
+    """Infinite, no number, complex, or several."""
+    assert stored.same(stored.read(stored.written(number)), number)
 
 
 def test_a_wrong_number_is_found_when_it_is_its_turn(table, monkeypatch):

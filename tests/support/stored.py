@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import sympy
-from mpmath import mp, mpf
+from mpmath import mp, mpc, mpf
 
 FOLDER = Path(__file__).parents[1] / "exact"
 DIGITS = 32  # that are stored
@@ -88,6 +88,8 @@ def written(found):
     """A number, or a list of numbers, as text."""
     if isinstance(found, list):
         return f"[{' '.join(map(written, found))}]"
+    if isinstance(found, mpc):  # as a power of a negative number is
+        return f"{written(found.real)};{written(found.imag)}"
     return mp.nstr(found, DIGITS, min_fixed=0, max_fixed=0)
 
 
@@ -96,7 +98,7 @@ def read(text):
     if text.startswith("["):
         return list(map(read, text[1:-1].split()))
     with mp.workdps(DIGITS + 5):
-        return mpf(text)
+        return mpc(*text.split(";")) if ";" in text else mpf(text)
 
 
 def same(one, other):

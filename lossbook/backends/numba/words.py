@@ -508,7 +508,7 @@ def residual_of_logit(y, x):
     # With e = exp(-abs(x)) it is (y*(1 + e) - 1)/(1 + e) for x >= 0, and (y*(1 + e) - e)/(1 + e) below; near x = 0,
     # where e is nearly 1, from 2*y - 1, which is exact where the two terms nearly cancel.
     decay_minus_1, decay = expm1(-size), _decay(size, real(0))
-    near = fused(y if x >= 0 else y - real(1), less, y + y - real(1))
+    near = fused(y if x >= 0 else y - real(1), decay_minus_1, y + y - real(1))
     far = fused(y, decay, y - real(1)) if x >= 0 else fused(y - real(1), decay, y)
     return (near if decay_minus_1 > -0.5 else far) / (real(1) + decay)
 
