@@ -738,7 +738,7 @@ def test_the_loss_documents_itself(loss):
     assert loss.name == f"segmentation.{loss.__name__}"
     assert pickle.loads(pickle.dumps(loss)) is loss
     text = inspect.getdoc(loss)
-    for part in (str(loss.formula), loss.reference, "Arguments", "Returns", "Raises", "- spacing: ", "- normalize: "):
+    for part in (str(loss.formula), loss.reference, "Parameters", "Returns", "Raises", "spacing : ", "normalize : "):
         assert part in text
     assert inspect.getdoc(type(loss)).startswith("A loss of pixels")
     assert loss.latex in loss._repr_markdown_()

@@ -185,7 +185,8 @@ x, y = np.array([-1.3, 0.4]), np.array([0.0, 1.0])
 values = [float(tempered(x, y, backend=name)) for name in ("numpy", "numba")]
 again = pickle.loads(pickle.dumps(tempered))
 from lossbook import kernels
-hits = [sum(m.loops.stats.cache_hits.values()) for m in kernels._modules.values() if hasattr(m, "loops")]
+compiled = [m.loops for m in kernels._modules.values() if hasattr(m.loops, "stats")]
+hits = [sum(loops.stats.cache_hits.values()) for loops in compiled]
 print((values, again is tempered, tempered.grad(x, y, backend="numba").tolist(), hits))
 """
     )

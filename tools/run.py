@@ -31,6 +31,7 @@ LARGE = [
     f"tests/test_{name}.py"
     for name in ("activations", "arguments", "compose", "declarations", "row_words", "ties", "weights_and_sums")
 ]
+MADE = [f"tests/test_{name}.py" for name in ("dask", "distance", "generated", "kinds", "your_own_loss")]
 
 # What `check` runs: the generated sources, all facts of all losses on NumPy but their exactness, and three kernels.
 QUICK = [
@@ -83,7 +84,7 @@ def book():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        for chosen in (LARGEST, LARGE, [f"--ignore={file}" for file in LARGEST + LARGE]):
+        for chosen in (LARGEST, LARGE, MADE, [f"--ignore={file}" for file in LARGEST + LARGE + MADE]):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
