@@ -7,6 +7,7 @@ from numpy.typing import DTypeLike
 
 from lossbook import backends
 from lossbook.algebra import Loss
+from lossbook.documentation import two_values
 from lossbook.errors import DomainError
 from lossbook.typing import Backend
 
@@ -91,10 +92,9 @@ def warm(
 
 def _example(loss, dtype, indices, classes):
     """Small arrays that a loss takes."""
-    shape = {
-        "pointwise": (2,), "rows": (2, classes), "boxes": (2, 4), "overlap": (2, classes, 2),
-        "mixed": (2, classes, 2), "distance": (2, classes, 2, 2),
-    }.get(loss.shape, (2,))  # fmt: skip
+    space = loss.space
+    pixels = () if space.by_row else (2, 2) if space.maps else (2,)
+    shape = (2, classes, *pixels) if space.classes else (2,)
     for name in loss.declaration.arrays:
         domain = loss.declaration.arguments[name]
         if domain.components:
@@ -104,13 +104,4 @@ def _example(loss, dtype, indices, classes):
         elif domain.holds_classes:
             yield np.broadcast_to(np.eye(classes)[0].reshape(-1, *(1,) * (len(shape) - 2)), shape).astype(dtype)
         else:
-            yield np.full(shape, _value(domain), dtype)
-
-
-def _value(domain):
-    """A number that obeys the rule of a domain."""
-    if domain.values:
-        return domain.values[-1]
-    if domain.bounded:
-        return (domain.low + domain.high) / 2
-    return min(max(domain.low + 1, 0), domain.high - 1)
+            yield np.full(shape, two_values(domain)[0], dtype)

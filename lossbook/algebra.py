@@ -21,7 +21,7 @@ import numpy as np
 import sympy
 
 from lossbook import backends, documentation, words
-from lossbook.arrays import is_cupy, is_dask, quiet
+from lossbook.arrays import WORKING, is_cupy, is_dask, quiet
 from lossbook.checks import check_reduction
 from lossbook.declaration import Declaration, flag, read
 from lossbook.documentation import Shown
@@ -595,8 +595,7 @@ class FormulaLoss(Loss):
 
     def formula_at(self, **flags: bool) -> Formula:
         """The formula as declared, with its named steps, under a setting of the flags."""
-        defaults = self.declaration.defaults
-        return self.formulas.at(tuple(flags.get(name, defaults[name]) for name in self.declaration.flags))
+        return self.formulas.at(self.declaration.setting(flags))
 
     def _document(self):
         return documentation.document(self, self.text)
@@ -644,7 +643,11 @@ class FormulaLoss(Loss):
 
     def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
-        return self.evaluation.source(backend, dtype, parameters)
+        real = WORKING.get(np.dtype(dtype))
+        if real is None:
+            raise DomainError(self.name, "dtype", "must be float16, float32 or float64", dtype)
+        plan = self.plan(**parameters)
+        return backends.get(backend, self.name).source(plan, real, plan.hard)
 
     def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""
@@ -658,20 +661,14 @@ class FormulaLoss(Loss):
 
     def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options (see `Loss.with_parameters`)."""
-        declaration, _ = changed(self, given), self.plans  # which the new one shares
-        other = object.__new__(type(self))  # not copy.copy, which gives the loss itself
-        kept = ("evaluation", "signature", "__signature__", "__doc__", "summary", "axis")
-        vars(other).update({name: value for name, value in vars(self).items() if name not in kept})
-        other.declaration, other.name = declaration, declaration.name
-        return other
+        self.plans  # noqa: B018 - made now, so that the new one shares them
+        return redefined(self, changed(self, given), "evaluation", "__doc__", "summary")
 
     def _on_logits(self, activation: Activation) -> "Loss":
         return OnLogits(self, activation)
 
     def identity(self) -> Any:
-        declaration = self.declaration
-        settings = tuple(declaration.defaults.items()), tuple(declaration.own.items())
-        return type(self), self.name, self.__module__, *settings
+        return named_identity(self)
 
     def same_formula(self, other: Any) -> bool:
         return self.declaration.arguments == other.declaration.arguments and self.formulas.same(other.formulas)
@@ -719,6 +716,21 @@ def changed(loss: Any, given: Mapping[str, Any]) -> Declaration:
     own = {**declaration.own, **{name: own_option(loss, name, value) for name, value in options.items()}}
     name = f"{loss.plain_name}({', '.join(f'{n}={brief(v)}' for n, v in own.items())})" if own else loss.plain_name
     return declaration.changed(name=name, defaults=defaults, own=own)
+
+
+def redefined(loss: Any, declaration: Declaration, *derived: str) -> Any:
+    """The same loss with another declaration, from which it has yet to derive the attributes that are named."""
+    other = object.__new__(type(loss))  # not copy.copy, which gives the loss itself
+    stale = {"signature", "__signature__", "axis", *derived}
+    vars(other).update({name: value for name, value in vars(loss).items() if name not in stale})
+    other.declaration, other.name = declaration, declaration.name
+    return other
+
+
+def named_identity(loss: Any) -> tuple[Any, ...]:
+    """What equal losses of a name have in common: kind, name, module, defaults and options."""
+    settings = tuple(loss.declaration.defaults.items()), tuple(loss.declaration.own.items())
+    return type(loss), loss.name, loss.__module__, *settings
 
 
 def own_option(loss: Any, name: str, value: Any) -> Any:

@@ -135,6 +135,10 @@ class Declaration:
                 values[name] = parameter(self.name, name, value, domain)
         return flags, values
 
+    def setting(self, flags: Mapping[str, bool]) -> tuple[bool, ...]:
+        """The flags, those that are not given at their defaults, in order."""
+        return tuple(flags.get(name, self.defaults[name]) for name in self.flags)
+
     def check(self, arrays, keywords):
         """Refuse a call with a wrong number of arrays, and keywords that this loss has not, with what may be meant."""
         known = (*self.defaults, *self.every_option)

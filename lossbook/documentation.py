@@ -71,7 +71,8 @@ def document(loss, text, notes=()):
         elif domain.role == "target":
             rows.append((f"{name} : array", f"{domain.describes}; never broadcast."))
         else:
-            rows.append((f"{name} : {kind_of(domain)}, optional", f"{domain.describes}; {default_of(loss, name)}."))
+            said = f"{domain.describes}; {declaration.defaults[name]!r} if left out."
+            rows.append((f"{name} : {kind_of(domain)}, optional", said))
     rows += options(space, declaration)
     returned = "In the prediction's dtype, and in nats where the formula has logarithms."
     errors = [
@@ -106,11 +107,6 @@ def sentence(text):
 def kind_of(domain):
     """The type of a parameter."""
     return "bool" if domain.role == "flag" else "float or sequence of float" if domain.several else "float"
-
-
-def default_of(loss, name):
-    """The default of a parameter, in words."""
-    return f"{loss.declaration.defaults[name]!r} if left out"
 
 
 def options(space, declaration):

@@ -52,6 +52,11 @@ class Domain:
         return self.name == "Logit"
 
     @property
+    def holds_numbers_of_the_target(self) -> bool:
+        """Whether predictions have the unit of what was observed."""
+        return self.name == "Real"
+
+    @property
     def is_observed(self):
         """Whether a target has numbers of its own unit, which must not be rounded before a difference is taken."""
         return self.role == "target" and self.name in ("Outcome", "TrueBox")

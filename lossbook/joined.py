@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 
 from lossbook import backends, documentation
-from lossbook.algebra import OPTIONS, Loss, changed, find, settings_of, with_settings
+from lossbook.algebra import OPTIONS, Loss, changed, find, named_identity, redefined, settings_of, with_settings
 from lossbook.arrays import is_dask, number, quiet, rounded, several, times
 from lossbook.checks import check_reduction, shares_memory, widened
 from lossbook.declaration import Declaration
@@ -105,17 +105,12 @@ class Joined(Loss):
 
     def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults: `detection.with_parameters(alpha=0.3, reduction="sum")`."""
-        other = object.__new__(type(self))
-        kept = ("arguments_of_call", "signature", "__signature__", "axis")
-        vars(other).update({name: value for name, value in vars(self).items() if name not in kept})
-        other.declaration = changed(self, given)
-        other.name = other.declaration.name
+        other = redefined(self, changed(self, given), "arguments_of_call")
         other.__doc__ = other.text + documentation.document_options(other.declaration.own)
         return other
 
     def identity(self) -> Any:
-        settings = tuple(self.declaration.defaults.items()), tuple(self.declaration.own.items())
-        return type(self), self.name, self.__module__, *settings
+        return named_identity(self)
 
     @cached_property
     def fingerprint(self) -> str:

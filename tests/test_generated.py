@@ -36,6 +36,7 @@ from lossbook import (
     spaces,
     words,
 )
+from lossbook.backends import loops
 from lossbook.backends.spelling import COLUMNS, bracketed
 from lossbook.words import SPELLED
 
@@ -162,7 +163,7 @@ def test_loops_of_numba_stand_in_kernels_as_they_are():
     assert seen == {file.stem for file in folder.glob("*.py")}
     for one in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
         plan = one.plan()
-        texts = [(folder / f"{name}.py").read_text().split("# --- below this line")[1] for name in numba.parts(plan)]
+        texts = [(folder / f"{name}.py").read_text().split(loops.BEGINS)[1] for name in numba.parts(plan)]
         below = "".join(text.partition("\n")[2] for text in texts)
         assert numba.source(plan, np.float32, one.space.rows_of_classes).endswith(below)
 
@@ -192,7 +193,7 @@ def test_loops_of_numpy_stand_in_kernels_as_they_are(tmp_path, monkeypatch, unch
             text, names = numpy.source(plan), numpy.parts(plan)
             below = text.partition(numpy.BELOW)[2]
             files = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in names]
-            assert below == "".join(file.partition(numpy.BEGINS)[2].partition("\n")[2] for file in files)
+            assert below == "".join(file.partition(loops.BEGINS)[2].partition("\n")[2] for file in files)
             made = [part for part in ast.parse(below).body if isinstance(part, (ast.FunctionDef, ast.ClassDef))]
             assert not {part.name for part in made} & {*SPELLED}
             assert not unknown(kernels.load("loops", text))

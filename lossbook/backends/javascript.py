@@ -5,8 +5,6 @@ print(source(plan))      what a reader's browser runs
 
 import re
 
-import sympy
-
 from lossbook.backends.spelling import Spelling, literal
 from lossbook.plan.ir import Plan
 
@@ -89,13 +87,6 @@ class _JavaScript(Spelling):
     def __init__(self) -> None:
         super().__init__(literal, word=lambda name: NATIVE.get(name, name), known={*NATIVE, *WORDS})
 
-    def atom(self, expression: sympy.Expr) -> str:
-        return self.name(expression.name) if expression.is_Symbol else super().atom(expression)
-
-    def name(self, name: str) -> str:
-        """A symbol of the formula, renamed if it would hide a word or break the language."""
-        return f"{name}_" if name in RESERVED or name in WORDS else name
-
     def words(self) -> str:
         """The words in use and those that they use, in order."""
         needed = set(self.used)
@@ -107,8 +98,8 @@ class _JavaScript(Spelling):
 
 def source(plan: Plan) -> str:
     """The functions of a pointwise plan: the words in use, and `element`."""
-    spell = _JavaScript()
-    lines = [(spell.name(name), spell(value)) for name, value in (*plan.forward, *plan.terms, *plan.backward)]
-    arguments = ", ".join(map(spell.name, (*plan.arrays, *plan.parameters)))
+    plan, spell = plan.avoiding({*RESERVED, *WORDS}), _JavaScript()
+    lines = [(name, spell(value)) for name, value in (*plan.forward, *plan.terms, *plan.backward)]
+    arguments = ", ".join((*plan.arrays, *plan.parameters))
     body = "".join(f"  const {name} = {text};\n" for name, text in lines)
     return f"{spell.words()}const element = ({arguments}) => {{\n{body}  return [value, {plan.gradient}];\n}};\n"

@@ -66,27 +66,13 @@ class Evaluation:
         """The names of the parameters of the kernels, in order."""
         return tuple(symbol.name for symbol in self.formula({}).parameters)
 
-    def setting(self, flags: Mapping[str, bool]) -> tuple[bool, ...]:
-        """The flags, those that are not given at their defaults, in order."""
-        defaults = self.declaration.defaults
-        return tuple(flags.get(name, defaults[name]) for name in self.declaration.flags)
-
     def formula(self, flags: Mapping[str, bool]) -> Formula:
         """The formula under a setting of the flags."""
-        return self.plans.formulas.at(self.setting(flags))
+        return self.plans.formulas.at(self.declaration.setting(flags))
 
     def plan(self, flags: Mapping[str, bool], parameters: Mapping[str, Any], integer: bool = False) -> Plan:
         """The plan for these settings, in the variant that they need."""
-        return self.plans.at(self.setting(flags), {**parameters, **self.fixed}, integer)
-
-    def source(self, backend: str, dtype: Any, given: Mapping[str, Any]) -> str:
-        """The kernel for these parameters and flags, as text."""
-        real = WORKING.get(np.dtype(dtype))
-        if real is None:
-            raise DomainError(self.declaration.name, "dtype", "must be float16, float32 or float64", dtype)
-        flags, parameters = self.declaration.settings(given)
-        plan = self.plan(flags, parameters, self.space.rows_of_classes)
-        return backends.get(backend, self.declaration.name).source(plan, real, plan.hard)
+        return self.plans.at(self.declaration.setting(flags), {**parameters, **self.fixed}, integer)
 
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
@@ -165,7 +151,7 @@ class Evaluation:
         common = {**setting.flags, **setting.parameters, **more}
         if call.class_weight is not None:
             common["class_weight"] = tuple(call.to_host(call.class_weight).tolist())
-        fingerprint = self.plans.formulas.fingerprint(self.setting(setting.flags))
+        fingerprint = self.plans.formulas.fingerprint(self.declaration.setting(setting.flags))
         name, reduction = self.declaration.name, self.declaration.own.get("reduction")
         return Partial(name, (("formula", fingerprint), *sorted(common.items())), sums, finisher, reduction)
 

@@ -55,7 +55,9 @@ def axis_labels(losses: Sequence[Loss]) -> tuple[str, str, str]:
     words: dict[tuple[str, ...], str] = {("Logit",): "logit", ("Probability",): "probability"}
     word, name = words.get(tuple(kinds), "prediction"), names.pop() if len(names) == 1 else ""
     # Logarithms of probabilities are measured in nats; log_cosh of a residual is not.
-    nats = all(prediction_domain(loss).name != "Real" and loss.textbook.has(sympy.log) for loss in losses)
+    domains = [prediction_domain(loss) for loss in losses]
+    has_logarithms = all(loss.textbook.has(sympy.log) for loss in losses)
+    nats = has_logarithms and not any(domain.holds_numbers_of_the_target for domain in domains)
     return f"{word} {name}".strip(), f"loss{' (nats)' if nats else ''}", f"d loss / d {name or word}"
 
 

@@ -15,6 +15,7 @@ A plan is what every backend prints in its own language. Its shape is that of th
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -122,6 +123,11 @@ class Plan:
                 if not harmless:
                     seen.update(symbol.name for symbol in part.free_symbols)
         return tuple(name for name in names.values() if name in seen)
+
+    @cached_property
+    def checks_prediction(self) -> bool:
+        """Whether a kernel checks the values of the prediction; scores may be any."""
+        return any(name == self.prediction for name, _ in self.checks)
 
     @property
     def gradients(self) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ def parts(plan):
         under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
         return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
-    is_checked = plan.prediction in dict(plan.checks)  # which `wide` does not do
-    wide = ["wide"] if plan.hard and plan.row == "log_odds" and not is_checked else []
+    # `wide` checks no predictions.
+    wide = ["wide"] if plan.hard and plan.row == "log_odds" and not plan.checks_prediction else []
     return ["shared", *kind, "rows", "classes", "hard" if plan.hard else "soft", *wide]
 
 
@@ -110,8 +110,8 @@ def _for_elements(plan, integer):
 
 
 def _for_rows(plan, integer):
-    prediction, y = plan.arrays
-    constants = [f"constexpr bool PREDICTION_CHECKED = {_truth(prediction in dict(plan.checks))};"]
+    y = plan.arrays[1]
+    constants = [f"constexpr bool PREDICTION_CHECKED = {_truth(plan.checks_prediction)};"]
     if not plan.hard:
         constants.append(f"constexpr bool LABELED = {_truth(integer)};")
         constants.append(f"#define OF_ROW {int(bool(plan.of_row))}  // whether something is added once per row")

@@ -23,12 +23,10 @@ import numpy as np
 from lossbook import kernels
 from lossbook.backends import host, imported
 from lossbook.backends import numpy as numpy_backend
+from lossbook.backends.loops import part
 from lossbook.backends.numba.printer import BLOCK, WIDE, head
 
 xp = np
-
-# Where in a file of loops the part of a kernel begins; above it stands what is there for the reader and for tools.
-BEGINS = "# --- below this line: part of a kernel ---"
 
 
 def parts(plan):
@@ -45,23 +43,16 @@ def parts(plan):
     return ("sums", "tiles", "labels", *lanes, plan.row, "rivals", *ends)
 
 
-@cache
-def part(name):
-    """The part of a kernel that stands in a file of loops."""
-    text = files("lossbook.backends.numba").joinpath("loops", f"{name}.py").read_text(encoding="utf-8")
-    return text.partition(BEGINS)[2].partition("\n")[2]
-
-
 def source(plan, real=np.float32, integer=False):
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
-    return "".join([head(plan.avoiding(reserved()), real, integer), *map(part, parts(plan))])
+    return "".join([head(plan.avoiding(reserved()), real, integer), *(part("numba", name) for name in parts(plan))])
 
 
 @cache
 def reserved():
     """The names that occur in kernels whatever the formula is: those of the loops, and of what is printed for them."""
     folder = files("lossbook.backends.numba").joinpath("loops")
-    texts = [part(file.name.removesuffix(".py")) for file in folder.iterdir() if file.name.endswith(".py")]
+    texts = [part("numba", file.name[:-3]) for file in folder.iterdir() if file.name.endswith(".py")]
     texts.append(folder.joinpath("kernel.pyi").read_text(encoding="utf-8"))
     lines = io.StringIO("\n".join(texts)).readline
     names = {token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.NAME}
@@ -141,7 +132,7 @@ def require(loss):
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
     # Competing classes are scores as a rule, which any number may be: only NumPy's loops check others.
-    of_no_scores = plan.row not in ("", "entry") and plan.prediction in dict(plan.checks)
+    of_no_scores = plan.row not in ("", "entry") and plan.checks_prediction
     module = None if of_no_scores else load(plan, call.real, call.integer)
     if module is None:  # the kernels of NumPy have the same results, and can be stepped through as well
         return numpy_backend.run(plan, call)

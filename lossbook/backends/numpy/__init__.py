@@ -3,17 +3,17 @@
     print(source(plan))      the file that runs, readable from top to bottom
 
 A kernel file is what the formula decides, printed, and below a rule (`BELOW`) the files of `loops/` that fit, from a
-line (`BEGINS`) on as they are. No temporary is larger than a block.
+line (`loops.BEGINS`) on as they are. No temporary is larger than a block.
 """
 
 import math
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
 from lossbook import kernels
 from lossbook.backends import host
+from lossbook.backends.loops import part
 from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, literal
 from lossbook.words import SPELLED
 
@@ -26,8 +26,6 @@ RESERVED = {
     "unsigned", "weighted", "within",
 }  # fmt: skip
 
-# Where in a file of loops the part of a kernel begins; above it stands what is there for the reader and for tools.
-BEGINS = "# --- below this line: part of a kernel ---"
 # Where in a kernel the files of loops begin.
 BELOW = f"# {' the loops, the same for all formulas '.center(COLUMNS - 2, '-')}\n"
 
@@ -79,13 +77,6 @@ def parts(plan):
     return "counts", *sums, *standing, *ends, "rows"
 
 
-@cache
-def part(name):
-    """The part of a kernel that stands in a file of loops."""
-    text = files("lossbook.backends.numpy").joinpath("loops", f"{name}.py").read_text(encoding="utf-8")
-    return text.partition(BEGINS)[2].partition("\n")[2]
-
-
 def source(plan, real=np.float64, integer=False):
     """The kernel file of a plan; it is the same for all working types and targets."""
     plan = plan.avoiding(RESERVED)
@@ -95,7 +86,7 @@ def source(plan, real=np.float64, integer=False):
     imports += bracketed("from lossbook.backends.numpy.words import ", ", ".join(sorted(used | {"chosen", "weighted"})))
     about = f"{plan.name} on NumPy, block by block.\n\nWritten by lossbook from the formula: change that, not this.\n"
     head = f'"""{about}"""\n\nimport numpy as np\n\n{imports}\n{constants(plan)}'
-    return "".join(["\n\n".join([head, *functions, BELOW]), *map(part, needed)])
+    return "".join(["\n\n".join([head, *functions, BELOW]), *(part("numpy", name) for name in needed)])
 
 
 def constants(plan):
@@ -185,9 +176,15 @@ def require(loss):
     """Nothing is missing: NumPy is there."""
 
 
+@cache
+def kernel(plan):
+    """The loops of a plan, as `host.run` takes them."""
+    return host.Kernel(load(plan).loops, BLOCK, threads=2)
+
+
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
-    return host.run(host.Kernel(load(plan).loops, BLOCK, threads=2), plan, call)
+    return host.run(kernel(plan), plan, call)
 
 
 def finish(plan):

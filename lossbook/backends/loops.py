@@ -1,0 +1,14 @@
+"""The files of loops of the backends that are written in Python: what of them is part of a kernel."""
+
+from functools import cache
+from importlib.resources import files
+
+# Where in a file of loops the part of a kernel begins; above it stands what is there for the reader and for tools.
+BEGINS = "# --- below this line: part of a kernel ---"
+
+
+@cache
+def part(backend: str, name: str) -> str:
+    """The part of a kernel that stands in a file of loops, wherever Python finds it: in a folder or an archive."""
+    file = files(f"lossbook.backends.{backend}").joinpath("loops", f"{name}.py")
+    return file.read_text(encoding="utf-8").partition(BEGINS)[2].partition("\n")[2]
