@@ -176,15 +176,9 @@ def require(loss):
     """Nothing is missing: NumPy is there."""
 
 
-@cache
-def kernel(plan):
-    """The loops of a plan, as `host.run` takes them."""
-    return host.Kernel(load(plan).loops, BLOCK, threads=2)
-
-
 def run(plan, call):
     """Values, sums and gradients of a call (see `host.run`)."""
-    return host.run(kernel(plan), plan, call)
+    return host.run(host.Kernel(load(plan).loops, BLOCK, threads=2), plan, call)
 
 
 def finish(plan):
