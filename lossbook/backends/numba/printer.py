@@ -4,19 +4,16 @@ What is printed stands at the head of a kernel file; below it stand the loops. `
 printed name is for.
 """
 
-import textwrap
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
-from lossbook.backends.spelling import Spelling, literal
+from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, broken, literal
 from lossbook.words import SPELLED
 
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
 WIDE = 32  # from this many classes on, contiguous rows are vectorized along themselves
 
-WIDTH = 120
 INLINED = '@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)'
 
 
@@ -39,7 +36,7 @@ def head(plan, real, integer):
         f"from numpy import {name} as real",
     ]
     if spell.used:
-        top += ["", *_wrapped("from lossbook.backends.numba.words import ", ", ".join(sorted(spell.used)))]
+        top += ["", bracketed("from lossbook.backends.numba.words import ", ", ".join(sorted(spell.used))).rstrip()]
     if constants := _constants(plan, integer):
         top += ["", *constants]
     return "\n\n\n".join(["\n".join(top), *functions]) + "\n"
@@ -77,41 +74,15 @@ def _constants(plan, integer):
 # --- lines of text ---------------------------------------------------------------------------------------------------
 
 
-def _wrapped(before, text, indent=0):
-    """`before` and `text` in a line; if that is too long, the text in brackets, with a line for each term of a sum."""
-    line = " " * indent + before + text
-    if len(line) <= WIDTH:
-        return [line]
-    lines = [line for term in _terms(text) for line in _filled(term, indent + 4)]
-    return [" " * indent + before + "(", *lines, " " * indent + ")"]
-
-
-def _filled(text, indent):
-    """The text in lines that are full."""
-    space = " " * indent
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _terms(text):
-    """An expression cut in front of each + and - that stands outside all brackets."""
-    depth, cuts = 0, [0]
-    for k, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0 and text[k : k + 3] in (" + ", " - "):
-            cuts.append(k)
-    return [text[a:b].strip() for a, b in pairwise([*cuts, len(text)])]
-
-
 def _function(comment, name, inputs, lines, results=""):
     """A function that is inlined; a line is (what it sets, an expression)."""
     begin, taken = f"def {name}(", ", ".join(inputs)
-    signature = [f"{begin}{taken}):"] if len(begin + taken) < WIDTH - 1 else [begin, *_filled(taken, 4), "):"]
-    text = [*(f"# {line}" for line in comment), INLINED, *signature]
-    for title, value in lines:
-        text += _wrapped(f"{title} = ", value, 4)
-    return "\n".join([*text, *(_wrapped("return ", results, 4) if results else ())])
+    signature = f"{begin}{taken}):\n"
+    if len(signature) > COLUMNS:
+        signature = "\n".join([begin, *broken(f"    {taken}", 4), "):\n"])
+    head = [*(f"# {line}\n" for line in comment), f"{INLINED}\n", signature]
+    body = [bracketed(f"{title} = ", value, 4) for title, value in lines]
+    return "".join([*head, *body, bracketed("return ", results, 4) if results else ""]).rstrip("\n")
 
 
 def _tuple(names):
