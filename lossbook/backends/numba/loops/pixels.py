@@ -1,7 +1,8 @@
 """Totals under a softmax: tiles of pixels with all their classes.
 
-Each step is a short loop over few arrays, since LLVM gives up on a loop with many that might overlap. Weights and labels
-are read here as in elements.py: in a function for both they would cost a third of a weighted value under a softmax.
+Each step is a short loop over few arrays, since LLVM gives up on a loop with many that might overlap. Weights and
+labels are read here as in elements.py: in a function for both they would cost a third of a weighted value under a
+softmax.
 """
 
 import numpy as np
