@@ -14,36 +14,44 @@ import numbers
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
 import sympy
 
 from lossbook import backends, documentation, words
-from lossbook.arrays import WORKING, is_cupy, is_dask, quiet
-from lossbook.checks import check_reduction
-from lossbook.declaration import Declaration, flag, read
+from lossbook.arrays import WORKING, is_dask
+from lossbook.declaration import Declaration, read
+from lossbook.definition import Calls
 from lossbook.documentation import Shown
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, shown
-from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.evaluate import Evaluation
-from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
+from lossbook.evaluation.request import Request
 from lossbook.evaluation.sums import WeightedSum
 from lossbook.formula import Formula, Formulas, declared, exactly, slopes
 from lossbook.logits import on_logits
-from lossbook.methods import of_each_loss
 from lossbook.names import check_name
 from lossbook.plan.ir import Plan
 from lossbook.plan.variants import Plans
+from lossbook.settings import (
+    FORMULA,
+    OF_CLASSES,
+    OPTIONS,
+    changed,
+    find,
+    known,
+    named_identity,
+    options_of,
+    redeclared,
+    redefined,
+    settings_of,
+    with_settings,
+)
 from lossbook.spaces import MIXED, Space
 from lossbook.typing import Activation, Backend, Number
 
-OPTIONS = ("reduction", "weight", "backend")  # of every loss
-OF_CLASSES = ("class_weight", "ignore_index")
 ACTIVATIONS = ("sigmoid", "softmax")
-FORMULA = ".__wrapped__"  # where the function of a loss is found
 
 
 # --- losses in sums, as the operators of Loss ------------------------------------------------------------------------
@@ -97,303 +105,6 @@ def coefficient_of(loss: "Loss", number: Any) -> float:
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
-
-
-class Definition:
-    """What a loss is: its declaration, its formula and what it says of itself."""
-
-    signature = Shown(lambda self: self.declaration.signature(self.axis))
-    __signature__ = Shown(lambda self: self.signature)
-    __wrapped__: Any  # the function or class that declares it, whose source `inspect.getsource` and `??` show
-
-    def __init__(
-        self, declaration: Declaration, reference: str = "", properties: Mapping[str, Any] | None = None, text: str = ""
-    ) -> None:
-        self.declaration, self.reference, self.properties = declaration, reference, dict(properties or {})
-        self.name = self.__name__ = self.__qualname__ = declaration.name
-        self.text = text  # the author's words
-
-    def _document(self):
-        return self.text
-
-    @property
-    def space(self) -> Space:
-        """What one value belongs to."""
-        raise NotImplementedError
-
-    @property
-    def formula(self) -> Any:
-        """The loss of one element, row or image, as a SymPy expression in words."""
-        raise NotImplementedError
-
-    @property
-    def gradient(self) -> Any:
-        """The slope of the formula along the prediction (of one element, pixel or class), in words."""
-        raise NotImplementedError
-
-    @property
-    def array_symbols(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
-        """(those of the predictions, those of the targets) in the formula."""
-        raise NotImplementedError
-
-    @property
-    def shape(self) -> str:
-        """What one value is of: "pointwise" an element, "rows" a row of classes, "overlap" an image, "boxes" a box;
-        "distance" a pixel in the distance maps of its image, "mixed" a sum of several, "joined" several predictions.
-        """
-        return self.space.name
-
-    @cached_property
-    def axis(self) -> int | None:
-        """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4); None where neither is."""
-        return self.declaration.own.get("axis", self.space.axis)
-
-    @property
-    def textbook(self) -> Any:
-        """The formula in exp, log and arithmetic: the same function, not stable."""
-        return words.plainly(self.formula)
-
-    @property
-    def named_formula(self) -> tuple[sympy.Expr, Sequence[tuple[sympy.Symbol, sympy.Expr]]]:
-        """(formula, its named steps): where the steps are part of how the formula reads."""
-        return self.formula, ()
-
-    @property
-    def latex(self) -> str:
-        """The formula as LaTeX, printed from the formula that runs."""
-        return documentation.latex(self)
-
-    @cached_property
-    def summary(self) -> str:
-        """The first sentence of the docstring."""
-        return (self.text or self.__doc__ or "").partition("\n")[0]
-
-    def formula_of(self, *arrays: Any, **parameters: Any) -> Any:
-        """The formula as one expression, for other symbols or expressions; the corners of a box are a tuple.
-
-        Parameters
-        ----------
-        *arrays : Expr
-            What stands for the prediction and the target.
-        **parameters
-            Numbers or expressions for the parameters, those left out at their defaults.
-
-        Returns
-        -------
-        Expr
-            The formula, without named steps.
-
-        Raises
-        ------
-        TypeError
-            For an unknown parameter, or another number of expressions.
-
-        Examples
-        --------
-        >>> import sympy
-        >>> from lossbook import regression
-        >>> regression.squared_error.formula_of(*sympy.symbols("a b", real=True))
-        (a - b)**2
-        """
-        return substituted(self, arrays, parameters)
-
-    def formula_for(self, flags: Mapping[str, bool]) -> sympy.Expr:
-        """The formula under a setting of the flags."""
-        return self.formula
-
-    def of(self, *arrays: Any, **parameters: Any) -> Any:
-        """The formula for other symbols or expressions, in the body of another declaration.
-
-        Parameters
-        ----------
-        *arrays : Expr
-            What stands for the prediction and the target.
-        **parameters
-            As `formula_of` takes them.
-
-        Returns
-        -------
-        Expr
-            The formula; that of a loss of one formula keeps its named steps.
-
-        Raises
-        ------
-        TypeError
-            As `formula_of` does.
-
-        Examples
-        --------
-        >>> from lossbook import Outcome, Real, loss, regression
-        >>> @loss
-        ... def half(x: Real, y: Outcome):
-        ...     return regression.squared_error.of(x, y) / 2
-        >>> print(half([3.0], [1.0]))
-        2.0
-        """
-        return self.formula_of(*arrays, **parameters)
-
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
-        """The kernel of this loss on a backend, as text: what runs is this and nothing else.
-
-        Parameters
-        ----------
-        backend : {"numpy", "numba", "cupy"}, optional
-            In whose language.
-        dtype : dtype, optional
-            Of the prediction.
-        **parameters
-            Parameters that choose the kernel.
-
-        Returns
-        -------
-        str
-            The text.
-
-        Raises
-        ------
-        DomainError
-            For a parameter outside its domain or another dtype.
-        BackendError
-            For a name that is no backend's.
-
-        Examples
-        --------
-        >>> from lossbook import regression
-        >>> "def " in regression.squared_error.source("numpy")
-        True
-        """
-        raise NotImplementedError
-
-    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
-        """(flags, parameters) from keywords, checked against their domains."""
-        return self.declaration.settings(given)
-
-
-class Calls(Definition):
-    """What a loss computes: values, gradients and sums that merge."""
-
-    def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
-        """(value or None, gradient or None), as `request` asks."""
-        raise NotImplementedError
-
-    def __call__(self, *arrays: Any, **keywords: Any) -> Any:
-        """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class.
-
-        Parameters
-        ----------
-        *arrays : array
-            The prediction and the target.
-        **keywords
-            Parameters and options of this loss, as its own documentation lists them.
-
-        Returns
-        -------
-        scalar or array
-
-        Raises
-        ------
-        ShapeError, DomainError, BackendError
-            For arrays that do not fit, values that break a rule, and arrays of several packages.
-
-        Examples
-        --------
-        >>> from lossbook import regression
-        >>> regression.squared_error([3.0, 2.0], [1.0, 2.0], reduction="none")
-        array([4., 0.])
-        """
-        with quiet():
-            return self.evaluate(arrays, keywords, VALUE)[0]
-
-    @of_each_loss()
-    def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
-        """The gradient of the reduced loss along the prediction, in the prediction's shape and dtype.
-
-        With reduction="none" each element's own loss is differentiated, as for "sum". `out` receives the gradient.
-
-        Parameters
-        ----------
-        *arrays : array
-            The prediction and the target.
-        out : array, optional
-            Receives the gradient.
-        **keywords
-            Parameters and options of this loss, as its own documentation lists them.
-
-        Returns
-        -------
-        array
-
-        Raises
-        ------
-        ShapeError, DomainError, BackendError
-            As a call does, and for an `out` that does not fit.
-
-        Examples
-        --------
-        >>> from lossbook import regression
-        >>> regression.squared_error.grad([3.0, 2.0], [1.0, 2.0])
-        array([2., 0.])
-        """
-        request = GRADIENT if out is None else Request(value=False, gradient=True, out=out)
-        with quiet():
-            return self.evaluate(arrays, keywords, request)[1]
-
-    @of_each_loss()
-    def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
-        """(value, gradient) in one pass; the gradient goes into `out` if that is given.
-
-        Parameters
-        ----------
-        *arrays, out, **keywords
-            As `grad` takes them.
-
-        Returns
-        -------
-        value, gradient
-
-        Raises
-        ------
-        ShapeError, DomainError, BackendError
-            As `grad` does.
-
-        Examples
-        --------
-        >>> from lossbook import regression
-        >>> regression.squared_error.value_and_grad([3.0, 2.0], [1.0, 2.0], reduction="none")
-        (array([4., 0.]), array([4., 0.]))
-        """
-        with quiet():
-            return self.evaluate(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
-
-    @of_each_loss(without=("reduction",))
-    def partial(self, *arrays: Any, **keywords: Any) -> Any:
-        """The sums by which this piece of data enters the loss: `(a + b).finish()` is the loss of both pieces.
-
-        Parameters
-        ----------
-        *arrays, **keywords
-            As a call takes them, without `reduction`, which is chosen in `finish`.
-
-        Returns
-        -------
-        Partial
-
-        Raises
-        ------
-        TypeError
-            For a reduction; else what a call raises.
-
-        Examples
-        --------
-        >>> from lossbook import regression
-        >>> regression.squared_error.partial([3.0, 2.0], [1.0, 2.0]).finish()
-        2.0
-        """
-        if "reduction" in keywords:
-            raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
-        keywords["reduction"] = "sum"
-        with quiet():
-            return self.evaluate(arrays, keywords, PARTIAL)[0]
 
 
 class Loss(Calls):
@@ -516,22 +227,6 @@ class Loss(Calls):
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self
-
-
-def substituted(loss: Definition, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:
-    """The formula of a loss in which expressions stand for the arrays and the parameters."""
-    declaration, where = loss.declaration, f"{loss.name}.formula_of"
-    for name in parameters:
-        if name not in declaration.defaults:
-            raise TypeError(f"{where}: has no parameter {name}; it has {', '.join(declaration.defaults) or 'none'}")
-    symbols = sum(loss.array_symbols, ())
-    values = [part for array in arrays for part in (array if isinstance(array, (tuple, sympy.Tuple)) else (array,))]
-    if len(values) != len(symbols):
-        raise TypeError(f"{where}: takes expressions for {', '.join(map(str, symbols))}; got {len(values)}")
-    given = {name: parameters.get(name, exactly(default)) for name, default in declaration.defaults.items()}
-    formula = loss.formula_for({name: given[name] for name in declaration.flags})
-    found = {symbol: given[symbol.name] for symbol in formula.free_symbols if symbol.name in given}
-    return formula.xreplace(dict(zip(symbols, values, strict=True)) | found)
 
 
 def check_activation(loss: Loss, activation: Activation) -> None:
@@ -698,104 +393,6 @@ def name_of(function: Callable[..., Any]) -> str:
         return function.__name__
     home = function.__module__.rpartition(".")[2]
     return f"{check_name(home, 'the name of the module of a loss', 'loss')}.{function.__name__}"
-
-
-def options_of(space: Space, by_class: bool) -> tuple[str, ...]:
-    """The names of the options that a loss of one formula has."""
-    return (*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)
-
-
-def changed(loss: Any, given: Mapping[str, Any]) -> Declaration:
-    """The declaration of a loss with other defaults of parameters and options; what is wrong is refused."""
-    declaration = loss.declaration
-    if "weight" in given and "weight" not in declaration.defaults:
-        raise TypeError(f"{loss.name}.with_parameters: weight belongs to the data; give it in each call")
-    options = {name: value for name, value in given.items() if name in declaration.every_option}
-    flags, values = loss.settings({name: value for name, value in given.items() if name not in options})
-    defaults = {name: {**flags, **values}[name] for name in declaration.defaults}
-    own = {**declaration.own, **{name: own_option(loss, name, value) for name, value in options.items()}}
-    name = f"{loss.plain_name}({', '.join(f'{n}={brief(v)}' for n, v in own.items())})" if own else loss.plain_name
-    return declaration.changed(name=name, defaults=defaults, own=own)
-
-
-def redefined(loss: Any, declaration: Declaration, *derived: str) -> Any:
-    """The same loss with another declaration, from which it has yet to derive the attributes that are named."""
-    other = object.__new__(type(loss))  # not copy.copy, which gives the loss itself
-    stale = {"signature", "__signature__", "axis", *derived}
-    vars(other).update({name: value for name, value in vars(loss).items() if name not in stale})
-    other.declaration, other.name = declaration, declaration.name
-    return other
-
-
-def named_identity(loss: Any) -> tuple[Any, ...]:
-    """What equal losses of a name have in common: kind, name, module, defaults and options."""
-    settings = tuple(loss.declaration.defaults.items()), tuple(loss.declaration.own.items())
-    return type(loss), loss.name, loss.__module__, *settings
-
-
-def own_option(loss: Any, name: str, value: Any) -> Any:
-    """An option that a loss is to have of its own, checked as far as it can be without arrays, and unchangeable."""
-    if name == "reduction":
-        return check_reduction(loss.name, value)
-    if value is None and name in ("backend", *OF_CLASSES):
-        return None
-    if name == "backend":
-        return backends.check(value, loss.name)
-    if name == "batch":
-        return flag(loss.name, name, value)
-    if name == "class_weight":
-        on_host = value.get() if is_cupy(value) else value
-        return tuple(map(float, Arguments(loss.declaration, loss.space).one_per_class(on_host, "C", np)))
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise DomainError(loss.name, name, "must be an integer", value)
-    return int(value)
-
-
-def brief(value: Any) -> str:
-    """An option in a name: of many class weights the first and the last."""
-    if not isinstance(value, tuple):
-        return repr(value)
-    texts = [f"{number:g}" for number in value]
-    return f"[{', '.join(texts if len(texts) <= 8 else [*texts[:3], '...', texts[-1]])}]"
-
-
-# --- pickling --------------------------------------------------------------------------------------------------------
-
-
-def settings_of(loss: Loss) -> dict[str, Any]:
-    """The defaults and options of a loss, by which a copy is told from the loss of its module."""
-    return {**loss.declaration.defaults, **loss.declaration.own}
-
-
-def with_settings(loss: Loss, settings: Mapping[str, Any]) -> Loss:
-    """The loss with these settings."""
-    return loss if settings_of(loss) == settings else loss.with_parameters(**settings)
-
-
-def find(module: str, name: str) -> Any:
-    """A loss by its address, so that losses pickle."""
-    __import__(module)
-    return attrgetter(name)(sys.modules[module])
-
-
-def known(function: Callable[..., Any]) -> "FormulaLoss | None":
-    """The loss of a function at its address in this process, or None."""
-    try:
-        found = find(function.__module__, function.__qualname__.removesuffix(FORMULA))
-    except (ImportError, AttributeError):
-        return None
-    return found if isinstance(found, FormulaLoss) and getattr(found, "__wrapped__", None) is function else None
-
-
-def redeclared(
-    kind: type[FormulaLoss],
-    function: Callable[..., Any],
-    reference: str,
-    properties: Mapping[str, Any],
-    settings: Mapping[str, Any],
-) -> Loss:
-    """The loss of a function: that of this process, or one declared anew where there is none."""
-    return with_settings(known(function) or kind.of_function(function, reference, properties), settings)
 
 
 # --- on logits -------------------------------------------------------------------------------------------------------

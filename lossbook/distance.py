@@ -22,7 +22,7 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from lossbook import backends, documentation, words
-from lossbook.algebra import FormulaLoss, Loss, options_of
+from lossbook.algebra import FormulaLoss, Loss
 from lossbook.arrays import WORKING, array_module, is_cupy, is_dask, quiet, times, to_host
 from lossbook.backends.call import Call
 from lossbook.checks import (
@@ -48,6 +48,7 @@ from lossbook.evaluation.reduce import reduced
 from lossbook.evaluation.request import Request
 from lossbook.formula import Formulas, declared
 from lossbook.plan.ir import Plan
+from lossbook.settings import options_of
 from lossbook.spaces import DISTANCES, ELEMENTS
 from lossbook.typing import Activation, ArrayLike, Backend, Number
 from lossbook.weight_maps import Spacing, diagonal, distance_transform, per_axis

@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 
 from lossbook import backends, documentation
-from lossbook.algebra import OPTIONS, Loss, changed, find, named_identity, redefined, settings_of, with_settings
+from lossbook.algebra import Loss
 from lossbook.arrays import is_dask, number, quiet, rounded, several, times
 from lossbook.checks import check_reduction, shares_memory, widened
 from lossbook.declaration import Declaration
@@ -28,6 +28,7 @@ from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
 from lossbook.formula import slopes
+from lossbook.settings import OPTIONS, changed, find, named_identity, redefined, settings_of, with_settings
 from lossbook.spaces import JOINED
 from lossbook.typing import Backend, Reduction
 

@@ -17,7 +17,7 @@ FLOORS = (  # from the ground up; modules of one floor may import one another, b
     ("kernels", "backends"),
     ("evaluation", "documentation", "methods"),
     ("labels", "boxes", "weight_maps"),
-    ("algebra", "loss", "joined", "distance", "ahead"),
+    ("definition", "settings", "algebra", "loss", "joined", "distance", "ahead"),
     ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
     ("figures",),
     ("",),

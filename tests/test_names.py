@@ -11,7 +11,7 @@ import pytest
 from cases import BACKENDS, Backend
 
 import lossbook
-from lossbook import Label, Logit, NonNegative, Outcome, Positive, Real, algebra, figures, kernels, loss
+from lossbook import Label, Logit, NonNegative, Outcome, Positive, Real, algebra, figures, kernels, loss, settings
 from lossbook.words import let, sigmoid, softplus
 
 EVIL = [
@@ -196,4 +196,4 @@ def test_a_pickled_loss_is_named_by_the_same_rule():
     function = copy()
     function.__name__ = '"""'
     with pytest.raises(TypeError, match="must be an identifier"):
-        algebra.redeclared(algebra.FormulaLoss, function, "", {}, {})
+        settings.redeclared(algebra.FormulaLoss, function, "", {}, {})
