@@ -1,23 +1,58 @@
 """Expressions as kernel text: what Python, CUDA C++ and JavaScript have in common."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import sympy
 
 from lossbook import words
+from lossbook.plan.ir import Line
 
 COLUMNS = 120  # of a line of a kernel
 
 
 class Spelling:
-    """Prints an expression as kernel text. `real` wraps a literal, `word` names a function of the backend."""
+    """Prints expressions as kernel text. `real` wraps a literal, `word` names a function of the backend.
+
+    In the lines of a function what occurs again gets a name. The expression itself stays as it is: with a symbol
+    in it SymPy would put it in another order, which has other bits.
+    """
 
     def __init__(
         self, real: Callable[[sympy.Number], str], word: Callable[[str], str] = str, known: Collection[str] = ()
     ) -> None:
         self.real, self.word, self.known = real, word, known
         self.used: set[str] = set()
+        self.shared: dict[sympy.Expr, str | None] = {}  # what occurs again -> the line that sets it, if one does
+        self.names: dict[sympy.Expr, str] = {}  # of what was set
+        self.taken: set[str] = set()  # names in use
+        self.before: list[tuple[str, str]] = []  # lines that the one in print needs
+
+    def lines(self, lines: Iterable[Line]) -> list[tuple[str, str]]:
+        """The lines of a function as text; what occurs again in them is named before the first line that needs it."""
+        lines = tuple(lines)
+        self.shared, self.names = occurring_again(lines), {}
+        self.taken = {*words.SPELLED, *(title for title, _ in lines)}
+        self.taken |= {symbol.name for _, value in lines for symbol in value.free_symbols}
+        texts: list[tuple[str, str]] = []
+        for title, value in lines:
+            text = self.sum(value) if self.shared.get(value) == title else self(value)
+            if self.shared.get(value) == title:
+                self.names[value] = title
+            texts += [*self.before, (title, text)]
+            self.before.clear()
+        return texts
+
+    def name_of(self, expression: sympy.Expr) -> str | None:
+        """The name of an expression that has one; a line that sets it is put before the one in print."""
+        if expression not in self.shared:
+            return None
+        if expression not in self.names:
+            text = self.sum(expression)
+            self.names[expression] = name_for(expression, self.taken)
+            self.taken.add(self.names[expression])
+            self.before.append((self.names[expression], text))
+        return self.names[expression]
 
     def call(self, name: str, *texts: str) -> str:
         if name not in self.known:
@@ -30,15 +65,23 @@ class Spelling:
         return self.add(expression)
 
     def add(self, expression: sympy.Expr) -> str:
+        return self.name_of(expression) or self.sum(expression)
+
+    def sum(self, expression: sympy.Expr) -> str:
         if not expression.is_Add:
-            return self.multiply(expression)
+            return self.product(expression)
         terms = [self.multiply(term) for term in expression.as_ordered_terms()]
         terms.sort(key=lambda text: text.startswith("-"))  # a kernel reads better with its positive terms first
         return terms[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in terms[1:])
 
     def multiply(self, expression: sympy.Expr) -> str:
+        return self.name_of(expression) or self.product(expression)
+
+    def product(self, expression: sympy.Expr) -> str:
         if not (expression.is_Mul or expression.is_Pow or expression.is_Rational):
-            return self.atom(expression)
+            return self.single(expression)
+        if negative(expression) and -expression in self.shared:
+            return f"-{self.name_of(-expression)}"
         coefficient, factors = expression.as_coeff_mul()
         sign, coefficient = ("-", -coefficient) if coefficient.is_negative else ("", coefficient)
         above, below = [], []
@@ -47,7 +90,7 @@ class Spelling:
             if factor.is_Pow and exponent.is_Integer and exponent < 0:
                 below.append(self.raised(base, -exponent))
             else:
-                above.append(self.atom(factor))
+                above.append(self.atom(factor) if expression.is_Mul else self.single(factor))
         if coefficient != 1 or not above:
             above.insert(0, self.real(coefficient))
         text = "*".join(above)
@@ -73,18 +116,24 @@ class Spelling:
         """base**exponent for a positive integer, as squares and products."""
         if exponent == 1:
             return self.atom(base)
+        return self.name_of(base**exponent) or self.power(base, exponent)
+
+    def power(self, base: sympy.Expr, exponent: int) -> str:
         if exponent % 2:
             return f"{self.atom(base)}*{self.raised(base, exponent - 1)}"
         inner = self.add(base) if exponent == 2 else self.raised(base, exponent // 2)
         return self.call("square", inner)
 
     def atom(self, expression: sympy.Expr) -> str:
+        return self.name_of(expression) or self.single(expression)
+
+    def single(self, expression: sympy.Expr) -> str:
         if expression.is_Symbol:
             return expression.name
         if expression.is_Pow and expression.func is sympy.Pow:
             base, exponent = expression.args
             if exponent.is_Integer and exponent > 0:
-                return self.raised(base, exponent)
+                return self.power(base, exponent)
             if exponent == sympy.Rational(1, 2):
                 return self.call("sqrt", self.add(base))
             if exponent == sympy.Rational(-1, 2):
@@ -97,10 +146,69 @@ class Spelling:
             return self.function(expression)
         if not (expression.is_Add or expression.is_Mul or expression.is_Pow or expression.is_Rational):
             raise TypeError(f"{type(expression).__name__} has no spelling here, as it is neither arithmetic nor a word")
-        return f"({self.add(expression)})"
+        return f"({self.sum(expression)})"
 
     def function(self, expression: sympy.Expr) -> str:
         return self.call(expression.func.__name__, *map(self.add, expression.args))
+
+
+def negative(expression: sympy.Expr) -> bool:
+    """Whether an expression is printed as minus a product."""
+    return expression.is_Mul and bool(expression.as_coeff_Mul()[0].is_negative)
+
+
+def below_line(expression: sympy.Expr) -> bool:
+    """Whether an expression is printed below the line of a quotient."""
+    return expression.is_Pow and expression.func is sympy.Pow and expression.exp.is_Integer and expression.exp < 0
+
+
+def parts(expression: sympy.Expr) -> Sequence[sympy.Expr]:
+    """What an expression is printed of."""
+    return expression.as_coeff_mul()[1] if expression.is_Mul else expression.args
+
+
+def occurring_again(lines: Sequence[Line]) -> dict[sympy.Expr, str | None]:
+    """What occurs again in lines, and the line that is nothing else, if there it occurs first."""
+    first: dict[sympy.Expr, str | None] = {}
+    again: dict[sympy.Expr, str | None] = {}
+
+    def visit(expression: sympy.Expr, title: str | None) -> None:
+        if expression.is_number or expression.is_Symbol:
+            return
+        if negative(expression):
+            visit(-expression, None)
+        elif below_line(expression):
+            visit(1 / expression, None)
+        elif expression in first:
+            again[expression] = first[expression]
+        else:
+            first[expression] = title
+            for part in parts(expression):
+                visit(part, None)
+
+    for title, value in lines:
+        visit(value, title)
+    return again
+
+
+def name_for(expression: sympy.Expr, used: Collection[str]) -> str:
+    """A name that says what an expression is, as `log_p` or `one_minus_y` do, and is none of those in use."""
+    is_square = expression.is_Pow and expression.exp == 2
+    if expression.is_Function or is_square:
+        name, (argument, *others) = "square" if is_square else expression.func.__name__, expression.args
+        others = [] if is_square else others
+        of, symbol = ("_minus", -argument) if negative(argument) else ("", argument)
+        name += f"{of}_{symbol}" if symbol.is_Symbol and not others else ""
+    elif expression.is_Add:
+        number, rest = expression.as_coeff_Add()
+        name = f"one_minus_{-rest}" if number == 1 and (-rest).is_Symbol else "sum"
+    else:
+        name = "product"
+    count, numbered = 1, name
+    while numbered in used or numbered in ("sum", "product"):
+        numbered = f"{name}_{count}"
+        count += 1
+    return numbered
 
 
 def literal(number: sympy.Number) -> str:

@@ -148,7 +148,9 @@ def _of_row(plan, spell):
     read = {symbol.name for _, value in plan.of_row for symbol in value.free_symbols}
     lines = ["const real C = real(classes);"] if "C" in read else []
     lines += [f"const real {name} = parameters.{name};" for name in plan.parameters if name in read]
-    lines += [f"{result} = {spell(part)};" for result, (_, part) in zip(("value", "slope"), plan.of_row, strict=True)]
+    (_, value), (_, slope) = plan.of_row
+    lines += [f"{'' if title in ('value', 'slope') else 'const real '}{title} = {text};"
+              for title, text in spell.lines([("value", value), ("slope", slope)])]  # fmt: skip
     arguments = ["real logsumexp", "long long classes", "const Parameters& parameters", "real& value", "real& slope"]
     comment = "What is added once per row, and its slope along the logsumexp."
     return _function(comment, "void", "of_row", arguments, lines)
@@ -172,7 +174,7 @@ def source(plan, real=np.float32, integer=False):
             "void", "element",
             [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
             [*(f"{name} = words::absolute({name});" for name in plan.unsigned),  # -0.0 is 0
-             *(f"{'' if title in outputs else 'const real '}{title} = {spell(value)};" for title, value in lines)],
+             *(f"{'' if title in outputs else 'const real '}{title} = {text};" for title, text in spell.lines(lines))],
         ),
         _function(
             "The same, as the loops call it.", "void", "step", arguments,

@@ -117,7 +117,7 @@ def _taken(plan):
 def _element(plan, spell):
     lines = [(name, f"absolute({name})") for name in plan.unsigned]  # -0.0 is 0
     spell.used |= {"absolute"} if lines else set()
-    lines += [(title, spell(value)) for title, value in (*plan.forward, *plan.terms, *plan.backward)]
+    lines += spell.lines((*plan.forward, *plan.terms, *plan.backward))
     of = f"{plan.space.element} and its {'slopes' if plan.space.corners else 'slope'}"
     comment = [
         f"The loss of one {of}, step by step.",
@@ -130,7 +130,7 @@ def _element(plan, spell):
 def _of_row(plan, spell):
     used = {symbol.name for _, value in plan.of_row for symbol in value.free_symbols}
     lines = _unpacked(plan.parameters, used, "parameters")
-    lines += [(title, spell(value)) for title, value in plan.of_row]
+    lines += spell.lines(plan.of_row)
     return _function(
         ["What is added once per row, and its slope along the logsumexp of the row."],
         "of_row", ["logsumexp", "C", "parameters"], lines, ", ".join(title for title, _ in plan.of_row),

@@ -35,7 +35,7 @@ class _Spelling(Spelling):
 
     def __init__(self):
         super().__init__(literal, known=SPELLED)
-        self.shared = {}  # text of the argument -> name of its Logistic object
+        self.logistic = {}  # text of the argument -> name of its Logistic object
 
     def function(self, expression):
         name = expression.func.__name__
@@ -46,21 +46,18 @@ class _Spelling(Spelling):
             argument, rest[0] = rest[0], argument
         side = -1 if argument.could_extract_minus_sign() else 1
         text = self.add(side * argument)
-        at = self.shared.setdefault(text, f"at_{text}" if text.isidentifier() else f"at_{len(self.shared)}")
-        self.used.add("Logistic")
+        at = f"at_{text}" if text.isidentifier() else f"at_{len(self.logistic)}"
+        if text not in self.logistic:
+            self.logistic[text] = at
+            self.used.add("Logistic")
+            self.before.append((at, f"Logistic({text})"))
         care = ["weighted"] if name == "weighted_softplus" else []  # how to make a product of 0 and infinity
-        return f"{at}.{name}({', '.join([str(side), *map(self.add, rest), *care])})"
+        return f"{self.logistic[text]}.{name}({', '.join([str(side), *map(self.add, rest), *care])})"
 
-    def lines(self, lines, indent):
-        """Assignments, each preceded by the Logistic objects that it is the first to need."""
-        text = ""
-        for name, expression in lines:
-            before = len(self.shared)
-            right = self(expression)
-            new = list(self.shared.items())[before:]
-            text += "".join(f"{' ' * indent}{at} = Logistic({argument})\n" for argument, at in new)
-            text += bracketed(f"{name} = ", right, indent=indent)
-        return text
+
+def indented(lines):
+    """Lines of a function, (name, text)."""
+    return "".join(bracketed(f"{name} = ", text, indent=4) for name, text in lines)
 
 
 def parts(plan):
@@ -105,9 +102,11 @@ def printed(plan):
     inputs = ["u", plan.arrays[1], "C"] if plan.space.rows_of_classes else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
     forward = "".join(f"    {name} = unsigned({name})\n" for name in plan.unsigned)
-    forward += spell.lines((*plan.forward, *plan.terms), 4)
+    lines = spell.lines((*plan.forward, *plan.terms, *plan.backward))
+    end = 1 + [name for name, _ in lines].index(plan.terms[-1][0])
+    forward += indented(lines[:end])
     spell.used |= {"unsigned"} if plan.unsigned else set()
-    backward = spell.lines(plan.backward, 4)
+    backward = indented(lines[end:])
     terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
     if len(plan.gradients) > 1:
         gradient = f"({gradient})"
@@ -123,10 +122,9 @@ def printed(plan):
     used = spell.used
     if plan.finish is not None:
         finish = _Spelling()
-        lines = finish.lines([("value", plan.finish), *plan.slopes], 4)
-        totals = [name for name, _ in plan.terms]
+        lines, totals = finish.lines([("value", plan.finish), *plan.slopes]), [name for name, _ in plan.terms]
         functions.append(
-            f"def finish({', '.join([*totals, *plan.parameters])}):\n{lines}"
+            f"def finish({', '.join([*totals, *plan.parameters])}):\n{indented(lines)}"
             f"    return value, ({', '.join(outside)},)\n"
         )
         used |= finish.used
@@ -134,7 +132,7 @@ def printed(plan):
         of_row = _Spelling()
         value, slope = (name for name, _ in plan.of_row)
         functions.append(
-            f"def of_row({', '.join(['logsumexp', 'C', *plan.parameters])}):\n{of_row.lines(plan.of_row, 4)}"
+            f"def of_row({', '.join(['logsumexp', 'C', *plan.parameters])}):\n{indented(of_row.lines(plan.of_row))}"
             f"    return {value}, {slope}\n"
         )
         used |= of_row.used
