@@ -17,6 +17,7 @@ import tokenize
 import types
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def _depends():
 
     # The code of the words is there in whatever form they come: as a file, in an archive, compiled or frozen.
     names = [f"lossbook.backends.numba.{name}" for name in ("floats", "words")]
-    codes = [importlib.util.find_spec(name).loader.get_code(name) for name in names]
+    specs: list[Any] = [importlib.util.find_spec(name) for name in names]
+    codes = [spec.loader.get_code(spec.name) for spec in specs]
     return " ".join([*map(_digest, codes), numba.__version__, llvmlite.__version__, np.__version__])
 
 

@@ -3,9 +3,12 @@
 Everything here is written for the two types at once, and becomes a few instructions where a word is compiled.
 """
 
+from typing import Any
+
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
+
+intrinsic: Any = extending.intrinsic  # by its type, a call would have to give the typing context, too
 
 # All tables: name: (for float32, for float64).
 NUMBERS = {
