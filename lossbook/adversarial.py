@@ -1,11 +1,13 @@
 """Losses of generative adversarial networks: what a discriminator D says of real and of made data (section 1.1)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lossbook.domains import Logit, Probability
 from lossbook.errors import ShapeError
+from lossbook.evaluation.arguments import Arguments
 from lossbook.joined import Joined, Term
 from lossbook.loss import loss
 from lossbook.words import log, log1p, softplus
@@ -57,26 +59,26 @@ class Minimax(Joined):
 
     signs = (1.0, -1.0)
 
-    def pair(self, weight):
+    def pair(self, weight: Any) -> tuple[Any, Any]:
         """The weights of the real and of the made data."""
         weights = (None, None) if weight is None else weight
         if not isinstance(weights, tuple) or len(weights) != 2:
             raise ShapeError(self.name, "weight", "must be a pair (of real, of fake) or None", weight)
         return weights
 
-    def terms(self, arrays, weight, parameters, xp):
+    def terms(self, arrays: Sequence[Any], weight: Any, parameters: Mapping[str, Any], xp: Any) -> Sequence[Term]:
         terms, weights = [], self.pair(weight)
         for index, (part, w, array, sign) in enumerate(zip(self.parts, weights, arrays, self.signs, strict=True)):
             total = float(array.size)
             if w is not None:
                 with self.named(part, self.declaration.predictions[index]):
-                    w = part.evaluation.arguments.array(w, "weight", xp)
+                    w = Arguments(part.declaration, part.space).array(w, "weight", xp)
                 # each weight enters equally often, whatever its shape; the part refuses those that do not fit
                 total = float(w.sum(dtype=np.float64)) * (array.size // w.size) if w.size else 0.0
             terms.append(Term(part, index, None, w, sign, total))
         return terms
 
-    def combined(self, values):
+    def combined(self, values: Sequence[Any]) -> Any:
         return tuple(values)
 
     @property

@@ -12,12 +12,12 @@ WORKING = {np.dtype(np.float16): np.float32, np.dtype(np.float32): np.float32, n
 INDEX = np.dtype(np.int64)  # of class indices
 
 
-def is_cupy(array):
+def is_cupy(array: Any) -> bool:
     """Whether an array is CuPy's."""
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
-def is_dask(*arrays):
+def is_dask(*arrays: Any) -> bool:
     """Whether any array is Dask's; a package that is not loaded owns no array, so Dask is not imported to find out."""
     if "dask.array" not in sys.modules:
         return False
@@ -25,7 +25,7 @@ def is_dask(*arrays):
     return any(isinstance(array, owned) for array in arrays)
 
 
-def several(given):
+def several(given: Any) -> tuple[Any, ...]:
     """What was given for several predictions, or for all of them at once, as a tuple."""
     return given if isinstance(given, tuple) else (given,)
 

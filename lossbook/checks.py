@@ -2,6 +2,7 @@
 
 import difflib
 import numbers
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "
                         "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
 
 
-def plain(where, name, array):
+def plain(where: str, name: str, array: Any) -> Any:
     """A NumPy, CuPy or Dask array of what was given; what cannot be one is refused by name."""
     if is_cupy(array) or is_dask(array):
         return array
@@ -48,7 +49,7 @@ def plain(where, name, array):
         raise DomainError(where, name, "must be an array that NumPy can read", array, hint=hint) from error
 
 
-def cure(dtype, name):
+def cure(dtype: np.dtype, name: str) -> str:
     """What to do about an array of a dtype that cannot be computed with."""
     if dtype.kind == "c":
         return f"give its real part, {name}.real"
@@ -57,14 +58,14 @@ def cure(dtype, name):
     return f"give float16, float32 or float64: {name}.astype(np.float32)"
 
 
-def real_numbers(where, name, array, kinds="fiub"):
+def real_numbers(where: str, name: str, array: Any, kinds: str = "fiub") -> Any:
     """The array, if it holds numbers of one of these kinds."""
     if array.dtype.kind not in kinds:
         raise DomainError(where, name, "must hold real numbers", array.dtype, hint=cure(array.dtype, name))
     return array
 
 
-def parameter(where, name, value, domain):
+def parameter(where: str, name: str, value: Any, domain: Domain) -> Any:
     """A number of a domain, as a float; of some domains also None, or several numbers as a tuple of floats.
 
     Arrays without axes, of whatever package, are numbers.
@@ -88,7 +89,9 @@ def parameter(where, name, value, domain):
     return value
 
 
-def take_option(loss, name, value, options, instead=None):
+def take_option(
+    loss: str, name: str, value: Any, options: Sequence[str], instead: Mapping[Any, str] | None = None
+) -> str:
     """An option out of a few words; `instead` says what others call them."""
     if isinstance(value, str) and value in options:
         return value
@@ -158,7 +161,7 @@ def widened(domain: Domain, array: Any) -> Any:
     return wide
 
 
-def shares_memory(out, array, xp):
+def shares_memory(out: Any, array: Any, xp: Any) -> bool:
     """Whether an element of `out` is an element of the array, of whatever package, too; where in doubt, it is."""
     if array is None or isinstance(array, (list, tuple, numbers.Number)):
         return False
@@ -175,7 +178,7 @@ def shares_memory(out, array, xp):
         return True
 
 
-def overlaps_itself(array):
+def overlaps_itself(array: Any) -> bool:
     """Whether elements of a strided array may stand on one another."""
     reach, axes = array.itemsize, zip(map(abs, array.strides), array.shape, strict=True)
     for stride, length in sorted((stride, length) for stride, length in axes if length > 1):

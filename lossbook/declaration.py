@@ -5,11 +5,11 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -55,60 +55,60 @@ class Declaration:
         return tuple(name for name, domain in self.arguments.items() if domain.role in roles)
 
     @cached_property
-    def arrays(self):
+    def arrays(self) -> tuple[str, ...]:
         """The names of the arrays, predictions first."""
         return self._of("prediction", "target")
 
     @cached_property
-    def predictions(self):
+    def predictions(self) -> tuple[str, ...]:
         """The names of the predictions."""
         return self._of("prediction")
 
     @cached_property
-    def target(self):
+    def target(self) -> Any:
         """The name of the first target, or None."""
         return next(iter(self._of("target")), None)
 
     @cached_property
-    def of_prediction(self):
+    def of_prediction(self) -> Domain:
         """The domain of the first prediction."""
         return self.arguments[self.predictions[0]]
 
     @cached_property
-    def of_target(self):
+    def of_target(self) -> Domain | None:
         """The domain of the first target, or None."""
         return None if self.target is None else self.arguments[self.target]
 
     @cached_property
-    def parameters(self):
+    def parameters(self) -> tuple[str, ...]:
         """The names of the parameters that are numbers."""
         return self._of("parameter")
 
     @cached_property
-    def flags(self):
+    def flags(self) -> tuple[str, ...]:
         """The names of the switches."""
         return self._of("flag")
 
     @cached_property
-    def by_class(self):
+    def by_class(self) -> bool:
         """Whether the target may be class indices."""
         return self.of_target is not None and self.of_target.holds_classes
 
     @cached_property
-    def every_option(self):
+    def every_option(self) -> tuple[str, ...]:
         """The names of the options, those that the loss has values of its own for among them."""
         return tuple(self.find_options())
 
     @cached_property
-    def options(self):
+    def options(self) -> tuple[str, ...]:
         """The names of the options that a call should know of."""
         return tuple(name for name in self.every_option if name not in self.own)
 
-    def changed(self, **fields):
+    def changed(self, **fields: Any) -> Self:
         """The same with other fields."""
         return replace(self, **fields)
 
-    def signature(self, axis):
+    def signature(self, axis: int | None) -> inspect.Signature:
         """The signature that users call: arrays, parameters, options."""
         positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
         defaults = {"reduction": "mean", "axis": axis, "batch": False, **self.own}
@@ -139,7 +139,7 @@ class Declaration:
         """The flags, those that are not given at their defaults, in order."""
         return tuple(flags.get(name, self.defaults[name]) for name in self.flags)
 
-    def check(self, arrays, keywords):
+    def check(self, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         """Refuse a call with a wrong number of arrays, and keywords that this loss has not, with what may be meant."""
         known = (*self.defaults, *self.every_option)
         for name in keywords:
@@ -148,7 +148,7 @@ class Declaration:
         if len(arrays) != len(self.arrays):
             raise TypeError(f"{self.name}: takes {', '.join(self.arrays)} by position; got {len(arrays)} arrays")
 
-    def unknown(self, name, known):
+    def unknown(self, name: str, known: Sequence[str]) -> str:
         """The sentence about a keyword that is none."""
         short = self.name.rpartition(".")[2] if self.name.isidentifier() or "(" not in self.name else "loss"
         if name in self.arrays or (name in ARRAYS and name not in known):
@@ -177,14 +177,14 @@ class Declaration:
         return f"{self.arrays[0]} holds logits here" if first.holds_logits else "it takes no logits"
 
 
-def flag(where, name, value):
+def flag(where: str, name: str, value: Any) -> bool:
     """A switch as True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise DomainError(where, name, "must be True or False", value)
     return bool(value)
 
 
-def read(where, signature):
+def read(where: str, signature: inspect.Signature) -> tuple[dict[str, Domain], dict[str, Any]]:
     """(domains, defaults) of the arguments of a function, in order; clear errors for one that says too little."""
     domains, defaults = {}, {}
     for given in signature.parameters.values():

@@ -9,6 +9,7 @@ and values and slopes are wrong, infinite or NaN. Sides of 0 are allowed.
     diou, ciou     1e-9 to 1e9 pixels          1e-75 to 1e75 pixels
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -67,17 +68,17 @@ class Side:
     gap: sympy.Expr  # between them, if they are apart
 
     @property
-    def covered(self):
+    def covered(self) -> sympy.Expr:
         """What one of them covers."""
         return self.both + self.only_own + self.only_true
 
     @property
-    def apart(self):
+    def apart(self) -> sympy.Expr:
         """0 if and only if the intervals are the same."""
         return self.only_own + self.only_true + self.gap
 
     @property
-    def around(self):
+    def around(self) -> sympy.Expr:
         """The length of the shortest interval that holds both."""
         return let(**{f"around_{self.name}": self.covered + self.gap})
 
@@ -223,7 +224,7 @@ class Detection(Joined):
     defaults: ClassVar = {"alpha": 0.5, "beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1)
 
-    def fit(self, shapes, weight):
+    def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, classes, targets = shapes
         if len(scores) != 2:
             raise ShapeError(self.name, "scores", "must have shape (N, C)", scores)
@@ -232,7 +233,7 @@ class Detection(Joined):
         check_same(self.name, "targets", targets, boxes, "boxes has")
         _fit_weight(self, weight, classes)
 
-    def terms(self, arrays, weight, parameters, xp):
+    def terms(self, arrays: Sequence[Any], weight: Any, parameters: Mapping[str, Any], xp: Any) -> Sequence[Term]:
         scores, _, classes, targets = arrays
         w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
         of_class, of_box = self.parts
@@ -243,7 +244,7 @@ class Detection(Joined):
             Term(box, 1, targets, _spread(w * (classes > 0), 4), 1 - alpha, count),
         ]
 
-    def combined(self, values):
+    def combined(self, values: Sequence[Any]) -> Any:
         return values[0] + values[1].sum(axis=1)
 
     @property
@@ -290,14 +291,14 @@ class FasterRCNN(Joined):
     defaults: ClassVar = {"box_weight": 10.0, "cls_norm": 256.0, "box_norm": 2400.0, "beta": 1.0}
     parts = (binary.cross_entropy, regression.smooth_l1)
 
-    def fit(self, shapes, weight):
+    def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, labels, targets = shapes
         check_same(self.name, "labels", labels, scores, "scores has")
         check_same(self.name, "boxes", boxes, (*scores, 4), "scores has, and four coordinates")
         check_same(self.name, "targets", targets, boxes, "boxes has")
         _fit_weight(self, weight, labels)
 
-    def terms(self, arrays, weight, parameters, xp):
+    def terms(self, arrays: Sequence[Any], weight: Any, parameters: Mapping[str, Any], xp: Any) -> Sequence[Term]:
         scores, _, labels, targets = arrays
         w, _ = _item_weights(self, weight, labels, -1, 1, xp)
         sampled, positive = w * (labels >= 0), labels == 1
@@ -314,7 +315,7 @@ class FasterRCNN(Joined):
             ),
         ]  # fmt: skip
 
-    def combined(self, values):
+    def combined(self, values: Sequence[Any]) -> Any:
         return values[0] + values[1].sum(axis=-1)
 
     @property
@@ -349,7 +350,7 @@ class MaskRCNN(Joined):
     defaults: ClassVar = {"beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1, binary.cross_entropy)
 
-    def fit(self, shapes, weight):
+    def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, masks, classes, targets, true_masks = shapes
         if len(scores) != 2:
             raise ShapeError(self.name, "scores", "must have shape (N, C)", scores)
@@ -361,7 +362,7 @@ class MaskRCNN(Joined):
         check_same(self.name, "true_masks", true_masks, (scores[0], *masks[2:]), "masks has")
         _fit_weight(self, weight, classes)
 
-    def terms(self, arrays, weight, parameters, xp):
+    def terms(self, arrays: Sequence[Any], weight: Any, parameters: Mapping[str, Any], xp: Any) -> Sequence[Term]:
         scores, _, masks, classes, targets, true_masks = arrays
         grid = masks.shape[2] * masks.shape[3]
         w, count = _item_weights(self, weight, classes, 0, scores.shape[1] - 1, xp)
@@ -376,7 +377,7 @@ class MaskRCNN(Joined):
             Term(of_mask, 2, true_masks, pixels, 1.0 / grid if grid else 0.0, count, part=true),
         ]
 
-    def combined(self, values):
+    def combined(self, values: Sequence[Any]) -> Any:
         of_class, of_box, of_mask = values
         return of_class + of_box.sum(axis=1) + of_mask.sum(axis=(1, 2))
 

@@ -2,12 +2,16 @@
 
 import sys
 import textwrap
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
 import sympy
 
+from lossbook.declaration import Declaration
+from lossbook.domains import Domain
 from lossbook.errors import BackendError, DomainError
+from lossbook.spaces import Space
 
 # What HTML, Markdown or TeX would take for more than a character. TeX, which looks at a page last, takes no dollar and
 # no backslash that stands in an element of its own.
@@ -17,7 +21,7 @@ MARKED |= {ord(sign): f"<span>&#{ord(sign)};</span>" for sign in "$\\"}
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon"}
 
 
-def plainly(text):
+def plainly(text: str) -> str:
     """One line of text for a page of Markdown, in which stars, brackets and dollars stand for themselves."""
     return " ".join(text.split()).translate(MARKED)
 
@@ -28,13 +32,13 @@ class Shown:
     The class itself keeps what it has under that name, such as its own docstring.
     """
 
-    def __init__(self, make, of_class=None):
+    def __init__(self, make: Callable[[Any], Any], of_class: Any = None) -> None:
         self.make, self.of_class = make, of_class
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, loss, owner):
+    def __get__(self, loss: Any, owner: type) -> Any:
         if loss is None:
             if self.of_class is None:
                 raise AttributeError(self.name)
@@ -44,7 +48,7 @@ class Shown:
         return value
 
 
-def latex(loss):
+def latex(loss: Any) -> str:
     """The formula as LaTeX, printed from the formula that runs; that of boxes with its named steps below it."""
     expression, steps = loss.named_formula
     if not steps:
@@ -54,14 +58,14 @@ def latex(loss):
     return rf"\begin{{aligned}}{text}\end{{aligned}}"
 
 
-def print_latex(expression):
+def print_latex(expression: sympy.Expr) -> str:
     """LaTeX in which a parameter with a long name is set as a word, not as a product of letters."""
     names = {s: rf"\mathrm{{{s.name}}}\,".replace("_", r"\_") for s in expression.free_symbols}
     words_only = {s: text for s, text in names.items() if len(s.name.partition("_")[0]) > 1 and s.name not in GREEK}
     return sympy.latex(expression, symbol_names=words_only)
 
 
-def document(loss, text, notes=()):
+def document(loss: Any, text: str, notes: Iterable[str] = ()) -> str:
     """The author's words, then what the declaration knows, in numpydoc's sections; `notes` follow the formula."""
     space, declaration = loss.space, loss.declaration
     rows = []
@@ -94,22 +98,22 @@ def document(loss, text, notes=()):
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def entries(rows):
+def entries(rows: Iterable[tuple[str, str]]) -> str:
     """The body of a section: each name, and indented below it what is to say of it."""
     return "\n".join(f"{name}\n{textwrap.indent(textwrap.fill(sentence(said), 112), '    ')}" for name, said in rows)
 
 
-def sentence(text):
+def sentence(text: str) -> str:
     """The text with a capital at its begin."""
     return text[:1].upper() + text[1:]
 
 
-def kind_of(domain):
+def kind_of(domain: Domain) -> str:
     """The type of a parameter."""
     return "bool" if domain.role == "flag" else "float or sequence of float" if domain.several else "float"
 
 
-def options(space, declaration):
+def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
     """What is to say of the options that a loss has."""
     weight = f"A number, one per item or one per {space.weight_of}, >= 0; absent means 1, 0 removes what stands there."
     if space.classes:
@@ -130,7 +134,7 @@ def options(space, declaration):
     return [*rows, ('backend : {"numpy", "numba"}, optional', backend)]
 
 
-def example(loss):
+def example(loss: Any) -> str:
     """A call on small arrays, and what it prints; nothing for a loss that has no address of its own."""
     found = getattr(sys.modules.get(loss.__module__), loss.__name__, None)
     if found is None or found is not loss:
@@ -149,7 +153,7 @@ def example(loss):
     return "\n".join([*lines, f'>>> print(f"{{{call}({given}):.4g}}")', f"{value:.4g}"])
 
 
-def example_arrays(loss):
+def example_arrays(loss: Any) -> list[Any]:
     """Small arrays that a loss takes, as lists."""
     arrays: list[Any] = []
     for name in loss.declaration.arrays:
@@ -167,7 +171,7 @@ def example_arrays(loss):
     return arrays
 
 
-def two_values(domain):
+def two_values(domain: Domain) -> tuple[float, ...]:
     """Two numbers that obey the rule of a domain, the larger one first."""
     if domain.values:
         return domain.values[-1], domain.values[0]
@@ -182,7 +186,7 @@ def two_values(domain):
     return (2.0, -1.0) if domain.role == "prediction" else (1.5, 0.0)
 
 
-def document_options(own):
+def document_options(own: Mapping[str, Any]) -> str:
     """The options that a loss has of its own."""
     if not own:
         return ""
@@ -190,14 +194,14 @@ def document_options(own):
     return f"\nOther Parameters\n----------------\n{entries(rows)}\n"
 
 
-def formula_text(loss):
+def formula_text(loss: Any) -> str:
     """The formula in one line; that of boxes with its named steps, which would fill a page if put in."""
     expression, steps = loss.named_formula
     named = ", ".join(f"{name} = {value}" for name, value in steps)
     return f"{expression}, where {named}" if steps else str(expression)
 
 
-def card(loss):
+def card(loss: Any) -> str:
     """The card that a notebook shows, in Markdown: name, formula, gradient, source."""
     lines = [f"**{plainly(loss.name)}** · {plainly(loss.summary)}", f"$$\n{loss.latex}\n$$"]
     if loss.space.corners:

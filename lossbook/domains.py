@@ -37,17 +37,17 @@ class Domain:
     several: bool = False  # a parameter that may be several numbers
 
     @property
-    def holds_classes(self):
+    def holds_classes(self) -> bool:
         """Whether arrays of this domain may be class indices."""
         return self.name == "Classes"
 
     @property
-    def holds_probabilities(self):
+    def holds_probabilities(self) -> bool:
         """Whether arrays of this domain are predicted probabilities."""
         return self.name == "Probability"
 
     @property
-    def holds_logits(self):
+    def holds_logits(self) -> bool:
         """Whether arrays of this domain are raw scores."""
         return self.name == "Logit"
 
@@ -57,16 +57,16 @@ class Domain:
         return self.name == "Real"
 
     @property
-    def is_observed(self):
+    def is_observed(self) -> bool:
         """Whether a target has numbers of its own unit, which must not be rounded before a difference is taken."""
         return self.role == "target" and self.name in ("Outcome", "TrueBox")
 
     @property
-    def may_be_smoothed(self):
+    def may_be_smoothed(self) -> bool:
         """Whether arrays of this domain are labels or distributions, which smoothing may soften."""
         return self.role == "target" and self.name in ("Label", "Classes")
 
-    def takes_same(self, other):
+    def takes_same(self, other: "Domain") -> bool:
         """Whether arrays of one domain can be those of the other.
 
         A mask is a distribution over classes to one loss and an array of labels to another.

@@ -3,7 +3,8 @@
 import math
 import numbers
 import reprlib
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,7 +33,17 @@ class Reported(Exception):
     hint: str | None = None
     said = ""
 
-    def __init__(self, loss="", argument=None, rule=None, found=NOTHING, index=(), *, said="", hint=""):
+    def __init__(
+        self,
+        loss: str = "",
+        argument: str | None = None,
+        rule: str | None = None,
+        found: Any = NOTHING,
+        index: Iterable[int] = (),
+        *,
+        said: str = "",
+        hint: str = "",
+    ) -> None:
         if rule is None:
             super().__init__(*(part for part in (loss, argument) if part))
             return
@@ -52,17 +63,17 @@ class Reported(Exception):
             text += f" at index {self.index[0] if len(self.index) == 1 else self.index}"
         return text + (f" ({self.hint})" if self.hint else "")
 
-    def changed(self, **fields):
+    def changed(self, **fields: Any) -> Self:
         """The same error with other fields; one that is nothing but a text stays as it is."""
         if self.rule is None:
             return self
         return type(self)(**{name: getattr(self, name) for name in FIELDS} | fields)
 
-    def renamed(self, loss=None, argument=None):
+    def renamed(self, loss: str | None = None, argument: str | None = None) -> Self:
         """The same error in the words of another loss, of which the one that found it is a part."""
         return self.changed(loss=loss or self.loss, argument=argument or self.argument)
 
-    def shifted(self, start):
+    def shifted(self, start: Sequence[float]) -> Self:
         """The same error, its index counted from the start of the whole array, of which a part begins at `start`."""
         if not self.index:
             return self
@@ -109,7 +120,7 @@ class _Short(reprlib.Repr):
         return f"a {kind.__module__.partition('.')[0]}.{kind.__name__} of shape {shape}"
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value as an error shows it: in one line, whatever it is."""
     if isinstance(value, np.dtype):
         return f"dtype {value}"

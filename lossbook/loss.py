@@ -25,7 +25,9 @@ __all__ = ["Loss", "loss"]
 def loss(function: Callable[..., Any]) -> Loss: ...
 @overload
 def loss(*, source: str = "", properties: Mapping[str, Any] | None = None) -> Callable[[Callable[..., Any]], Loss]: ...
-def loss(function=None, *, source="", properties=None):
+def loss(
+    function: Callable[..., Any] | None = None, *, source: str = "", properties: Mapping[str, Any] | None = None
+) -> Loss | Callable[[Callable[..., Any]], Loss]:
     """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
 
     Python's `if` may ask for a `Flag` and for nothing else: a symbol is equal to itself alone, so `if k == 1` always
@@ -71,7 +73,7 @@ def loss(function=None, *, source="", properties=None):
     return declare(function, source, properties)
 
 
-def declare(function, source, properties):
+def declare(function: Callable[..., Any], source: str, properties: Mapping[str, Any] | None) -> FormulaLoss:
     """The loss of a function, whose formulas are tried at once."""
     if not inspect.isfunction(function):
         raise TypeError(f"loss: a loss is declared by a function; got {function!r}")
@@ -83,7 +85,7 @@ def declare(function, source, properties):
     return made
 
 
-def try_formulas(made):
+def try_formulas(made: FormulaLoss) -> None:
     """Print the kernels of every formula once: one that does not hold together is an error at its declaration."""
     made.settings({})
     try:
@@ -93,7 +95,7 @@ def try_formulas(made):
         raise TypeError(f"{made.name}: the formula is nested too deeply; name parts of it with let()") from error
 
 
-def try_formula(made, setting):
+def try_formula(made: FormulaLoss, setting: tuple[bool, ...]) -> None:
     """Print the kernels of the formula under a setting of the flags."""
     formula = made.formulas.at(setting)
     if formula.space != made.space:

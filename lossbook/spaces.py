@@ -27,7 +27,7 @@ class Space:
     maps: bool = False  # a value depends on the mask around it
 
     @property
-    def rows_of_classes(self):
+    def rows_of_classes(self) -> bool:
         """Whether a value belongs to a row of classes."""
         return self.classes and self.by_row
 

@@ -144,7 +144,7 @@ def distance_transform(where: str, xp: Any) -> Callable[..., Any]:
     return backends.imported(module, where, "needs SciPy (the package scipy)").distance_transform_edt
 
 
-def per_axis(where, spacing, shape, real):
+def per_axis(where: str, spacing: float | tuple[float, ...], shape: Sequence[int], real: Any) -> tuple[float, ...]:
     """The spacing of each axis; squares of distances must neither overflow nor underflow in the working type."""
     steps = spacing if isinstance(spacing, tuple) else (spacing,) * len(shape)
     if len(steps) != len(shape):

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 import stored
@@ -129,19 +131,26 @@ def compile_elsewhere():
     """Let a large process compile its kernels in forks, and read them from the cache.
 
     LLVM never gives back the 5 MiB that it takes for a kernel, and the suite compiles many hundreds; a kernel that is
-    read takes one. Small processes compile themselves: a fork could not pass on the words that it compiles on its way.
+    read takes one. The functions that a kernel calls are stored as well, so that a fork compiles none of them again.
     """
     from numba.core.dispatcher import Dispatcher
 
-    from lossbook.backends.numba import _Cache
+    from lossbook.backends.numba import _Cache, _depends
 
     itself = Dispatcher.compile
     one_at_a_time = threading.RLock()  # a fork must not inherit a lock of LLVM that another thread holds
+    version = hashlib.sha256(_depends().encode()).hexdigest()[:20]
+    functions = Path(os.environ["LOSSBOOK_CACHE"], f"functions-{version}")
+    functions.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def compile(self, signature):
         with one_at_a_time:
+            home = self.py_func.__module__
+            if not isinstance(self._cache, _Cache) and home.startswith("lossbook."):
+                self._cache = _Cache(self.py_func, functions / home)
             cache, folder = self._cache, os.environ["LOSSBOOK_CACHE"]
-            if isinstance(cache, _Cache) and peak() > ENOUGH and cache.cache_path.startswith(folder):
+            is_kernel = isinstance(cache, _Cache) and Path(cache.cache_path).parent != functions
+            if is_kernel and peak() > ENOUGH and cache.cache_path.startswith(folder):
                 self.targetctx.refresh()
                 if not cache.files.file(cache.key(signature, self.targetctx)).exists():
                     compile_in_a_fork(lambda: itself(self, signature))

@@ -1,7 +1,9 @@
 """What a type checker says of code that uses the package: it accepts what is right and finds what is wrong."""
 
+import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -83,3 +85,50 @@ def test_stubs_are_up_to_date():
     assert {path.name for path in (ROOT / "lossbook").glob("*.pyi")} == {path.name for path in wanted}
     for path, text in wanted.items():
         assert path.read_text() == text, f"{path.name} is old: run tools/stubs.py"
+
+
+# Words of backends and parts of their kernels: kernels alone call them, and Numba finds the types by itself.
+OF_KERNELS = {"backends/numba/floats.py", "backends/numba/words.py", "backends/numpy/words.py"}
+DECLARING = {"loss", "distance_loss"}  # under these decorators annotations are domains, and what returns is a formula
+
+
+def public_functions(node):
+    """The functions and methods below a node whose names, and those of the classes around them, are public."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if inner.name.startswith("_") and not re.fullmatch(r"__\w+__", inner.name):
+                continue
+            if not isinstance(inner, ast.ClassDef):
+                yield inner
+                continue
+        yield from public_functions(inner)
+
+
+def is_annotated(function):
+    """Whether each argument but `self` and `cls` has an annotation, and the return too."""
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    arguments = [argument for argument in every if argument and argument.arg not in ("self", "cls")]
+    return function.returns is not None and all(argument.annotation is not None for argument in arguments)
+
+
+def test_public_functions_are_annotated():
+    """Every public function says what it takes and returns, but those that declare losses and those of kernels."""
+    package, lacking = ROOT / "lossbook", []
+    for file in sorted(package.rglob("*.py")):
+        place = file.relative_to(package)
+        if "loops" in place.parts or place.as_posix() in OF_KERNELS:
+            continue
+        for function in public_functions(ast.parse(file.read_text())):
+            decorators = {ast.unparse(decorator).partition("(")[0] for decorator in function.decorator_list}
+            if not decorators & DECLARING and not is_annotated(function):
+                lacking.append(f"lossbook/{place.as_posix()}:{function.lineno} {function.name}")
+    assert not lacking, "\n".join(lacking)
+
+
+def test_bodies_of_modules_with_a_stub_are_checked(tmp_path):
+    """A checker reads the stub of a module in its place, so that mypy reads these modules once without their stubs."""
+    shutil.copytree(ROOT / "lossbook", tmp_path / "lossbook", ignore=shutil.ignore_patterns("*.pyi", "__pycache__"))
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout

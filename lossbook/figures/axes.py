@@ -32,7 +32,7 @@ def prediction_domain(loss: Loss) -> Domain:
 
 def usual_target(loss: Loss) -> float | None:
     """The target of a figure that is told none: 0 for observed values, 1 for labels; None without a target."""
-    return None if loss.declaration.target is None else 0.0 if loss.declaration.of_target.is_observed else 1.0
+    return None if loss.declaration.of_target is None else 0.0 if loss.declaration.of_target.is_observed else 1.0
 
 
 def usual_range(losses: Sequence[Loss], target: float) -> tuple[float, float]:

@@ -12,13 +12,16 @@ every device and in every run. The sums are few and are finished on the host.
 import re
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from lossbook.arrays import as_indices
 from lossbook.backends import host, imported
+from lossbook.backends.call import Call
 from lossbook.backends.spelling import COLUMNS, Spelling, broken, literal
 from lossbook.errors import BackendError
+from lossbook.plan.ir import Plan
 from lossbook.spaces import BOXES, ELEMENTS, ROWS, SETS
 from lossbook.words import SPELLED
 
@@ -27,7 +30,7 @@ THREADS = 256
 WIDE = 128  # from this many classes on, a whole CUDA block works on one contiguous row
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """`xp`, the array module, once it is wanted."""
     if name == "xp":
         import cupy
@@ -36,7 +39,7 @@ def __getattr__(name):
     raise AttributeError(name)
 
 
-def require(loss):
+def require(loss: str) -> None:
     """Raise the BackendError that says what is missing: the package, or the device."""
     cupy = imported("cupy", loss, "'cupy' needs the package cupy (cupy-cuda12x or cupy-cuda13x)", "backend")
     try:
@@ -56,7 +59,7 @@ def _read(*path):
     return files(__name__).joinpath(*path).read_text(encoding="utf-8")
 
 
-def parts(plan):
+def parts(plan: Plan) -> list[str]:
     """The names of the files that a kernel is made of, each of which uses what stands in those before it."""
     if plan.space.corners:
         return ["shared", "rows", "boxes"]
@@ -156,7 +159,7 @@ def _of_row(plan, spell):
     return _function(comment, "void", "of_row", arguments, lines)
 
 
-def source(plan, real=np.float32, integer=False):
+def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
     """The CUDA C++ of a plan for a working type; `integer` if the target holds class indices."""
     plan = plan.avoiding(reserved())
     spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
@@ -220,7 +223,7 @@ CPP = frozenset(
 
 
 @cache
-def reserved():
+def reserved() -> frozenset[str]:
     """The names that kernels use themselves; those within the namespace of words never meet the names of a formula."""
     loops = [file.read_text(encoding="utf-8") for file in files(__name__).joinpath("loops").iterdir()]
     found = re.findall(r"[A-Za-z_]\w*", re.sub(r"//.*", "", "".join(loops)))
@@ -228,7 +231,7 @@ def reserved():
 
 
 @cache
-def text(plan, real, integer):
+def text(plan: Plan, real: Any, integer: bool) -> str:
     """All that NVRTC compiles: the working type, the words, the kernel."""
     is_float = real is np.float32
     constants = "#ifndef INFINITY\n#define INFINITY __int_as_float(0x7f800000)\n#endif\n"
@@ -239,14 +242,14 @@ def text(plan, real, integer):
 
 
 @cache
-def load(plan, real, integer, name, device):
+def load(plan: Plan, real: Any, integer: bool, name: str, device: int) -> Any:
     """The compiled function `name` of a plan, one per device; CuPy keeps the binary on disk."""
     import cupy
 
     return cupy.RawModule(code=text(plan, real, integer), options=("--std=c++17",)).get_function(name)
 
 
-def run(plan, call):
+def run(plan: Plan, call: Call) -> np.ndarray:
     """Values, sums and gradients of a call on the device; the sums come back as a NumPy array."""
     import cupy
 

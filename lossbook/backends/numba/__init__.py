@@ -15,6 +15,7 @@ import keyword
 import sys
 import tokenize
 import types
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,13 +25,15 @@ import numpy as np
 from lossbook import kernels
 from lossbook.backends import host, imported
 from lossbook.backends import numpy as numpy_backend
+from lossbook.backends.call import Call
 from lossbook.backends.loops import part
 from lossbook.backends.numba.printer import BLOCK, WIDE, head
+from lossbook.plan.ir import Plan
 
 xp = np
 
 
-def parts(plan):
+def parts(plan: Plan) -> Sequence[str]:
     """The files of loops that make the kernel of a plan, in order."""
     if not plan.space.rows_of_classes:
         softmax = plan.space.totals and plan.row
@@ -44,13 +47,13 @@ def parts(plan):
     return ("sums", "tiles", "labels", *lanes, plan.row, "rivals", *ends)
 
 
-def source(plan, real=np.float32, integer=False):
+def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
     return "".join([head(plan.avoiding(reserved()), real, integer), *(part("numba", name) for name in parts(plan))])
 
 
 @cache
-def reserved():
+def reserved() -> frozenset[str]:
     """The names that occur in kernels whatever the formula is: those of the loops, and of what is printed for them."""
     folder = files("lossbook.backends.numba").joinpath("loops")
     texts = [part("numba", file.name[:-3]) for file in folder.iterdir() if file.name.endswith(".py")]
@@ -108,7 +111,7 @@ class _Cache:
 
 
 @cache
-def load(plan, real, integer):
+def load(plan: Plan, real: Any, integer: bool) -> Any:
     """The module of a plan, whose functions are compiled when they are first called with arrays of a new kind; None
     where Numba is told to compile nothing (NUMBA_DISABLE_JIT=1).
     """
@@ -126,12 +129,12 @@ def load(plan, real, integer):
     return module
 
 
-def require(loss):
+def require(loss: str) -> None:
     """Raise the BackendError that says what is missing."""
     imported("numba", loss, "'numba' needs the package numba", "backend")
 
 
-def run(plan, call):
+def run(plan: Plan, call: Call) -> np.ndarray:
     """Values, sums and gradients of a call (see `host.run`)."""
     # Competing classes are scores as a rule, which any number may be: only NumPy's loops check others.
     of_no_scores = plan.row not in ("", "entry") and plan.checks_prediction

@@ -5,10 +5,12 @@ printed name is for.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, broken, literal
+from lossbook.plan.ir import Plan
 from lossbook.words import SPELLED
 
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
@@ -17,7 +19,7 @@ WIDE = 32  # from this many classes on, contiguous rows are vectorized along the
 INLINED = '@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)'
 
 
-def head(plan, real, integer):
+def head(plan: Plan, real: Any, integer: bool) -> str:
     """The printed part of a plan's kernel for a working type; `integer` if the target holds class indices."""
     spell = Spelling(lambda number: f"real({literal(number)})", known=SPELLED)
     spell.used |= {"exp", "log", "absolute"} if plan.row == "log_odds" else set()  # the loops call them, too

@@ -7,14 +7,19 @@ line (`loops.BEGINS`) on as they are. No temporary is larger than a block.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from functools import cache
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from lossbook import kernels
 from lossbook.backends import host
+from lossbook.backends.call import Call
 from lossbook.backends.loops import part
 from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, literal
+from lossbook.plan.ir import Plan
 from lossbook.words import SPELLED
 
 xp = np
@@ -55,12 +60,12 @@ class _Spelling(Spelling):
         return f"{self.logistic[text]}.{name}({', '.join([str(side), *map(self.add, rest), *care])})"
 
 
-def indented(lines):
+def indented(lines: Iterable[tuple[str, str]]) -> str:
     """Lines of a function, (name, text)."""
     return "".join(bracketed(f"{name} = ", text, indent=4) for name, text in lines)
 
 
-def parts(plan):
+def parts(plan: Plan) -> tuple[str, ...]:
     """The files of loops that make the kernel of a plan, in order."""
     if plan.space.corners:
         return "counts", "finite", "boxes", "rows"
@@ -74,7 +79,7 @@ def parts(plan):
     return "counts", *sums, *standing, *ends, "rows"
 
 
-def source(plan, real=np.float64, integer=False):
+def source(plan: Plan, real: Any = np.float64, integer: bool = False) -> str:
     """The kernel file of a plan; it is the same for all working types and targets."""
     plan = plan.avoiding(RESERVED)
     used, functions = printed(plan)
@@ -86,7 +91,7 @@ def source(plan, real=np.float64, integer=False):
     return "".join(["\n\n".join([head, *functions, BELOW]), *(part("numpy", name) for name in needed)])
 
 
-def constants(plan):
+def constants(plan: Plan) -> str:
     """What the loops ask of a plan, as text."""
     if plan.space.by_row:
         without = plan.row not in ("", "entry") and not plan.hard and not plan.of_row
@@ -96,7 +101,7 @@ def constants(plan):
     return f"BLOCK = {BLOCK}\nTOTALS = {plan.space.totals}\n"
 
 
-def printed(plan):
+def printed(plan: Plan) -> tuple[set[str], list[str]]:
     """(words that are used, the functions of a plan as text)"""
     spell = _Spelling()
     inputs = ["u", plan.arrays[1], "C"] if plan.space.rows_of_classes else list(plan.inputs)
@@ -139,7 +144,7 @@ def printed(plan):
     return used, [*functions, broken(plan)]
 
 
-def broken(plan):
+def broken(plan: Plan) -> str:
     """The function that counts the values of a block that break a rule, as text."""
     axis = ", axis=-1" if plan.space.totals and plan.row else ""  # each class of a tile has its own sums
     checks = ""
@@ -165,20 +170,20 @@ def _bound(number):
 
 
 @cache
-def load(plan):
+def load(plan: Plan) -> ModuleType:
     """The module of the kernel of a plan."""
     return kernels.load(f"{plan.name}_numpy", source(plan))
 
 
-def require(loss):
+def require(loss: str) -> None:
     """Nothing is missing: NumPy is there."""
 
 
-def run(plan, call):
+def run(plan: Plan, call: Call) -> np.ndarray:
     """Values, sums and gradients of a call (see `host.run`)."""
     return host.run(host.Kernel(load(plan).loops, BLOCK, threads=2), plan, call)
 
 
-def finish(plan):
+def finish(plan: Plan) -> Callable[..., Any]:
     """The function from totals to (value, slopes) of a loss of totals; every backend ends with this one."""
     return load(plan).finish
