@@ -152,6 +152,17 @@ def test_numba_kernels_read_well(loss):
         assert {argument.arg for argument in element.args.args} <= used
 
 
+@pytest.mark.parametrize("loss", KERNELS, ids=lambda loss: loss.name)
+def test_no_call_is_written_twice(loss):
+    """What occurs again in the formula, its slopes or its totals has one name in the kernel, which is used again."""
+    printed = {"element", "finish", "of_row"}
+    for function in ast.parse(loss.source("numpy")).body:
+        if isinstance(function, ast.FunctionDef) and function.name in printed:
+            calls = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Call)]
+            of_names = [call for call in calls if re.search(r"\(.*[a-z]", call)]  # not square(3.14)
+            assert len(of_names) == len(set(of_names)), of_names
+
+
 def test_loops_of_numba_stand_in_kernels_as_they_are():
     """A kernel ends in its files of loops, to the letter, and every file of loops is part of some kernel."""
     numba = backends.get("numba")
