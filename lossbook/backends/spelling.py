@@ -31,7 +31,8 @@ class Spelling:
     def lines(self, lines: Iterable[Line]) -> list[tuple[str, str]]:
         """The lines of a function as text; what occurs again in them is named before the first line that needs it."""
         lines = tuple(lines)
-        self.shared, self.names = occurring_again(lines), {}
+        self.names = {}
+        self.shared = {part: title for part, title in occurring_again(lines).items() if self.takes_name(part)}
         self.taken = {*words.SPELLED, *(title for title, _ in lines)}
         self.taken |= {symbol.name for _, value in lines for symbol in value.free_symbols}
         texts: list[tuple[str, str]] = []
@@ -42,6 +43,10 @@ class Spelling:
             texts += [*self.before, (title, text)]
             self.before.clear()
         return texts
+
+    def takes_name(self, expression: sympy.Expr) -> bool:
+        """Whether an expression is to have a name where it occurs again."""
+        return True
 
     def name_of(self, expression: sympy.Expr) -> str | None:
         """The name of an expression that has one; a line that sets it is put before the one in print."""

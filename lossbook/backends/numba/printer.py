@@ -19,9 +19,21 @@ WIDE = 32  # from this many classes on, contiguous rows are vectorized along the
 INLINED = '@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)'
 
 
+class _Spelling(Spelling):
+    """Sums and products that occur again have a name. Words are written again: LLVM merges them itself, and of some
+    loops with names for them (binary.focal_with_logits) it makes no vector instructions, which takes ten times as long.
+    """
+
+    def __init__(self):
+        super().__init__(lambda number: f"real({literal(number)})", known=SPELLED)
+
+    def takes_name(self, expression):
+        return not expression.is_Function
+
+
 def head(plan: Plan, real: Any, integer: bool) -> str:
     """The printed part of a plan's kernel for a working type; `integer` if the target holds class indices."""
-    spell = Spelling(lambda number: f"real({literal(number)})", known=SPELLED)
+    spell = _Spelling()
     spell.used |= {"exp", "log", "absolute"} if plan.row == "log_odds" else set()  # the loops call them, too
     functions = [_element(plan, spell), *_PRINTED[_kind(plan)](plan, integer)]
     if plan.of_row:
