@@ -204,11 +204,13 @@ def name_for(expression: sympy.Expr, used: Collection[str]) -> str:
         others = [] if is_square else others
         of, symbol = ("_minus", -argument) if negative(argument) else ("", argument)
         name += f"{of}_{symbol}" if symbol.is_Symbol and not others else ""
-    elif expression.is_Add:
-        number, rest = expression.as_coeff_Add()
-        name = f"one_minus_{-rest}" if number == 1 and (-rest).is_Symbol else "sum"
+    elif expression.is_Add and len(expression.args) == 2:
+        first, second = sorted(expression.as_ordered_terms(), key=negative)
+        sign, other = ("minus", -second) if negative(second) else ("plus", second)
+        simple = (first.is_Symbol or first == 1) and other.is_Symbol
+        name = f"{'one' if first == 1 else first}_{sign}_{other}" if simple else "sum"
     else:
-        name = "product"
+        name = "sum" if expression.is_Add else "product"
     count, numbered = 1, name
     while numbered in used or numbered in ("sum", "product"):
         numbered = f"{name}_{count}"
