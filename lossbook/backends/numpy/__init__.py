@@ -7,6 +7,7 @@ line (`loops.BEGINS`) on as they are. No temporary is larger than a block.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from types import ModuleType
@@ -27,8 +28,8 @@ BLOCK = 1 << 16  # elements per block: with fewer, threads wait for each other; 
 LOGISTIC = ("softplus", "sigmoid", "sigmoid_power")
 WEIGHTED = ("weighted_softplus", "weighted_sigmoid", "weighted_sigmoid_power")
 RESERVED = {
-    "Logistic", "allowed", "backward", "broken", "count", "counted", "element", "finish", "live", "np", "of_row",
-    "unsigned", "weighted", "within",
+    "Logistic", "allowed", "backward", "broken", "count", "counted", "element", "evaluate", "finish", "live", "np",
+    "of_row", "unsigned", "weighted", "within",
 }  # fmt: skip
 
 # Where in a kernel the files of loops begin.
@@ -115,7 +116,11 @@ def printed(plan: Plan) -> tuple[set[str], list[str]]:
     terms, gradient = ", ".join(name for name, _ in plan.terms), ", ".join(plan.gradients)
     if len(plan.gradients) > 1:
         gradient = f"({gradient})"
-    arguments = ", ".join([*inputs, *plan.parameters, *outside, "backward", "weighted=weighted"])
+    given = [*inputs, *plan.parameters, *outside]
+    read = {symbol.name for _, value in (*plan.forward, *plan.terms, *plan.backward) for symbol in value.free_symbols}
+    taken = [name for name in given if name in read or name in plan.unsigned]
+    care = "weighted" in re.findall(r"\w+", forward + backward)
+    arguments = ", ".join([*taken, "backward", *(["weighted=weighted"] if care else [])])
     functions = [
         f"def element({arguments}):\n"
         f"{forward}"
@@ -124,6 +129,11 @@ def printed(plan: Plan) -> tuple[set[str], list[str]]:
         f"{backward}"
         f"    return ({terms},), {gradient}\n"
     ]
+    functions.append(
+        f"def evaluate({', '.join([*given, 'backward', 'weighted=weighted'])}):\n"
+        '    """`element` as the loops call it."""\n'
+        f"    return element({', '.join([*taken, 'backward', *(['weighted'] if care else [])])})\n"
+    )
     used = spell.used
     if plan.finish is not None:
         finish = _Spelling()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .finite import all_finite
-from .kernel import element
+from .kernel import evaluate
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -11,7 +11,7 @@ from .kernel import element
 def of_block(z, y, of_class, parameters, backward):
     """(gradient, value) of boxes; they have no classes."""
     inputs = (*z, *y, *parameters, backward)
-    (value,), slopes = element(*inputs, weighted=np.multiply)
+    (value,), slopes = evaluate(*inputs, weighted=np.multiply)
     if not all_finite(value, *(slopes or ())):
-        (value,), slopes = element(*inputs)
+        (value,), slopes = evaluate(*inputs)
     return None if slopes is None else np.stack(np.broadcast_arrays(*slopes)), value

@@ -6,7 +6,7 @@ from lossbook.backends.numpy.words import chosen
 
 from .counts import counted
 from .finite import all_finite
-from .kernel import BLOCK, TOTALS, broken, element
+from .kernel import BLOCK, TOTALS, broken, evaluate
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -36,11 +36,11 @@ def loops(z, y, weight, ignore, parameters, slopes, values, d_z, sums, first, la
                 arrays.append(y[item, channel, part])
             outside = slopes[item, channel] if TOTALS else ()
             inputs = (*arrays, *parameters, *outside, d_z is not None)
-            terms, gradient = element(*inputs, weighted=np.multiply)
+            terms, gradient = evaluate(*inputs, weighted=np.multiply)
             if TOTALS and d_z is not None:
                 terms = ()  # the totals are known already: the slopes come from them
             if not all_finite(*terms, gradient):  # rarely: then products are made with care for 0*infinity
-                careful, gradient = element(*inputs)
+                careful, gradient = evaluate(*inputs)
                 terms = careful[: len(terms)]
             if w is not None:  # a product with a weight is rounded once, when it is stored
                 terms = [chosen(live, term * w) for term in terms]

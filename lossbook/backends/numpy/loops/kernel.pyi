@@ -4,11 +4,12 @@ from typing import Any
 
 BLOCK: int  # elements of a block
 TOTALS: bool  # a value is a function (`finish`) of totals
-INPUTS: tuple[str, ...]  # totals under a softmax: what `element` takes of a class, beside its target
+INPUTS: tuple[str, ...]  # totals under a softmax: what `evaluate` takes of a class, beside its target
 HARD: bool  # rows: only the labeled class enters
 
-# (terms, slopes) of the elements of a block: what they add to the totals, and None or the slopes.
-element: Any
+# `element` as the loops call it: (terms, slopes) of the elements of a block, what they add to the totals, and None or
+# the slopes.
+evaluate: Any
 
 # How many values of a block break a rule; `live` is False where the weight is zero.
 broken: Any

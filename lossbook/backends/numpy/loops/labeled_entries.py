@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .kernel import element
+from .kernel import evaluate
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -11,7 +11,7 @@ def of_block(z, y, of_class, parameters, backward):
     """(gradient, value) of the columns of z, shape (classes, rows); of weights of classes only counts which are 0."""
     classes, count = z.shape
     row = np.arange(count)
-    (value,), slope = element(z[y, row], None, classes, *parameters, backward)
+    (value,), slope = evaluate(z[y, row], None, classes, *parameters, backward)
     lost = None
     if np.isnan(np.minimum.reduce(z, axis=None, initial=np.inf)):
         lost = np.isnan(z)  # entries that the loss does not read, and which it must not hide

@@ -4,7 +4,7 @@ import numpy as np
 
 from lossbook.backends.numpy.words import chosen
 
-from .kernel import element
+from .kernel import evaluate
 from .log_odds import Rivals
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
@@ -16,7 +16,7 @@ def of_block(z, y, of_class, parameters, backward):
     row = np.arange(count)
     rivals = Rivals(z)
     u, rest = rivals.of(z, (y, row))
-    (value,), slope = element(u, None, classes, *parameters, backward)
+    (value,), slope = evaluate(u, None, classes, *parameters, backward)
     if not backward:
         return None, value
     d = rivals.pulled((y, row), chosen(rest != 0, -slope / rest))

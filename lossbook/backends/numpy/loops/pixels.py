@@ -7,7 +7,7 @@ from lossbook.backends.numpy.words import chosen
 from .classes import sum_classes
 from .counts import counted
 from .finite import all_finite
-from .kernel import INPUTS, broken, element
+from .kernel import INPUTS, broken, evaluate
 from .log_odds import Rivals
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
@@ -42,9 +42,9 @@ def loops(z, y, weight, ignore, parameters, slopes, size, values, d_z, sums, fir
                 of_class["u"] = rivals.of(logits, ...)[0]
             outside = np.moveaxis(slopes[item], -1, 0)[..., None]
             inputs = [*(of_class[name] for name in INPUTS), target, *parameters, *outside, d_z is not None]
-            terms, h = element(*inputs, weighted=np.multiply)
+            terms, h = evaluate(*inputs, weighted=np.multiply)
             if not all_finite(*terms, h):
-                terms, h = element(*inputs)
+                terms, h = evaluate(*inputs)
             if d_z is None:
                 for column, term in enumerate(terms):
                     term = np.broadcast_to(term, p.shape)
