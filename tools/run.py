@@ -77,7 +77,7 @@ def pytest(*arguments, **variables):
 
 
 def book():
-    """Build the book into _build/html, every notebook executed afresh"""
+    """Build the book into _build/html, with the outputs that are stored in the notebooks"""
     run("tools/build.py")
 
 
