@@ -210,9 +210,9 @@ def name_for(expression: sympy.Expr, used: Collection[str]) -> str:
         simple = (first.is_Symbol or first == 1) and other.is_Symbol
         name = f"{'one' if first == 1 else first}_{sign}_{other}" if simple else "sum"
     else:
-        name = "sum" if expression.is_Add else "product"
+        name = "sum" if expression.is_Add else "ratio" if any(map(below_line, parts(expression))) else "product"
     count, numbered = 1, name
-    while numbered in used or numbered in ("sum", "product"):
+    while numbered in used or numbered in ("sum", "product", "ratio"):
         numbered = f"{name}_{count}"
         count += 1
     return numbered
