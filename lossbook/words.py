@@ -2,7 +2,7 @@
 
 A word is a SymPy function with one exact meaning, one derivative made of words again, an exact
 rewriting into exp and log (for proofs and for print), and one stable spelling per backend
-(`backends/*_words.*`, the only hand-written numerics of the package). Formulas are sums and
+(`backends/*/words.*`, the only hand-written numerics of the package). Formulas are sums and
 products of words; nothing in a formula should cancel.
 
     >>> import sympy
