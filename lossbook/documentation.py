@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy
 
+from lossbook.backends import BACKENDS, HOST
 from lossbook.declaration import Declaration
 from lossbook.domains import Domain
 from lossbook.errors import BackendError, DomainError
@@ -131,7 +132,8 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
     if space.totals:
         rows.append(("batch : bool, optional", "Sum over the images before the quotient is taken."))
     backend = "For NumPy arrays; CuPy arrays choose CuPy by themselves."
-    return [*rows, ('backend : {"numpy", "numba"}, optional', backend)]
+    names = ", ".join(f'"{name}"' for name, home in BACKENDS.items() if home is HOST)
+    return [*rows, (f"backend : {{{names}}}, optional", backend)]
 
 
 def example(loss: Any) -> str:

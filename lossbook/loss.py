@@ -9,6 +9,7 @@ The signature is the signature, annotations are the domains, defaults the defaul
 once with SymPy symbols, is the formula.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any, overload
 
 from lossbook import backends
 from lossbook.algebra import FormulaLoss, Loss, is_ours
+from lossbook.errors import BackendError
 from lossbook.plan.lower import make_plan
 
 __all__ = ["Loss", "loss"]
@@ -112,6 +114,7 @@ def try_formula(made: FormulaLoss, setting: tuple[bool, ...]) -> None:
     plan = make_plan(made.name, formula)
     try:
         for name in backends.NAMES:
-            backends.get(name).source(plan)
+            with contextlib.suppress(BackendError):  # of a backend that lacks this space
+                backends.get(name).source(plan)
     except TypeError as error:
         raise TypeError(f"{made.name}: {error}") from error

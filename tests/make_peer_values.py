@@ -1,9 +1,10 @@
 """Write tests/data/peer_values.json: what other libraries, published tables and hand calculation give for each loss.
 
-Run it where PyTorch, Keras, JAX, optax, MONAI, scikit-learn, SciPy and mpmath are installed; the tests read the file
-and need none of them:
+Run it where PyTorch, Keras, JAX, optax, MONAI, scikit-learn and SciPy are installed; the tests read the file and need
+none of them. For losses that are named, the rows of these alone are made anew, and no other library has to be there:
 
     python tests/make_peer_values.py
+    python tests/make_peer_values.py regression.huber
 
 A row is a loss, a name, the call that gives the number, the arrays and the loss's own keywords. The call is text: it is
 evaluated here, and kept beside its result. In it the arrays are `prediction` and `target` (or have the `names` of the
@@ -20,10 +21,13 @@ fractions, or mpmath.
     by          provenance, where no library is called; `published` is then the number, printed elsewhere
 """
 
+import argparse
+import importlib
 import importlib.metadata
 import json
 import os
 import re
+import sys
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -31,20 +35,9 @@ from pathlib import Path
 os.environ["KERAS_BACKEND"] = "torch"
 warnings.simplefilter("ignore")
 
-import jax  # noqa: E402
-import keras  # noqa: E402
-import monai.losses  # noqa: E402
-import monai.metrics  # noqa: E402
 import mpmath  # noqa: E402
 import numpy as np  # noqa: E402
-import optax  # noqa: E402
-import scipy.spatial.distance  # noqa: E402
-import scipy.special  # noqa: E402
-import sklearn._loss.loss  # noqa: E402
-import sklearn.metrics  # noqa: E402
-import torch  # noqa: E402
 
-jax.config.update("jax_enable_x64", True)
 mpmath.mp.dps = 60
 
 FILE = Path(__file__).parent / "data" / "peer_values.json"
@@ -57,11 +50,14 @@ PEERS = {  # the first that a call names is the one that it asks
     "torch": "PyTorch",
 }
 PACKAGES = {"sklearn": "scikit-learn"}
-MODULES = {
-    "torch": torch, "keras": keras, "monai": monai, "optax": optax, "sklearn": sklearn, "scipy": scipy, "np": np,
-    "jnp": jax.numpy, "F": torch.nn.functional, "Bernoulli": torch.distributions.Bernoulli,
-    "kl": torch.distributions.kl_divergence,
-}  # fmt: skip
+NEEDED = {  # by a call that names a library
+    "keras": ("keras", "torch"),
+    "monai": ("monai.losses", "monai.metrics", "torch"),
+    "optax": ("optax", "jax.numpy"),
+    "sklearn": ("sklearn._loss.loss", "sklearn.metrics"),
+    "scipy": ("scipy.spatial.distance", "scipy.special"),
+    "torch": ("torch",),
+}
 WRITTEN_OUT = {
     "F.": "torch.nn.functional.",
     "Bernoulli(": "torch.distributions.Bernoulli(",
@@ -782,7 +778,7 @@ def plain(value):
         x = float(mpmath.mpf(x.numerator) / x.denominator) if isinstance(x, Fraction) else float(x)
         return x if np.isfinite(x) else str(x)
 
-    if torch.is_tensor(value):
+    if hasattr(value, "detach"):  # a tensor
         value = value.detach().numpy()
     return map_nested(number, np.asarray(value).tolist() if hasattr(value, "shape") else value)
 
@@ -807,9 +803,26 @@ def write_out(call):
     return call
 
 
+def modules_of(peer):
+    """What a call of a library may name."""
+    for name in NEEDED[peer]:
+        importlib.import_module(name)
+    found = {"np": np} | {name: sys.modules[name] for name in (name.partition(".")[0] for name in NEEDED[peer])}
+    if "jax" in found:
+        found["jax"].config.update("jax_enable_x64", True)
+        found["jnp"] = found["jax"].numpy
+    if "torch" in found:
+        torch = found["torch"]
+        found |= {"F": torch.nn.functional, "Bernoulli": torch.distributions.Bernoulli}
+        found["kl"] = torch.distributions.kl_divergence
+    return found
+
+
 def run(call, names, predictions, gradient):
     """(library, version, value, gradients) of a call of a library; no gradients where there are none to be had."""
     peer = next((peer for peer in PEERS if re.search(rf"\b{peer}\.", write_out(call))), None)
+    modules = modules_of(peer)
+    jax, torch = modules.get("jax"), modules.get("torch")
     version = importlib.metadata.version(PACKAGES.get(peer, peer)).partition("+")[0]
     if peer == "keras":
         version += f" on PyTorch {torch.__version__.partition('+')[0]}"
@@ -818,21 +831,21 @@ def run(call, names, predictions, gradient):
         names = {key: jax.numpy.asarray(x) if isinstance(x, np.ndarray) else x for key, x in names.items()}
 
         def result(prediction):
-            return eval(call, MODULES | names | {"prediction": prediction})
+            return eval(call, modules | names | {"prediction": prediction})
 
         value = result(names["prediction"])
         if gradient:
             slopes = [jax.grad(lambda prediction: jax.numpy.sum(result(prediction)))(names["prediction"])]
     elif peer in ("torch", "keras", "monai"):
         names = {key: torch.tensor(x) if isinstance(x, np.ndarray) else x for key, x in names.items()}
-        value = eval(call, MODULES | names | {name: names[name].requires_grad_() for name in predictions})
+        value = eval(call, modules | names | {name: names[name].requires_grad_() for name in predictions})
         if gradient:
             value.sum().backward()
             slopes = [names[name].grad for name in predictions]
     else:
-        value = eval(call, MODULES | names)
+        value = eval(call, modules | names)
         if isinstance(gradient, str):
-            slopes = [eval(gradient, MODULES | names)]
+            slopes = [eval(gradient, modules | names)]
     return PEERS[peer], version, value, slopes
 
 
@@ -868,7 +881,14 @@ def entry(loss, name, call, arrays, keywords, own):
 
 def main():
     """Write the file, one row after the other, each array on one line."""
-    rows = [entry(*row) for row in ROWS]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("losses", nargs="*", help="whose rows are made anew; without any, all rows are")
+    chosen = parser.parse_args().losses
+    if unknown := {*chosen} - {loss for loss, *_ in ROWS}:
+        raise SystemExit(f"no row is for {', '.join(sorted(unknown))}")
+    known = json.loads(FILE.read_text(encoding="utf-8")) if chosen else []
+    kept = {loss: iter([row for row in known if row["loss"] == loss]) for loss, *_ in ROWS}
+    rows = [next(kept[row[0]]) if chosen and row[0] not in chosen else entry(*row) for row in ROWS]
     if len({row["id"] for row in rows}) < len(rows):
         raise SystemExit("two rows have the same name")
     lines = (",\n  ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in row.items()) for row in rows)

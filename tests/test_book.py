@@ -90,7 +90,7 @@ def test_kernels_start_where_matplotlib_is_ready():
 def test_the_file_is_what_tools_execute_writes(path):
     """Pinned kernel name, no versions, no times, no editor's traces, ids made from the text, one newline at the end."""
     expected = nbformat.writes(execute.clean(copy.deepcopy(read(path))), version=4).rstrip("\n") + "\n"
-    assert path.read_text(encoding="utf-8") == expected
+    assert path.read_text(encoding="utf-8") == expected, f"run python tools/run.py notebooks book/{path.name}"
 
 
 @each_notebook
@@ -259,7 +259,7 @@ def test_every_loss_is_treated_in_a_chapter():
         own = rf"\b{own.removesuffix('_with_logits')}(_with_logits)?\b"
         return re.search(rf"\b{module}\.{own}|from lossbook\.{module} import .*{own}", text)
 
-    assert [name for name in every_loss() if not is_treated(name)] == []
+    assert [name for name in every_loss() if not is_treated(name)] == [], "name them in the chapter of their module"
 
 
 def test_every_picture_in_the_text_has_an_alternative_text():

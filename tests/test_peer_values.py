@@ -102,7 +102,7 @@ def test_a_disputed_number_is_not_the_true_one(row):
 @pytest.mark.parametrize("loss", every_loss(), ids=lambda loss: loss.name)
 def test_every_loss_has_a_row(loss):
     """No loss stands on its own word alone."""
-    assert any(row["loss"] == loss.name for row in ROWS)
+    assert any(row["loss"] == loss.name for row in ROWS), f"add a row for {loss.name} to tests/make_peer_values.py"
 
 
 @every_row

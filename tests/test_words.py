@@ -1,8 +1,11 @@
-"""What the vocabulary says of itself: the names that its words had before."""
+"""What the vocabulary says of itself: the names that its words had before, and what they mean."""
 
 from pathlib import Path
 
+import mpmath
 import pytest
+import sympy
+from oracle import MEANINGS
 
 from lossbook import words
 
@@ -30,3 +33,20 @@ def test_the_changelog_has_a_row_for_an_old_name(old, new):
 def test_other_names_are_missing_as_everywhere():
     with pytest.raises(AttributeError, match=f"module '{words.__name__}' has no attribute 'nothing'"):
         words.nothing  # noqa: B018
+
+
+WITH_MEANING = [
+    word for name in MEANINGS
+    if isinstance(word := getattr(words, name, None), type) and issubclass(word, words.Word)
+    and word.plain is not words.Word.plain
+]  # fmt: skip
+POINTS = {1: (0.3,), 2: (0.3, 0.7), 3: (0.3, 0.7, -0.4), 4: (0.3, 0.7, 0.25, -0.4)}  # a difference comes last
+
+
+@pytest.mark.parametrize("word", WITH_MEANING, ids=lambda word: word.__name__)
+def test_the_plain_form_is_the_meaning(word):
+    """What a word says of itself in exp and log is what the oracle takes it for."""
+    for count in word.nargs:
+        symbols = sympy.symbols(f"x:{count}", real=True)
+        plain, numbers = sympy.lambdify(symbols, word(*symbols).plain(), "mpmath"), [*map(mpmath.mpf, POINTS[count])]
+        assert mpmath.almosteq(plain(*numbers), MEANINGS[word.__name__](*numbers), 1e-14)

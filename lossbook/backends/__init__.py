@@ -15,12 +15,13 @@ from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from lossbook.arrays import is_dask
 from lossbook.errors import BackendError
+from lossbook.typing import Backend as Name
 
 
 class Backend(Protocol):
@@ -29,13 +30,18 @@ class Backend(Protocol):
     xp: Any  # the array module: numpy or cupy
 
     def source(self, plan: Any, real: Any = ..., integer: bool = ...) -> str:
-        """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
+        """The kernel file of a plan for a working type; `integer` if the target holds class indices.
+
+        A declaration prints its kernel on every backend, so that what cannot be printed is found at once: a backend
+        knows all words of `SPELLED`, or refuses the plan with a BackendError, as one does that lacks a space.
+        """
 
     def run(self, plan: Any, call: Any) -> np.ndarray:
         """Fill `call.values` and `call.gradient`, where they are arrays, and return the sums of the call.
 
-        Of losses of totals the sums have the shape (images, classes, totals + 1), of others (2,): sum(w*l), sum(w).
-        The last number counts the values that break a rule; then nothing else is of use.
+        Of losses of totals the sums have the shape (images, classes, totals + 1), of others (2,): sum(w*l) comes
+        first, and of rows on a device sum(w) comes second. The last number counts the values that break a rule; if it
+        is not 0, nothing else is of use. For arrays of NumPy, `host.run` cuts a call into blocks and threads.
         """
 
     def require(self, loss: str) -> None:
@@ -111,7 +117,7 @@ class use:
     4.0
     """
 
-    def __init__(self, name: Literal["numpy", "numba", "cupy"]) -> None:
+    def __init__(self, name: Name) -> None:
         self.name = check(name, "lossbook.use")
         with _chosen.lock:
             _chosen.statements = [*_chosen.statements[-63:], self]  # far more than are about to become blocks at once

@@ -102,8 +102,8 @@ class Backend:
 
     def call(self, function, *arrays, **keywords):
         """function is a loss or one of its methods."""
-        if self.name == "numba":
-            keywords = {"backend": "numba", **keywords}
+        if self.name not in ("numpy", "cupy"):  # which arrays choose by themselves
+            keywords = {"backend": self.name, **keywords}
         result = function(*map(self.up, arrays), **{name: self.up(value) for name, value in keywords.items()})
         return tuple(map(self.down, result)) if isinstance(result, tuple) else self.down(result)
 

@@ -10,7 +10,8 @@ n*log(2) + log1p(f), where log1p(f) = 2*atanh(s) = 2*s + tail(s) = f - s*f + tai
 
 A value that needs more digits than its type has is carried as high + low.  That arithmetic relies on the order of the
 operations, so the words let the compiler contract products and ignore the sign of zero, and nothing else.
-Literals in comparisons may be bare; in arithmetic they are typed, as real(2), lest float32 become float64.
+Literals in comparisons may be bare if float32 holds them exactly; others, and those in arithmetic, are typed, as
+real(2), lest float32 become float64.
 """
 
 import math

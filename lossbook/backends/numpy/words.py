@@ -304,8 +304,12 @@ def reciprocal(b):
 
 def share(a, b):
     whole = a + b
-    empty = np.equal(whole, 0)
-    return np.where(empty, 0, a / whole) if np.any(empty) else a / whole
+    result = a / whole
+    if not np.all((whole > 0) & (whole < np.inf)):
+        halves = a / 2 / (a / 2 + b / 2)  # the sum of two large numbers may overflow
+        result = np.where(np.equal(whole, 0), 0, np.where(np.isinf(whole), halves, result))
+        result = np.where(np.isinf(a) & (b < np.inf), 1, result)
+    return result
 
 
 def arctan2(y, x):
