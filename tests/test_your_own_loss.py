@@ -15,6 +15,7 @@ from sympy import Rational
 
 import lossbook
 from lossbook import (
+    BackendError,
     Classes,
     DomainError,
     Flag,
@@ -26,6 +27,7 @@ from lossbook import (
     Probability,
     Real,
     Sign,
+    backends,
     loss,
 )
 from lossbook.words import (
@@ -767,3 +769,21 @@ def test_let_is_for_formulas():
     """let() outside a declaration says where it belongs."""
     with pytest.raises(RuntimeError, match=r"let\(\) is for the body of a function decorated with @loss"):
         let(step=reciprocal(sympy.Symbol("x")))
+
+
+def test_a_backend_that_lacks_a_space_keeps_no_loss_from_being_declared(monkeypatch):
+    """A declaration prints its kernel on every backend; what one of them refuses, the others may have."""
+
+    def source(plan, real=None, integer=False):
+        raise BackendError(plan.name, "backend", "computes no such losses", plan.space.name)
+
+    monkeypatch.setattr(backends.get("cupy"), "source", source)
+
+    @loss
+    def half(x: Real, y: Outcome):
+        """Half the squared error."""
+        return (x - y) ** 2 / 2
+
+    assert half([3.0], [1.0]) == 2
+    with pytest.raises(BackendError, match="computes no such losses"):
+        half.source("cupy")
