@@ -805,9 +805,11 @@ def write_out(call):
 
 def modules_of(peer):
     """What a call of a library may name."""
+    found = {"np": np}
     for name in NEEDED[peer]:
         importlib.import_module(name)
-    found = {"np": np} | {name: sys.modules[name] for name in (name.partition(".")[0] for name in NEEDED[peer])}
+        package = name.partition(".")[0]
+        found[package] = sys.modules[package]
     if "jax" in found:
         found["jax"].config.update("jax_enable_x64", True)
         found["jnp"] = found["jax"].numpy

@@ -257,8 +257,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
     else:
-        slopes = np.array(arrays.slopes, order="C")  # few; each other type of them needs another kernel
-        options = (weight, call.ignore, call.parameters, slopes)
+        options = (weight, call.ignore, call.parameters, arrays.slopes)
     shape = (blocks, columns)
     if plan.space.totals and plan.row:  # a softmax takes the pixels of a tile with all their classes
         size = kernel.rows_in_block(classes)

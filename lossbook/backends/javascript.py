@@ -99,7 +99,7 @@ class _JavaScript(Spelling):
 def source(plan: Plan) -> str:
     """The functions of a pointwise plan: the words in use, and `element`."""
     plan, spell = plan.avoiding({*RESERVED, *WORDS}), _JavaScript()
-    lines = spell.lines((*plan.forward, *plan.terms, *plan.backward))
+    lines = spell.lines(plan.lines)
     arguments = ", ".join((*plan.arrays, *plan.parameters))
     body = "".join(f"  const {name} = {text};\n" for name, text in lines)
     return f"{spell.words()}const element = ({arguments}) => {{\n{body}  return [value, {plan.gradient}];\n}};\n"

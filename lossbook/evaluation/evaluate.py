@@ -213,7 +213,8 @@ class Evaluation:
                 scale = weights if reduction != "mean" else weights / count if count else 0 * weights
                 slopes = np.where(weights[..., None] == 0, 0, slopes * scale[..., None]).astype(call.real)
             call.gradient = gradient
-            call.slopes = call.xp.asarray(np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:])))
+            slopes = np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:]))
+            call.slopes = call.xp.asarray(np.array(slopes, order="C"))  # a view of another type needs another kernel
             backend.run(call.plan, call)
             removed = each == 0
             if removed.any():  # 0 times a NaN is NaN

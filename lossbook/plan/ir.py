@@ -108,6 +108,16 @@ class Plan:
         return self.arrays[0]
 
     @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines of `element`, in order."""
+        return (*self.forward, *self.terms, *self.backward)
+
+    def taken(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that `element` takes: what its lines name."""
+        read = {symbol.name for _, value in self.lines for symbol in value.free_symbols} | {*self.unsigned}
+        return [name for name in names if name in read]
+
+    @property
     def unsigned(self) -> tuple[str, ...]:
         """The inputs of `element`, never negative, of which a function or a division sees whether a zero is -0.0."""
         rows = self.space.rows_of_classes
@@ -117,7 +127,7 @@ class Plan:
         if self.hard:
             names.pop(self.arrays[1], None)
         seen: set[str] = set()
-        for _, value in (*self.forward, *self.terms, *self.backward):
+        for _, value in self.lines:
             for part in value.atoms(sympy.Function, sympy.Pow):
                 harmless = part.func is weighted if part.is_Function else part.exp.is_Integer and part.exp > 0
                 if not harmless:

@@ -146,14 +146,18 @@ def _rule(role, name, domain):
     return _function(f"Whether a {role} obeys its rule.", "bool", f"{role}_holds", arguments, [f"return {rule};"])
 
 
+def _set(lines, outputs):
+    """Statements that set the outputs of a function, and constants on the way to them."""
+    return [f"{'' if title in outputs else 'const real '}{title} = {text};" for title, text in lines]
+
+
 def _of_row(plan, spell):
     """The function of a row's logsumexp that is added once per row, and its slope."""
     read = {symbol.name for _, value in plan.of_row for symbol in value.free_symbols}
     lines = ["const real C = real(classes);"] if "C" in read else []
     lines += [f"const real {name} = parameters.{name};" for name in plan.parameters if name in read]
     (_, value), (_, slope) = plan.of_row
-    lines += [f"{'' if title in ('value', 'slope') else 'const real '}{title} = {text};"
-              for title, text in spell.lines([("value", value), ("slope", slope)])]  # fmt: skip
+    lines += _set(spell.lines([("value", value), ("slope", slope)]), ("value", "slope"))
     arguments = ["real logsumexp", "long long classes", "const Parameters& parameters", "real& value", "real& slope"]
     comment = "What is added once per row, and its slope along the logsumexp."
     return _function(comment, "void", "of_row", arguments, lines)
@@ -165,8 +169,7 @@ def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
     spell = Spelling(lambda number: f"real({literal(number)})", lambda name: f"words::{name}", SPELLED)
     constants, arguments, known = FOR[plan.space](plan, integer)
     known |= {name: f"parameters.{name}" for name in plan.parameters}
-    lines = (*plan.forward, *plan.terms, *plan.backward)
-    read = {symbol.name for _, value in lines for symbol in value.free_symbols}
+    read = {symbol.name for _, value in plan.lines for symbol in value.free_symbols}
     outputs, outside = [*(title for title, _ in plan.terms), *plan.gradients], [title for title, _ in plan.slopes]
     inputs = [name for name in known if name in read and name not in (*outputs, *outside)]
     inputs += [name for name in outside if name in read]
@@ -177,7 +180,7 @@ def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
             "void", "element",
             [*(f"real {name}" for name in inputs), *(f"real& {name}" for name in outputs)],
             [*(f"{name} = words::absolute({name});" for name in plan.unsigned),  # -0.0 is 0
-             *(f"{'' if title in outputs else 'const real '}{title} = {text};" for title, text in spell.lines(lines))],
+             *_set(spell.lines(plan.lines), outputs)],
         ),
         _function(
             "The same, as the loops call it.", "void", "step", arguments,

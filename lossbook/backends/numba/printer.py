@@ -123,15 +123,13 @@ def _inputs(plan):
 
 def _taken(plan):
     """What `element` takes of it: what its lines name."""
-    lines = (*plan.forward, *plan.terms, *plan.backward)
-    named = {symbol.name for _, value in lines for symbol in value.free_symbols} | {*plan.unsigned}
-    return [name for name in _inputs(plan) if name in named]
+    return plan.taken(_inputs(plan))
 
 
 def _element(plan, spell):
     lines = [(name, f"absolute({name})") for name in plan.unsigned]  # -0.0 is 0
     spell.used |= {"absolute"} if lines else set()
-    lines += spell.lines((*plan.forward, *plan.terms, *plan.backward))
+    lines += spell.lines(plan.lines)
     of = f"{plan.space.element} and its {'slopes' if plan.space.corners else 'slope'}"
     comment = [
         f"The loss of one {of}, step by step.",

@@ -108,7 +108,7 @@ def printed(plan: Plan) -> tuple[set[str], list[str]]:
     inputs = ["u", plan.arrays[1], "C"] if plan.space.rows_of_classes else list(plan.inputs)
     outside = [name for name, _ in plan.slopes]
     forward = "".join(f"    {name} = unsigned({name})\n" for name in plan.unsigned)
-    lines = spell.lines((*plan.forward, *plan.terms, *plan.backward))
+    lines = spell.lines(plan.lines)
     end = 1 + [name for name, _ in lines].index(plan.terms[-1][0])
     forward += indented(lines[:end])
     spell.used |= {"unsigned"} if plan.unsigned else set()
@@ -117,8 +117,7 @@ def printed(plan: Plan) -> tuple[set[str], list[str]]:
     if len(plan.gradients) > 1:
         gradient = f"({gradient})"
     given = [*inputs, *plan.parameters, *outside]
-    read = {symbol.name for _, value in (*plan.forward, *plan.terms, *plan.backward) for symbol in value.free_symbols}
-    taken = [name for name in given if name in read or name in plan.unsigned]
+    taken = plan.taken(given)
     care = "weighted" in re.findall(r"\w+", forward + backward)
     arguments = ", ".join([*taken, "backward", *(["weighted=weighted"] if care else [])])
     functions = [
