@@ -19,7 +19,7 @@ FLOORS = (  # from the ground up; modules of one floor may import one another, b
     ("labels", "boxes", "weight_maps"),
     ("definition", "settings", "algebra", "loss", "joined", "distance", "ahead"),
     ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
-    ("figures",),
+    ("figures", "workshop"),
     ("",),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -1,0 +1,1 @@
+"""The tools for formulas and implementations of one's own: is this derivation, this form, this function right?"""
