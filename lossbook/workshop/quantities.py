@@ -1,0 +1,193 @@
+"""Expressions in positive numbers as fractions of a few quantities: logarithms of factors, powers, sums over an index.
+
+Two expressions are the same function if they are the same fraction. Sums keep a symbolic number of terms.
+"""
+
+from collections.abc import Sequence
+
+import sympy
+
+DISTRIBUTION = "distribution"  # the name of a family whose sum is 1
+
+
+def is_zero(expression: sympy.Expr) -> bool:
+    """Whether an expression in positive numbers is 0 as a fraction of its logarithms and powers."""
+    found = Quantities()
+    top, _ = sympy.fraction(sympy.together(found.fraction(expression)))
+    top = sympy.expand(top)
+    for root, relation in reversed(found.relations.items()):
+        if top != 0 and top.has(root):
+            top = sympy.expand(sympy.numer(sympy.together(sympy.rem(top, relation, root))))
+    return top == 0
+
+
+def sign_of(expression: sympy.Expr) -> int:
+    """1 or -1 for an expression in positive numbers that has this sign for all of them; 0 if that is not seen."""
+    found = Quantities()
+    sign = 1
+    for part in sympy.fraction(sympy.together(found.fraction(expression))):
+        terms = sympy.Add.make_args(sympy.expand(part))
+        if all(term.is_positive for term in terms):
+            continue
+        if not all(term.is_negative for term in terms):
+            return 0
+        sign = -sign
+    return sign
+
+
+def is_sum_over(meaning: sympy.Expr, counter: sympy.Symbol) -> bool:
+    """Whether a quantity is a sum over an index."""
+    return meaning.func.__name__ == "sum" and meaning.args[1] == counter
+
+
+class Quantities:
+    """Writes expressions in positive numbers as fractions of logarithms of irreducible factors, and of their powers."""
+
+    def __init__(self) -> None:
+        self.named: dict[sympy.Expr, sympy.Dummy] = {}
+        self.relations: dict[sympy.Dummy, sympy.Expr] = {}  # of a root to what it is the root of: their difference is 0
+
+    def quantity(self, expression: sympy.Expr) -> sympy.Dummy:
+        """The symbol that stands for an expression."""
+        return self.named.setdefault(expression, sympy.Dummy(f"q{len(self.named)}", positive=expression.is_positive))
+
+    def fraction(self, expression: sympy.Expr) -> sympy.Expr:
+        """The expression as a fraction."""
+        if expression.is_number or expression.is_Symbol:
+            return self.constant(expression) if expression.is_number else expression
+        if expression.is_Add or expression.is_Mul:
+            return expression.func(*map(self.fraction, expression.args))
+        if isinstance(expression, sympy.Sum):
+            return self.sum(expression)
+        if isinstance(expression, sympy.Indexed):
+            return self.quantity(expression)
+        if isinstance(expression, sympy.log):
+            return self.logarithm(expression.args[0])
+        if isinstance(expression, sympy.exp):
+            return self.power_of_e(expression.args[0])
+        if expression.is_Pow:
+            base, exponent = expression.args
+            if exponent.is_Integer:
+                return self.fraction(base) ** exponent
+            return self.raised(base, exponent)
+        return self.quantity(expression.func(*map(sympy.cancel, map(self.fraction, expression.args))))
+
+    def sum(self, expression: sympy.Sum) -> sympy.Expr:
+        """A sum: terms apart, what does not depend on the index in front, the same name for the same index."""
+        inner, *limits = expression.args
+        if len(limits) > 1:
+            return self.sum(sympy.Sum(sympy.Sum(inner, *limits[:-1]), limits[-1]))
+        index, low, high = limits[0]
+        depth = 1 + max((int(s.name[5:]) for s in inner.free_symbols if s.name.startswith("index")), default=0)
+        counter = sympy.Symbol(f"index{depth}", integer=True)
+        total = sympy.S.Zero
+        for term in sympy.Add.make_args(sympy.expand_mul(inner.xreplace({index: counter}))):
+            deltas = [delta for delta in term.atoms(sympy.KroneckerDelta) if delta.has(counter)]
+            if deltas:  # an index is one of those of the sum
+                (other,) = [argument for argument in deltas[0].args if argument != counter] or [counter]
+                total += self.fraction((term / deltas[0]).subs(counter, other))
+                continue
+            for part in self.terms_of(term):
+                front, rest = sympy.S.One, sympy.S.One
+                for factor in sympy.Mul.make_args(part):
+                    front, rest = (front, rest * factor) if self.depends(factor, counter) else (front * factor, rest)
+                total += front * self.sum_of(rest, counter, low, high)
+        return total
+
+    def terms_of(self, term: sympy.Expr) -> Sequence[sympy.Expr]:
+        """A term as a fraction whose numerator is taken apart."""
+        top, bottom = sympy.fraction(sympy.together(self.fraction(term)))
+        bottom = sympy.factor(bottom)
+        return [part / bottom for part in sympy.Add.make_args(sympy.expand(top))]
+
+    def sum_of(self, rest: sympy.Expr, counter: sympy.Symbol, low: sympy.Expr, high: sympy.Expr) -> sympy.Expr:
+        """The symbol of the sum of what depends on the index; a distribution sums to 1."""
+        if rest == 1:
+            return high - low + 1
+        meaning = next((known for known, name in self.named.items() if name == rest), None)
+        if isinstance(meaning, sympy.Indexed) and meaning.base.label.name == DISTRIBUTION:
+            return sympy.S.One
+        name = sympy.Function("sum", positive=bool(rest.is_positive))(rest, counter, low, high)
+        return self.named.setdefault(name, sympy.Dummy(f"q{len(self.named)}", positive=rest.is_positive))
+
+    def depends(self, expression: sympy.Expr, counter: sympy.Symbol) -> bool:
+        """Whether an expression in quantities changes with an index, other than that of a sum in it."""
+        meanings = {name: known for known, name in self.named.items()}
+        if counter in expression.free_symbols:
+            return True
+        known = [meanings[symbol] for symbol in expression.free_symbols if symbol in meanings]
+        return any(self.depends(meaning, counter) for meaning in known if not is_sum_over(meaning, counter))
+
+    def constant(self, number: sympy.Expr) -> sympy.Expr:
+        """A number; logarithms of numbers become those of primes."""
+        if number.is_Rational:
+            return number
+        return sympy.expand_log(number, force=True).replace(sympy.log, self.logarithm)
+
+    def factors(self, base: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+        """(factor, how often) of a positive expression."""
+        top, bottom = sympy.fraction(sympy.together(self.fraction(base)))
+        coefficient, factors = sympy.factor_list(top)
+        below, others = sympy.factor_list(bottom)
+        every = [*factors, *((factor, -count) for factor, count in others)]
+        number = coefficient / below
+        if number.is_Rational and number != 1:
+            sign = -1 if number < 0 else 1
+            every += [(sympy.Integer(p), k) for p, k in sympy.factorint(abs(number.p)).items()]
+            every += [(sympy.Integer(p), -k) for p, k in sympy.factorint(number.q).items()]
+            if sign < 0:
+                every = self.signed(every)
+        elif number != 1:
+            every.append((number, sympy.Integer(1)))
+        return every
+
+    @staticmethod
+    def signed(factors: list) -> list:
+        """A minus sign goes into one of the factors, whose product is positive."""
+        for index, (factor, count) in enumerate(factors):
+            if count % 2 and not factor.is_number:
+                return [*factors[:index], (sympy.expand(-factor), count), *factors[index + 1 :]]
+        return [*factors, (sympy.Integer(-1), sympy.Integer(1))]
+
+    def logarithm(self, base: sympy.Expr) -> sympy.Expr:
+        """log of a product is the sum of logs of its factors."""
+        total, factors = sympy.S.Zero, self.factors(base)
+        meanings = {name: known for known, name in self.named.items()}
+        for factor, count in factors:
+            known = meanings.get(factor)
+            total += count * (known.args[0] if isinstance(known, sympy.exp) else self.quantity(sympy.log(factor)))
+        return total
+
+    def raised(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+        """A power of a product is the product of powers, and a power of a sum of exponents the product over these."""
+        result = sympy.S.One
+        for term in sympy.Add.make_args(sympy.expand(exponent)):
+            whole, rest = term.as_coeff_Mul()
+            for factor, count in self.factors(base):
+                if rest == 1 and (whole * count).is_Integer:
+                    result *= factor ** (whole * count)
+                elif rest == 1:
+                    power = whole * count
+                    root = self.quantity(sympy.Pow(factor, sympy.Rational(1, power.q), evaluate=False))
+                    self.relations[root] = root**power.q - factor
+                    result *= root**power.p
+                else:
+                    result *= self.quantity(sympy.Pow(factor, self.fraction(rest), evaluate=False)) ** (whole * count)
+        return result
+
+    def power_of_e(self, exponent: sympy.Expr) -> sympy.Expr:
+        """exp of a sum is the product of exps; exp(k*log(a)) is a**k."""
+        result = sympy.S.One
+        for term in sympy.Add.make_args(sympy.expand(sympy.expand_log(exponent, force=True))):
+            logs = [factor for factor in sympy.Mul.make_args(term) if isinstance(factor, sympy.log)]
+            if len(logs) == 1 and not (term / logs[0]).has(sympy.log):
+                coefficient = term / logs[0]
+                base = logs[0].args[0]
+                result *= self.raised(base, coefficient)
+            else:
+                whole, rest = term.as_coeff_Mul()
+                if whole.is_Rational and rest != 1:
+                    result *= self.quantity(sympy.exp(self.fraction(rest) / whole.q)) ** whole.p
+                else:
+                    result *= self.quantity(sympy.exp(self.fraction(term)))
+        return result
