@@ -41,13 +41,15 @@ from lossbook.evaluation.reduce import Partial
 from lossbook.loss import loss
 from lossbook.names import offer_only as _offer_only
 from lossbook.workshop.derivation import derive
+from lossbook.workshop.stable import stable
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
     "LogProbability", "Logit", "Loss", "NonNegative", "Outcome", "Partial", "Positive", "Probability", "Real",
     "ShapeError", "Sign", "TrueBox", "adversarial", "binary", "derive", "detection", "divergence", "get_threads",
-    "labels", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use", "warm", "words",
+    "labels", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "stable", "use",
+    "warm", "words",
 ]  # fmt: skip
 
 _offer_only(

@@ -64,7 +64,7 @@ class Derivation:
     __repr__ = __str__
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        return {"text/html": display.html(self.lines), "text/latex": display.latex(self.lines), "text/plain": str(self)}
+        return display.bundle(self.lines)
 
 
 def derive(first: Any, *lines: Any, where: Mapping[Any, Any]) -> Derivation:

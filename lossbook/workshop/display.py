@@ -13,6 +13,11 @@ WIDTH = 60  # characters of a line in a terminal that leave room for its reason
 MARKS = {"start": "", "proved": "proved", "agrees": "agrees at 200 points, not proved", "refuted": "wrong"}
 
 
+def bundle(lines: Sequence[Any]) -> dict[str, str]:
+    """The lines for whatever shows them."""
+    return {"text/html": html(lines), "text/latex": latex(lines), "text/plain": text(lines)}
+
+
 def relation(line: Any, is_first: bool) -> str:
     """The sign between a line and what stands before it."""
     if isinstance(line.expression, sympy.Eq):

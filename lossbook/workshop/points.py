@@ -102,8 +102,13 @@ def any_function(call: sympy.Expr) -> sympy.Expr:
     return sympy.Add(*(sympy.Rational(draw.randrange(-9, 10), 7) * x**n for x in call.args for n in range(4)))
 
 
-def table(sides: Sequence[sympy.Expr], where: Mapping[Any, Domain], given: Mapping, classes: range) -> Table:
-    """The sides in symbols alone, one for each entry of a family; those of a distribution are divided by their sum."""
+def table(
+    sides: Sequence[sympy.Expr], where: Mapping[Any, Domain], given: Mapping, classes: range, is_exact: bool = False
+) -> Table:
+    """The sides in symbols alone, one for each entry of a family.
+
+    Entries of a distribution are divided by their sum, unless their numbers sum to 1 exactly.
+    """
     entries = {entry for side in sides for entry in side.atoms(sympy.Indexed)}
     distributions = sorted({entry.base for entry in entries if where[entry.base].holds_classes}, key=str)
     entries |= {family[index] for family in distributions for index in classes}
@@ -111,7 +116,7 @@ def table(sides: Sequence[sympy.Expr], where: Mapping[Any, Domain], given: Mappi
     for entry in sorted(entries, key=str):
         symbol = sympy.Symbol(f"{entry.base}_{'_'.join(map(str, entry.indices))}", real=True)
         domains[symbol], meaning[entry] = where[entry.base], symbol
-    for family in distributions:
+    for family in [] if is_exact else distributions:
         mine = [entry for entry in entries if entry.base == family]
         total = sympy.Add(*(meaning[entry] for entry in mine))
         meaning |= {entry: meaning[entry] / total for entry in mine}

@@ -82,9 +82,10 @@ def written_out(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> Sid
             for symbol, domain in domains.items()
             if isinstance(symbol, sympy.Symbol) and domain.role in ("prediction", "target")
         }
+        families |= {family.label: family for family in domains if isinstance(family, sympy.IndexedBase)}
         sides = [of_class(side, OWN, families) for side in sides]
-        domains |= {family: domains[symbol] for symbol, family in families.items()}
-        names = names | {family: family for family in families.values()}
+        domains |= {family: domains[symbol] for symbol, family in families.items() if symbol in domains}
+        names = {family: family for family in families.values()} | names
     sides = [plain(side) for side in sides]
     for word in sorted({type(word).__name__ for side in sides for word in side.atoms(words.Word)}):
         raise TypeError(f"derive: {word} is no function that exp, log and powers can say, and cannot be compared")
@@ -164,6 +165,22 @@ def of_class(expression: sympy.Expr, own: sympy.Symbol, families: Mapping[Any, A
         other = sympy.Dummy("j", integer=True)
         return OF_ROWS[expression.func](lambda j: of_class(expression.args[0], j, families), own, other)
     return expression.func(*(of_class(argument, own, families) for argument in expression.args))
+
+
+def from_indices(expression: sympy.Expr, where: Mapping[Any, Domain]) -> tuple[sympy.Expr, dict[Any, Domain]]:
+    """An expression in which sums over an index are words: of classes where one family is a distribution or has scores.
+
+    Entries outside of all sums are those of the class or pixel that the expression speaks of.
+    """
+    indexed = [family for family in where if isinstance(family, sympy.IndexedBase)]
+    families = {family: sympy.Symbol(str(family), real=True) for family in indexed}
+    of_classes = any(where[family].holds_classes or where[family].holds_logits for family in families)
+    word = words.sum_classes if of_classes else words.sum_pixels
+    counts = {limit[2] for found in expression.atoms(sympy.Sum) for limit in found.limits}
+    expression = expression.replace(sympy.Sum, lambda body, *limits: word(body))
+    expression = expression.xreplace({entry: families[entry.base] for entry in expression.atoms(sympy.Indexed)})
+    expression = expression.xreplace(dict.fromkeys(counts, words.classes if of_classes else PIXELS))
+    return expression, {families.get(symbol, symbol): domain for symbol, domain in where.items()}
 
 
 def unknowns(expression: sympy.Expr) -> set[Any]:

@@ -1,0 +1,305 @@
+"""The form of a formula that keeps its digits, found and proved: `lossbook.stable`."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import sympy
+
+from lossbook.algebra import FormulaLoss
+from lossbook.domains import Domain
+from lossbook.workshop import display, rewriting
+from lossbook.workshop.cases import CHOICES, decided, switch_of
+from lossbook.workshop.derivation import Derivation, Line, derive
+from lossbook.workshop.proof import same
+from lossbook.workshop.rewriting import Step, everywhere
+from lossbook.workshop.ruler import Certificate, Ruler
+from lossbook.workshop.written_out import canonical, domains_of, exactly, from_indices
+
+ROUNDS = 8  # of a rule over an expression, which may make room for itself again
+
+
+@dataclass(frozen=True)
+class Error:
+    """What a formula loses as it is written, and what is left in the form that was found."""
+
+    before: Certificate
+    after: Certificate
+
+    def __str__(self) -> str:
+        return f"before: {self.before}\nafter:  {self.after}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Stable:
+    """A formula in words, and how it was found; true if it keeps the promise of accuracy in both types.
+
+    Attributes: `formula`, the same function in words; `derivation`, the way to it, each line with its reason.
+    """
+
+    expression: sympy.Expr
+    where: Mapping[Any, Domain]
+    formula: sympy.Expr
+    derivation: Derivation
+    errors: dict[str, Error] = field(default_factory=dict, repr=False)
+
+    def error(self, dtype: str = "float32") -> Error:
+        """The worst error in ulp of value and of gradient, before and after, and the inputs where they occur.
+
+        Parameters
+        ----------
+        dtype : str
+            "float32" or "float64".
+
+        Returns
+        -------
+        Error
+            `before` and `after`, each with `value` and `gradient`, which have `ulp`, `inputs`, `got` and `want`.
+
+        Raises
+        ------
+        ValueError
+            For another type.
+        """
+        if dtype not in self.errors:
+            ruler = Ruler(self.expression, [self.formula], self.where, checked_dtype("stable", dtype))
+            after = ruler.measure(as_loss(self.formula, self.where, ruler))
+            self.errors[dtype] = Error(ruler.measure(as_numpy(ruler)), after)
+        return self.errors[dtype]
+
+    def __bool__(self) -> bool:
+        return all(bool(self.error(dtype).after) for dtype in ("float32", "float64"))
+
+    def __str__(self) -> str:
+        kept = "within the promise of accuracy" if self else "NOT within the promise of accuracy"
+        return f"{self.derivation}\n\n{kept}\n{self.error('float32')}"
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return display.bundle(self.derivation.lines)
+
+
+def checked_dtype(name: str, dtype: str) -> str:
+    """A type that can be measured."""
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f'{name}: dtype must be "float32" or "float64"; got {dtype!r}')
+    return dtype
+
+
+def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
+    """Find the form of a formula that keeps its digits.
+
+    The formula is rewritten by rules: words are read off their meanings, differences become sums of terms that do not
+    cancel, quotients become shares, differences of logarithms become divergences. Of the forms on the way, the one
+    with the smallest measured error is taken. Each step is proved by `derive`.
+
+    Parameters
+    ----------
+    expression : Expr
+        In exp, log, sqrt, powers, Min, Max, Abs, Piecewise, and sums over classes and pixels.
+    where : dict
+        The domain of each symbol. Slopes are taken along the first symbol whose domain is that of a prediction.
+
+    Returns
+    -------
+    Stable
+        The formula in words, the derivation, and the errors before and after.
+
+    Raises
+    ------
+    TypeError
+        For a symbol without a domain, or what no formula of a loss can have.
+    DomainError
+        For an expression that is not real or nowhere finite.
+
+    Examples
+    --------
+    >>> import lossbook, sympy
+    >>> from sympy import exp, log
+    >>> x, y = sympy.symbols("x y")
+    >>> found = lossbook.stable(log(1 + exp(x)) - x * y, where={x: lossbook.Logit, y: lossbook.Label})
+    >>> found.formula
+    y*softplus(-x) + (1 - y)*softplus(x)
+    >>> found.error("float32").before.value.ulp > 1e6, found.error("float32").after.value.ulp < 3
+    (True, True)
+    """
+    domains = in_roles(domains_of(where))
+    names = canonical((expression,), domains)
+    mine = {names[symbol]: domain for symbol, domain in domains.items()}
+    given = exactly(sympy.sympify(expression).xreplace(names))
+    given, mine = from_indices(given, mine)
+    forms = search(given, mine)
+    best = min(forms, key=lambda form: cost(given, form, mine))
+    back = {new: old for old, new in names.items()}
+    lines = best.lines(back)
+    derivation = derive(*lines, where=where) if len(lines) > 1 else Derivation((Line(expression),))
+    return Stable(given, mine, best.expression.xreplace(back), derivation)
+
+
+def in_roles(where: dict[Any, Domain]) -> dict[Any, Domain]:
+    """The domains in the order of a call: one prediction, along which slopes are taken, a target, parameters.
+
+    Raises
+    ------
+    TypeError
+        For more than two symbols that are no parameters.
+    """
+    arrays = [symbol for symbol, domain in where.items() if domain.role != "parameter"] or list(where)[:1]
+    arrays.sort(key=lambda symbol: where[symbol].role != "prediction")
+    if len(arrays) > 2:
+        raise TypeError(
+            f"stable: a formula has one prediction and one target; got {', '.join(map(str, arrays))} "
+            "(give the others the domain of a parameter, such as lossbook.Positive)"
+        )
+    roles = dict(zip(arrays, ("prediction", "target"), strict=False))
+    parameters = [symbol for symbol in where if symbol not in roles]
+    return {symbol: replace(where[symbol], role=roles.get(symbol, "parameter")) for symbol in (*arrays, *parameters)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a formula, and the steps that led to it."""
+
+    expression: sympy.Expr
+    steps: tuple[tuple[sympy.Expr, str], ...]  # (form, reason), the first without one
+
+    def then(self, expression: sympy.Expr, reason: str) -> "Form":
+        """The form after another step."""
+        return self if expression == self.expression else Form(expression, (*self.steps, (expression, reason)))
+
+    def lines(self, names: Mapping[Any, Any]) -> list[Any]:
+        """The steps as lines of a derivation, in the symbols of the user."""
+        (first, _), *others = self.steps
+        return [first.xreplace(names), *((step.xreplace(names), reason) for step, reason in others)]
+
+
+# Rules that are always for the better, in the order in which they are tried; then all again, while there is a change.
+STEPS = (
+    Step("the softmax and the logarithm of its sum, by their names", rewriting.rows),
+    Step("the definitions of sigmoid and softplus, read backwards", rewriting.logistic),
+    Step("1 - sigmoid(x) = sigmoid(-x)", rewriting.complement),
+    Step("the definitions of log cosh and tanh, read backwards", rewriting.hyperbolic),
+    Step("a difference of logarithms is that of a ratio, and p, q have the same sum", rewriting.divergences),
+    Step("log(1 + x) by a function that keeps a small x", rewriting.near_one),
+    Step("a root less a number, multiplied by its conjugate", rewriting.roots),
+    Step("1 - a/b = (b - a)/b", rewriting.quotient_of_errors),
+    Step("pieces as factors that are 0 or 1", rewriting.choices),
+)
+
+
+def steps_for(where: Mapping[Any, Domain]) -> tuple[Step, ...]:
+    """The rules, with those that need to know of domains."""
+    return (
+        *STEPS,
+        Step("a distribution sums to 1, so that a number of the row goes into the sum", rewriting.in_sums(where)),
+        Step("a difference as a sum of products that are not negative", rewriting.never_cancel(where)),
+        Step("a/(a + b) as the share of a", rewriting.shares),
+    )
+
+
+def search(given: sympy.Expr, where: Mapping[Any, Domain]) -> list[Form]:
+    """The form that the rules lead to, and others that follow from it."""
+    plain = rewritten(Form(given, ((given, ""),)), where)
+    forms = [plain]
+    for form in without_cases(plain, where):
+        forms.append(rewritten(form, where))
+    for form in list(forms):
+        for expression in rewriting.in_two_words(form.expression):
+            forms.append(form.then(expression, "x = softplus(x) - softplus(-x), so that nothing is subtracted"))
+    return forms
+
+
+def rewritten(form: Form, where: Mapping[Any, Domain]) -> Form:
+    """What the rules make of a form."""
+    steps = steps_for(where)
+    for _ in range(ROUNDS):
+        before = form
+        for step in steps:
+            form = form.then(everywhere(step.rule, form.expression), step.reason)
+        if form == before:
+            break
+    return form
+
+
+def without_cases(form: Form, where: Mapping[Any, Domain]) -> Iterator[Form]:
+    """Forms without a choice of which both sides are the same function."""
+    for choice in sorted(form.expression.atoms(*CHOICES), key=sympy.default_sort_key):
+        for sign in (1, -1):
+            case = decided(form.expression, switch_of(choice), sign)
+            if case != form.expression and same(form.expression, case, where).kind == "proved":
+                chosen = form.then(case, f"both cases of {choice} are the same")
+                yield chosen
+                yield from without_cases(chosen, where)
+                return
+
+
+def cost(given: sympy.Expr, form: Form, where: Mapping[Any, Domain]) -> tuple[Any, ...]:
+    """What is compared between forms: whether the promise is kept, bits of error, length."""
+    errors = []
+    for dtype in ("float32", "float64"):
+        ruler = Ruler(given, [form.expression], where, dtype)
+        try:
+            errors.append(ruler.measure(as_loss(form.expression, where, ruler)))
+        except TypeError:  # no formula of a loss
+            return (True, np.inf, 0)
+    worst = max(max(error.value.ulp, error.gradient.ulp) for error in errors)
+    return not all(errors), float(np.ceil(np.log2(max(worst, 4.0)))), sympy.count_ops(form.expression)
+
+
+Measured = Callable[[Mapping[str, float], Mapping[str, np.ndarray]], tuple[Any, Any]]
+
+
+def as_numpy(ruler: Ruler) -> Measured:
+    """The expression as it is written, and its slope by the rules of calculus, in NumPy."""
+    names = sorted({symbol for side in ruler.sides for symbol in side.free_symbols}, key=str)
+    sides = [sympy.lambdify(names, side, "numpy") for side in ruler.sides]
+
+    def function(setting: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
+        given: dict[str, Any] = dict(setting)
+        for name, array in arrays.items():
+            columns = {f"{name}_{k + 1}": array[:, k] for k in range(array.shape[-1])} if array.ndim > 1 else {}
+            given |= {name: array} | columns
+        count = len(next(iter(arrays.values())))
+        results = [np.broadcast_to(side(*(given[name.name] for name in names)), count) for side in sides]
+        return results[0], np.column_stack(results[1:])
+
+    return function
+
+
+def as_loss(formula: sympy.Expr, where: Mapping[Any, Domain], ruler: Ruler) -> Measured:
+    """A formula in words as a loss of this package."""
+    made = declared(formula, where)
+
+    def function(setting: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
+        given = [arrays[name] for name in made.declaration.arrays]
+        parameters = {name: setting.get(name, 1.0) for name in made.declaration.parameters}
+        if made.shape == "overlap":
+            given = [array[:, None] for array in given]
+        return made.value_and_grad(*given, reduction="none", **parameters)
+
+    return function
+
+
+def declared(formula: sympy.Expr, where: Mapping[Any, Domain]) -> FormulaLoss:
+    """The loss of a formula; its parameters have no values of their own."""
+
+    def searched(*arrays: sympy.Symbol, **parameters: sympy.Symbol) -> sympy.Expr:
+        """A formula that was searched for."""
+        names = [str(symbol) for symbol, domain in where.items() if domain.role != "parameter"]
+        given = {**dict(zip(names, arrays, strict=True)), **parameters}
+        return formula.xreplace({symbol: given[str(symbol)] for symbol in where})
+
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    arguments = [
+        inspect.Parameter(str(symbol), keyword, default=1.0, annotation=domain)
+        if domain.role == "parameter"
+        else inspect.Parameter(str(symbol), positional, annotation=domain)
+        for symbol, domain in where.items()
+    ]
+    searched.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    return FormulaLoss.of_function(searched, "", {})
