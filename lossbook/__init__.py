@@ -38,8 +38,8 @@ from lossbook.domains import (
 )
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.evaluation.reduce import Partial
-from lossbook.loss import loss
 from lossbook.names import offer_only as _offer_only
+from lossbook.workshop.declare import loss
 from lossbook.workshop.derivation import derive
 from lossbook.workshop.stable import stable
 

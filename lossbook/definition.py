@@ -74,6 +74,37 @@ class Definition:
         """The formula in exp, log and arithmetic: the same function, not stable."""
         return words.plainly(self.formula)
 
+    def certificate(self, dtype: str = "float32") -> Any:
+        """Measure the errors of value and gradient at inputs that are chosen to be hard.
+
+        Parameters
+        ----------
+        dtype : str
+            "float32" or "float64".
+
+        Returns
+        -------
+        Certificate
+            Its `value` and `gradient` have the largest error, `ulp`, and `inputs`, `got` and `want` where it is; it is
+            true if both are within the promise of 8 + abs(ln(exact)) ulp. Exact numbers are those of `textbook`.
+
+        Raises
+        ------
+        TypeError
+            For a loss that is not one formula of numbers: of boxes or distances, of several predictions, or a sum.
+        ValueError
+            For another type.
+
+        Examples
+        --------
+        >>> from lossbook import binary
+        >>> bool(binary.cross_entropy_with_logits.certificate("float32"))
+        True
+        """
+        from lossbook.exact.ruler import certified
+
+        return certified(self, dtype)
+
     @property
     def named_formula(self) -> tuple[sympy.Expr, Sequence[tuple[sympy.Symbol, sympy.Expr]]]:
         """(formula, its named steps): where the steps are part of how the formula reads."""

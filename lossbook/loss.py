@@ -30,46 +30,7 @@ def loss(*, source: str = "", properties: Mapping[str, Any] | None = None) -> Ca
 def loss(
     function: Callable[..., Any] | None = None, *, source: str = "", properties: Mapping[str, Any] | None = None
 ) -> Loss | Callable[[Callable[..., Any]], Loss]:
-    """Make a Loss of a formula: `@loss`, or `@loss(source="paper, section, equation", properties={"convex": True})`.
-
-    Python's `if` may ask for a `Flag` and for nothing else: a symbol is equal to itself alone, so `if k == 1` always
-    takes the other branch. What depends on values is written in `less`, `maximum` and `minimum`.
-
-    Parameters
-    ----------
-    function : callable
-        Its positional arguments are the prediction and, if there is one, the target; keyword-only arguments are
-        parameters. Every argument is annotated with a domain (`lossbook.domains`) and the body returns a SymPy
-        expression in `lossbook.words`. It is called with symbols, once for each setting of its `Flag` arguments.
-    source : str, optional
-        Paper, section, equation.
-    properties : dict, optional
-        Facts that tests check: "convex", "minimum" and others.
-
-    Returns
-    -------
-    Loss
-        The loss, or without a function what makes one of it.
-
-    Raises
-    ------
-    TypeError
-        For a declaration that gives no loss.
-    DomainError
-        For a default outside its domain.
-
-    Examples
-    --------
-    >>> from lossbook import Outcome, Positive, Real, loss
-    >>> @loss(source="an example")
-    ... def scaled_error(x: Real, y: Outcome, *, unit: Positive = 2.0):
-    ...     '''Squared error in a unit.'''
-    ...     return ((x - y) / unit) ** 2
-    >>> print(scaled_error([3.0], [1.0]))
-    1.0
-    >>> scaled_error.grad([3.0], [1.0])
-    array([1.])
-    """
+    """Make a Loss of a function, as `lossbook.loss` does, which says what each argument is."""
     if function is None:
         return partial(declare, source=source, properties=properties)
     return declare(function, source, properties)

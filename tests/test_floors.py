@@ -15,6 +15,7 @@ FLOORS = (  # from the ground up; modules of one floor may import one another, b
     ("declaration", "formula", "logits"),
     ("plan",),
     ("kernels", "backends"),
+    ("exact",),
     ("evaluation", "documentation", "methods"),
     ("labels", "boxes", "weight_maps"),
     ("definition", "settings", "algebra", "loss", "joined", "distance", "ahead"),

@@ -20,10 +20,10 @@ import sympy
 
 from lossbook.domains import Domain
 from lossbook.errors import DomainError
+from lossbook.exact.written_out import domains_of
 from lossbook.workshop import display
 from lossbook.workshop.equations import equivalent
 from lossbook.workshop.proof import Verdict, same
-from lossbook.workshop.written_out import domains_of
 
 START = Verdict("start")
 

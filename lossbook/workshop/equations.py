@@ -11,11 +11,11 @@ import sympy
 
 from lossbook.domains import Domain
 from lossbook.errors import DomainError
+from lossbook.exact.points import DIGITS, SIGNIFICANT, Point, Table, drawn, exactly, simple_points, tables, value_at
+from lossbook.exact.written_out import Sides, written_out
 from lossbook.workshop.cases import CHOICES, in_cases, with_choices
-from lossbook.workshop.points import DIGITS, SIGNIFICANT, Point, Table, drawn, exactly, simple_points, tables, value_at
 from lossbook.workshop.proof import Verdict, in_positive_numbers, is_proved
 from lossbook.workshop.quantities import sign_of
-from lossbook.workshop.written_out import Sides, written_out
 
 SEARCHES = 12  # lines through the domain on which solutions are looked for, for each equation and unknown
 STEPS = 24  # numbers on each of them, between which a difference may change its sign

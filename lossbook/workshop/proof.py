@@ -13,10 +13,10 @@ from typing import Any
 import sympy
 
 from lossbook.domains import Domain
+from lossbook.exact.points import counterexample
+from lossbook.exact.written_out import Sides, unknowns, written_out
 from lossbook.workshop.cases import edges, in_cases, with_choices
-from lossbook.workshop.points import counterexample
 from lossbook.workshop.quantities import DISTRIBUTION, is_zero
-from lossbook.workshop.written_out import Sides, unknowns, written_out
 
 LARGEST = 600  # operations in a difference, beyond which a proof takes minutes
 

@@ -104,12 +104,16 @@ def log_of_factors(inside: sympy.Expr, kinds: tuple[type, ...]) -> sympy.Expr | 
 
 
 def complement(part: sympy.Expr) -> sympy.Expr:
-    """1 - sigmoid(u) is sigmoid(-u), and 1 less a softmax the sigmoid of minus the log-odds."""
+    """1 - sigmoid(u) is sigmoid(-u), 1 less a softmax the sigmoid of minus the log-odds, y - sigmoid(u) a residual."""
     if not part.is_Add:
         return part
     for term in part.args:
         for found in term.atoms(sigmoid, softmax):
             count = term / found
+            labels = [s for s in part.free_symbols if s.is_nonnegative and -count * s in part.args]
+            if labels and not count.has(found) and isinstance(found, sigmoid):
+                residual = -count * words.residual_of_logit(labels[0], *found.args)
+                return complement(replaced(part, (term, -count * labels[0]), residual))
             if not count.has(found) and -count in part.args:
                 u = found.args[0] if isinstance(found, sigmoid) else log_odds(*found.args)
                 return complement(replaced(part, (term, -count), -count * sigmoid(-u)))
@@ -131,6 +135,11 @@ def hyperbolic(part: sympy.Expr) -> sympy.Expr:
                 return log_cosh(u) + log(2 * factor)
     if isinstance(part, sympy.tanh):
         return words.tanh(*part.args)
+    top, bottom = sympy.fraction(part)
+    if part.is_Mul and (top - bottom).is_Mul and (top + bottom).is_Mul:  # exp(u) - exp(-u) over exp(u) + exp(-u)
+        found = (top + bottom) / 2
+        if isinstance(found, exp) and bottom - found == 1 / found:
+            return words.tanh(found.args[0])
     return part
 
 
@@ -203,6 +212,10 @@ def near_one(part: sympy.Expr) -> sympy.Expr:
         constant, rest = part.args[0].as_coeff_Add()
         if constant == 1 and not rest.has(exp):
             return words.log1p(rest)
+    if isinstance(part, log) and part.args[0].is_Mul:
+        top, bottom = part.args[0].as_numer_denom()
+        if bottom != 1 and part.args[0].is_rational_function() and not bottom.is_number:
+            return words.log_ratio(top, bottom, sympy.factor(top - bottom))
     return part
 
 
@@ -246,16 +259,12 @@ def divergences(part: sympy.Expr) -> sympy.Expr:
 def kl_div(p: sympy.Expr, q: sympy.Expr) -> sympy.Expr:
     """p*log(p/q) - (p - q), with the difference factored, and a mixture q of p with something as such."""
     difference = sympy.factor(p - q)
-    numbers = [factor for factor in Mul.make_args(difference) if is_share(factor)]
-    if len(numbers) == 1:
-        share, rest = numbers[0], difference / numbers[0]
-        return words.kl_div(p, words.lerp(p, sympy.expand(p - rest), share), difference)
+    number, others = difference.as_coeff_Mul()
+    shares = [factor for factor in Mul.make_args(others) if factor.is_Symbol and factor.is_nonnegative]
+    shares += [abs(number)] if abs(number) < 1 else []
+    if len(shares) == 1:
+        return words.kl_div(p, words.lerp(p, sympy.expand(p - difference / shares[0]), shares[0]), difference)
     return words.kl_div(p, q, difference)
-
-
-def is_share(factor: sympy.Expr) -> bool:
-    """Whether a factor of a difference is the share of a mixture."""
-    return (factor.is_Symbol and factor.is_nonnegative) or (factor.is_Rational and 0 < factor < 1)
 
 
 def ratios(part: Add) -> sympy.Expr:
@@ -283,7 +292,9 @@ def as_entropy(term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr] | 
     found = as_log(term)
     if found is None:
         return None
-    (number, p), ratio = found[0].as_coeff_Mul(), found[1]
+    (number, p), ratio = sympy.factor_terms(found[0]).as_content_primitive(), found[1]
+    if p.subs(dict.fromkeys(p.free_symbols, sympy.Rational(1, 3))).is_negative:  # 1 - q and not q - 1
+        number, p = -number, -p
     q = sympy.factor(sympy.cancel(p / ratio))
     if not q.is_polynomial() or q == 1 or p == 1:
         return None

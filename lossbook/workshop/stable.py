@@ -1,7 +1,7 @@
 """The form of a formula that keeps its digits, found and proved: `lossbook.stable`."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,13 +10,13 @@ import sympy
 
 from lossbook.algebra import FormulaLoss
 from lossbook.domains import Domain
+from lossbook.exact.ruler import Certificate, Measured, Ruler, calls, checked
+from lossbook.exact.written_out import canonical, domains_of, exactly, from_indices
 from lossbook.workshop import display, rewriting
 from lossbook.workshop.cases import CHOICES, decided, switch_of
 from lossbook.workshop.derivation import Derivation, Line, derive
 from lossbook.workshop.proof import same
 from lossbook.workshop.rewriting import Step, everywhere
-from lossbook.workshop.ruler import Certificate, Ruler
-from lossbook.workshop.written_out import canonical, domains_of, exactly, from_indices
 
 ROUNDS = 8  # of a rule over an expression, which may make room for itself again
 
@@ -41,10 +41,11 @@ class Stable:
     Attributes: `formula`, the same function in words; `derivation`, the way to it, each line with its reason.
     """
 
-    expression: sympy.Expr
-    where: Mapping[Any, Domain]
     formula: sympy.Expr
     derivation: Derivation
+    given: sympy.Expr  # the expression and the formula in symbols that know their domains
+    found: sympy.Expr
+    where: Mapping[Any, Domain]
     errors: dict[str, Error] = field(default_factory=dict, repr=False)
 
     def error(self, dtype: str = "float32") -> Error:
@@ -66,8 +67,8 @@ class Stable:
             For another type.
         """
         if dtype not in self.errors:
-            ruler = Ruler(self.expression, [self.formula], self.where, checked_dtype("stable", dtype))
-            after = ruler.measure(as_loss(self.formula, self.where, ruler))
+            ruler = Ruler(self.given, [self.found], self.where, checked("stable", dtype))
+            after = ruler.measure(calls(declared(self.found, self.where)))
             self.errors[dtype] = Error(ruler.measure(as_numpy(ruler)), after)
         return self.errors[dtype]
 
@@ -82,13 +83,6 @@ class Stable:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return display.bundle(self.derivation.lines)
-
-
-def checked_dtype(name: str, dtype: str) -> str:
-    """A type that can be measured."""
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f'{name}: dtype must be "float32" or "float64"; got {dtype!r}')
-    return dtype
 
 
 def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
@@ -133,12 +127,11 @@ def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
     mine = {names[symbol]: domain for symbol, domain in domains.items()}
     given = exactly(sympy.sympify(expression).xreplace(names))
     given, mine = from_indices(given, mine)
-    forms = search(given, mine)
-    best = min(forms, key=lambda form: cost(given, form, mine))
+    best = min(search(given, mine), key=lambda form: cost(given, form, mine))
     back = {new: old for old, new in names.items()}
     lines = best.lines(back)
     derivation = derive(*lines, where=where) if len(lines) > 1 else Derivation((Line(expression),))
-    return Stable(given, mine, best.expression.xreplace(back), derivation)
+    return Stable(best.expression.xreplace(back), derivation, given, best.expression, mine)
 
 
 def in_roles(where: dict[Any, Domain]) -> dict[Any, Domain]:
@@ -211,7 +204,7 @@ def search(given: sympy.Expr, where: Mapping[Any, Domain]) -> list[Form]:
     for form in list(forms):
         for expression in rewriting.in_two_words(form.expression):
             forms.append(form.then(expression, "x = softplus(x) - softplus(-x), so that nothing is subtracted"))
-    return forms
+    return [*forms, Form(given, ((given, ""),))] if forms[0].steps else forms
 
 
 def rewritten(form: Form, where: Mapping[Any, Domain]) -> Form:
@@ -244,14 +237,11 @@ def cost(given: sympy.Expr, form: Form, where: Mapping[Any, Domain]) -> tuple[An
     for dtype in ("float32", "float64"):
         ruler = Ruler(given, [form.expression], where, dtype)
         try:
-            errors.append(ruler.measure(as_loss(form.expression, where, ruler)))
+            errors.append(ruler.measure(calls(declared(form.expression, where))))
         except TypeError:  # no formula of a loss
             return (True, np.inf, 0)
     worst = max(max(error.value.ulp, error.gradient.ulp) for error in errors)
     return not all(errors), float(np.ceil(np.log2(max(worst, 4.0)))), sympy.count_ops(form.expression)
-
-
-Measured = Callable[[Mapping[str, float], Mapping[str, np.ndarray]], tuple[Any, Any]]
 
 
 def as_numpy(ruler: Ruler) -> Measured:
@@ -267,20 +257,6 @@ def as_numpy(ruler: Ruler) -> Measured:
         count = len(next(iter(arrays.values())))
         results = [np.broadcast_to(side(*(given[name.name] for name in names)), count) for side in sides]
         return results[0], np.column_stack(results[1:])
-
-    return function
-
-
-def as_loss(formula: sympy.Expr, where: Mapping[Any, Domain], ruler: Ruler) -> Measured:
-    """A formula in words as a loss of this package."""
-    made = declared(formula, where)
-
-    def function(setting: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
-        given = [arrays[name] for name in made.declaration.arrays]
-        parameters = {name: setting.get(name, 1.0) for name in made.declaration.parameters}
-        if made.shape == "overlap":
-            given = [array[:, None] for array in given]
-        return made.value_and_grad(*given, reduction="none", **parameters)
 
     return function
 

@@ -17,8 +17,8 @@ import sympy
 
 from lossbook import words
 from lossbook.domains import Domain
-from lossbook.workshop.points import table, value_at
-from lossbook.workshop.written_out import OWN, PIXELS, written_out
+from lossbook.exact.points import table, value_at
+from lossbook.exact.written_out import OWN, PIXELS, written_out
 
 CLASSES = 3  # of the rows that are tried, and pixels of the images
 ROWS = 150  # rows or images
@@ -80,12 +80,57 @@ def hard(domain: Domain, dtype: str) -> list[float]:
     if domain.values:
         return list(domain.values)
     if (domain.low, domain.high) == (0, 1):
-        return [0.0, 16 * float(info.tiny), 1e-10, 1e-4, 0.25, 0.5, 0.7, 0.999, 1 - float(info.epsneg), 1.0]
+        near = [16 * float(info.tiny), 1e-10, 1e-4, 0.5 + float(info.eps), 1 - float(info.epsneg)]
+        return [0.0, *near, 0.25, 0.5, 0.7, 0.999, 1.0]
     if domain.role == "parameter":
         return list(PARAMETERS[domain.name])
     far = [0.0, 1e-30, 1e-7, 1e-3, 0.4, 1.0, 3.0, 16.7, 37.0, 80.0, 200.0, 700.0, 1e4, 1e15]
     every = {float(np.dtype(dtype).type(sign * number)) for number in far for sign in (1, -1)}
     return sorted(number for number in every if domain.holds(number))
+
+
+Measured = Callable[[Mapping[str, float], Mapping[str, np.ndarray]], tuple[Any, Any]]
+
+
+def checked(name: str, dtype: Any) -> str:
+    """A type that can be measured."""
+    if dtype not in DIGITS:
+        raise ValueError(f'{name}: dtype must be "float32" or "float64"; got {dtype!r}')
+    return dtype
+
+
+def certified(loss: Any, dtype: Any) -> Certificate:
+    """The largest errors of a loss, beside its textbook form."""
+    ruler = Ruler(loss.textbook, [loss.formula], in_order(loss), checked(loss.name, dtype))
+    return ruler.measure(calls(loss))
+
+
+def in_order(loss: Any) -> dict[sympy.Symbol, Domain]:
+    """The domains of the symbols of a loss, that of the prediction first.
+
+    Raises
+    ------
+    TypeError
+        For a loss that is no formula of numbers: of boxes, of distances, of several predictions, or a sum.
+    """
+    domains = dict(loss.formula_at().domains) if hasattr(loss, "formula_at") else {}
+    is_of_numbers = domains and not any(domain.components for domain in domains.values())
+    if not is_of_numbers or loss.shape == "distance" or (loss.shape == "overlap" and loss.formula.has(words.log_odds)):
+        raise TypeError(f"{loss.name}: a certificate needs one formula of numbers of an element, a row or an image")
+    return domains
+
+
+def calls(loss: Any) -> Measured:
+    """Values and slopes of a loss for a setting of its parameters."""
+
+    def function(setting: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
+        given = [arrays[name] for name in loss.declaration.arrays]
+        if loss.shape == "overlap":
+            given = [array[:, None] for array in given]
+        parameters = {name: setting[name] for name in loss.declaration.parameters}
+        return loss.value_and_grad(*given, reduction="none", **parameters)
+
+    return function
 
 
 largest_of = sympy.Function("largest_of")
@@ -147,7 +192,11 @@ class Ruler:
         """The inputs: an array for each symbol that is no parameter, with an axis of classes in rows."""
         symbols = [symbol for symbol, domain in self.where.items() if domain.role != "parameter"]
         if self.is_row:
-            return {str(symbol): self.rows(self.where[symbol], seed) for seed, symbol in enumerate(symbols)}
+            rows = {str(symbol): self.rows(self.where[symbol], seed) for seed, symbol in enumerate(symbols)}
+            if len(symbols) == 2 and self.where[symbols[0]].holds_probabilities:  # a fifth nearly agree
+                prediction, target = rows.values()
+                prediction[::5] = target[::5] * (1 - 1000 * np.finfo(self.dtype).eps)
+            return rows
         columns = [hard(self.where[symbol], self.dtype) for symbol in symbols]
         points = list(itertools.product(*columns))
         if len(symbols) == 2 and not self.where[symbols[1]].values:  # numbers that nearly agree
@@ -213,7 +262,7 @@ class Ruler:
                     found.append((value, max(abs(value), min(finite, default=0))))
         return found
 
-    def measure(self, function: Callable[..., tuple[Any, Any]]) -> Certificate:
+    def measure(self, function: Measured) -> Certificate:
         """The largest errors of a function of a setting and arrays that gives values and slopes."""
         worst, shares = [Worst(), Worst()], [0.0, 0.0]
         count = 0

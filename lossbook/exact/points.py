@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 
 from lossbook.domains import Domain
 from lossbook.errors import DomainError
-from lossbook.workshop.written_out import Sides
+from lossbook.exact.written_out import Sides
 
 DIGITS = 50
 POINTS = 200
