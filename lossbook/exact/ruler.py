@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import mpmath
@@ -21,8 +21,10 @@ from lossbook.exact.points import table, value_at
 from lossbook.exact.written_out import OWN, PIXELS, written_out
 
 CLASSES = 3  # of the rows that are tried, and pixels of the images
-ROWS = 150  # rows or images
+ROWS = 60  # rows or images
 DIGITS = {"float32": (110, 220), "float64": (360, 720)}  # beyond the smallest normal number
+ROUGH = 30  # digits that tell how large a term is
+POINTS = 300  # pairs of a prediction and a target that are tried
 PARAMETERS = {"Exponent": (2.0, 0.5), "Fraction": (0.25, 0.75), "NonNegative": (0.1, 0.0), "Positive": (1.0, 0.3)}
 
 
@@ -136,6 +138,19 @@ def calls(loss: Any) -> Measured:
 largest_of = sympy.Function("largest_of")
 
 
+@lru_cache(maxsize=64)
+def in_symbols(expression: sympy.Expr, where: tuple[tuple[Any, Domain], ...]) -> tuple[sympy.Expr, ...]:
+    """An expression and its slopes along the first symbol, in symbols alone: entries of z are z_1, z_2, ..."""
+    along, domain = where[0]
+    found = written_out((expression,), dict(where), {words.classes: CLASSES, PIXELS: CLASSES, OWN: 1})
+    value, wrt = found.sides[0], [domain.symbol(str(along))]
+    if value.atoms(sympy.Indexed):
+        places = range(1, CLASSES + 1)
+        value = table([value], found.domains, {}, places, is_exact=True).sides[0]
+        wrt = [sympy.Symbol(f"{along}_{place}", real=True) for place in places]
+    return value, *(value.diff(symbol) for symbol in wrt)
+
+
 def size(expression: sympy.Expr) -> sympy.Expr:
     """The size of the largest term of a slope: sums in its factors are as large as their largest terms."""
     if expression.is_Add:
@@ -171,14 +186,7 @@ class Ruler:
 
     def written(self, expression: sympy.Expr) -> list[sympy.Expr]:
         """The value, and the slope or those of a row, in symbols alone: entries of z are z_1, z_2, ..."""
-        found = written_out((expression,), self.where)
-        value, wrt = found.sides[0], [self.where[self.along].symbol(str(self.along))]
-        if value.atoms(sympy.Indexed):
-            value = value.subs({words.classes: CLASSES, PIXELS: CLASSES, OWN: 1}).doit()
-            places = range(1, CLASSES + 1)
-            value = table([value], found.domains, {}, places, is_exact=True).sides[0]
-            wrt = [sympy.Symbol(f"{self.along}_{place}", real=True) for place in places]
-        return [value, *(value.diff(symbol) for symbol in wrt)]
+        return list(in_symbols(expression, tuple(self.where.items())))
 
     @cached_property
     def settings(self) -> list[dict[str, float]]:
@@ -203,7 +211,8 @@ class Ruler:
             eps = float(np.finfo(self.dtype).eps)
             near = [(y * factor, y) for y in columns[1] for factor in (1, 1 + eps, 1 - eps, 1 + 1000 * eps)]
             points += [point for point in near if self.where[symbols[0]].holds(point[0])]
-        table = np.array(points, self.dtype).T
+        kept = np.random.default_rng(0).permutation(len(points))[:POINTS]
+        table = np.array(points, self.dtype)[np.sort(kept)].T
         return {str(symbol): np.ascontiguousarray(column) for symbol, column in zip(symbols, table, strict=True)}
 
     def rows(self, domain: Domain, seed: int) -> np.ndarray:
@@ -257,7 +266,8 @@ class Ruler:
                 elif abs(coarse - value) > abs(value) * mpmath.mpf(10) ** -25:
                     found.append(None)  # more digits cancel than there are
                 else:
-                    terms = [value_at(form[place - 1], exact) for form in sizes] if place else []
+                    with mpmath.workdps(ROUGH):
+                        terms = [value_at(form[place - 1], exact) for form in sizes] if place else []
                     finite = [term for term in terms if term is not None and mpmath.isfinite(term)]
                     found.append((value, max(abs(value), min(finite, default=0))))
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sympy
@@ -65,8 +66,10 @@ class Sides:
         return self.names.get(symbol, symbol)
 
 
-def written_out(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> Sides:
-    """Expressions in exp, log, powers, sums and choices, all in the same symbols.
+def written_out(
+    given: Sequence[sympy.Expr], where: Mapping[Any, Domain], sizes: Mapping[sympy.Symbol, int] = MappingProxyType({})
+) -> Sides:
+    """Expressions in exp, log, powers, sums and choices, all in the same symbols, for any or some numbers of classes.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def written_out(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> Sid
         sides = [of_class(side, OWN, families) for side in sides]
         domains |= {family: domains[symbol] for symbol, family in families.items() if symbol in domains}
         names = {family: family for family in families.values()} | names
-    sides = [plain(side) for side in sides]
+    sides = [plain(side.subs(sizes)) for side in sides]
     for word in sorted({type(word).__name__ for side in sides for word in side.atoms(words.Word)}):
         raise TypeError(f"derive: {word} is no function that exp, log and powers can say, and cannot be compared")
     return Sides(tuple(sides), domains, {names[symbol]: symbol for symbol in reversed(names)})
@@ -193,7 +196,9 @@ def unknowns(expression: sympy.Expr) -> set[Any]:
 
 def plain(expression: sympy.Expr) -> sympy.Expr:
     """An expression in exp, log, powers and choices: derivatives taken, words and hyperbolic functions written out."""
-    done = apart(words.plainly(expression.doit()))
+    # SymPy's own doit would also look for closed forms of sums, which takes long.
+    taken = expression.replace(lambda part: isinstance(part, sympy.Derivative), lambda part: part.doit(deep=False))
+    done = apart(words.plainly(taken))
     return done.rewrite([sympy.sinh, sympy.cosh, sympy.tanh, sympy.coth], sympy.exp)
 
 

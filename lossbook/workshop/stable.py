@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,8 @@ class Stable:
 
     formula: sympy.Expr
     derivation: Derivation
-    given: sympy.Expr  # the expression and the formula in symbols that know their domains
-    found: sympy.Expr
-    where: Mapping[Any, Domain]
-    errors: dict[str, Error] = field(default_factory=dict, repr=False)
+    found: "Form"
+    forms: "Forms"
 
     def error(self, dtype: str = "float32") -> Error:
         """The worst error in ulp of value and of gradient, before and after, and the inputs where they occur.
@@ -66,11 +65,8 @@ class Stable:
         ValueError
             For another type.
         """
-        if dtype not in self.errors:
-            ruler = Ruler(self.given, [self.found], self.where, checked("stable", dtype))
-            after = ruler.measure(calls(declared(self.found, self.where)))
-            self.errors[dtype] = Error(ruler.measure(as_numpy(ruler)), after)
-        return self.errors[dtype]
+        checked("stable", dtype)
+        return Error(self.forms.before(dtype), self.forms.error(self.found, dtype))
 
     def __bool__(self) -> bool:
         return all(bool(self.error(dtype).after) for dtype in ("float32", "float64"))
@@ -127,11 +123,12 @@ def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
     mine = {names[symbol]: domain for symbol, domain in domains.items()}
     given = exactly(sympy.sympify(expression).xreplace(names))
     given, mine = from_indices(given, mine)
-    best = min(search(given, mine), key=lambda form: cost(given, form, mine))
+    forms = Forms(given, mine)
+    best = min(forms.every, key=forms.cost)
     back = {new: old for old, new in names.items()}
     lines = best.lines(back)
     derivation = derive(*lines, where=where) if len(lines) > 1 else Derivation((Line(expression),))
-    return Stable(best.expression.xreplace(back), derivation, given, best.expression, mine)
+    return Stable(best.expression.xreplace(back), derivation, best, forms)
 
 
 def in_roles(where: dict[Any, Domain]) -> dict[Any, Domain]:
@@ -204,7 +201,8 @@ def search(given: sympy.Expr, where: Mapping[Any, Domain]) -> list[Form]:
     for form in list(forms):
         for expression in rewriting.in_two_words(form.expression):
             forms.append(form.then(expression, "x = softplus(x) - softplus(-x), so that nothing is subtracted"))
-    return [*forms, Form(given, ((given, ""),))] if forms[0].steps else forms
+    forms.append(Form(given, ((given, ""),)))
+    return list({form.expression: form for form in reversed(forms)}.values())
 
 
 def rewritten(form: Form, where: Mapping[Any, Domain]) -> Form:
@@ -231,17 +229,30 @@ def without_cases(form: Form, where: Mapping[Any, Domain]) -> Iterator[Form]:
                 return
 
 
-def cost(given: sympy.Expr, form: Form, where: Mapping[Any, Domain]) -> tuple[Any, ...]:
-    """What is compared between forms: whether the promise is kept, bits of error, length."""
-    errors = []
-    for dtype in ("float32", "float64"):
-        ruler = Ruler(given, [form.expression], where, dtype)
+class Forms:
+    """The forms of a formula that were found, and their errors, each measured once."""
+
+    def __init__(self, given: sympy.Expr, where: Mapping[Any, Domain]) -> None:
+        self.given, self.where = given, where
+        self.every = search(given, where)
+        self.ruler = cache(self._ruler)
+        self.error = cache(self._error)
+        self.before = cache(lambda dtype: self.ruler(dtype).measure(as_numpy(self.ruler(dtype))))
+
+    def _ruler(self, dtype: str) -> Ruler:
+        return Ruler(self.given, [form.expression for form in self.every], self.where, dtype)
+
+    def _error(self, form: Form, dtype: str) -> Certificate:
+        return self.ruler(dtype).measure(calls(declared(form.expression, self.where)))
+
+    def cost(self, form: Form) -> tuple[Any, ...]:
+        """What is compared between forms: whether the promise is kept, bits of error, length."""
         try:
-            errors.append(ruler.measure(calls(declared(form.expression, where))))
+            error = self.error(form, "float32")
         except TypeError:  # no formula of a loss
-            return (True, np.inf, 0)
-    worst = max(max(error.value.ulp, error.gradient.ulp) for error in errors)
-    return not all(errors), float(np.ceil(np.log2(max(worst, 4.0)))), sympy.count_ops(form.expression)
+            return True, np.inf, 0
+        worst = max(error.value.ulp, error.gradient.ulp, 4.0)
+        return not error, float(np.ceil(np.log2(worst))), sympy.count_ops(form.expression)
 
 
 def as_numpy(ruler: Ruler) -> Measured:
