@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import sympy
+from sympy.codegen.cfunctions import expm1
 
 from lossbook import words
 from lossbook.domains import Domain
@@ -198,7 +199,7 @@ def plain(expression: sympy.Expr) -> sympy.Expr:
     """An expression in exp, log, powers and choices: derivatives taken, words and hyperbolic functions written out."""
     # SymPy's own doit would also look for closed forms of sums, which takes long.
     taken = expression.replace(lambda part: isinstance(part, sympy.Derivative), lambda part: part.doit(deep=False))
-    done = apart(words.plainly(taken))
+    done = apart(words.plainly(taken.replace(expm1, lambda x: sympy.exp(x) - 1)))
     return done.rewrite([sympy.sinh, sympy.cosh, sympy.tanh, sympy.coth], sympy.exp)
 
 

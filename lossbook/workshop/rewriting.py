@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy
 from sympy import Add, Mul, exp, log
+from sympy.codegen.cfunctions import expm1
 
 from lossbook import words
 from lossbook.domains import Domain
@@ -207,11 +208,16 @@ def is_of_row(term: sympy.Expr, arrays: set) -> bool:
 
 
 def near_one(part: sympy.Expr) -> sympy.Expr:
-    """log(1 + x) by log1p, which has the digits of a small x."""
+    """log(1 + x) by log1p and exp(x) - 1 by expm1, which have the digits of a small x; a ratio near 1 by both."""
     if isinstance(part, log) and part.args[0].is_Add:
         constant, rest = part.args[0].as_coeff_Add()
         if constant == 1 and not rest.has(exp):
             return words.log1p(rest)
+    if part.is_Add:
+        for term in part.args:
+            count, raised = term.as_coeff_Mul()
+            if isinstance(raised, exp) and -count in part.args:
+                return replaced(part, (term, -count), count * expm1(*raised.args))
     if isinstance(part, log) and part.args[0].is_Mul:
         top, bottom = part.args[0].as_numer_denom()
         if bottom != 1 and part.args[0].is_rational_function() and not bottom.is_number:

@@ -175,7 +175,7 @@ STEPS = (
     Step("1 - sigmoid(x) = sigmoid(-x)", rewriting.complement),
     Step("the definitions of log cosh and tanh, read backwards", rewriting.hyperbolic),
     Step("a difference of logarithms is that of a ratio, and p, q have the same sum", rewriting.divergences),
-    Step("log(1 + x) by a function that keeps a small x", rewriting.near_one),
+    Step("log(1 + x) and exp(x) - 1 by functions that keep a small x", rewriting.near_one),
     Step("a root less a number, multiplied by its conjugate", rewriting.roots),
     Step("1 - a/b = (b - a)/b", rewriting.quotient_of_errors),
     Step("pieces as factors that are 0 or 1", rewriting.choices),
