@@ -126,10 +126,16 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
         place = node if is_token(node) else node.meta
         return NotationError(text, place.line, place.column, rule)
 
+    if not any(True for _ in tree.find_data("chain")):
+        raise NotationError(text, 1, 1, "expected a formula")
     names = Names(declared, tree)
     lines = Lines(text, Terms(Meanings(names, error)))
-    found = [line for number, row in enumerate(tree.children[::2], 1) for line in lines.of_row(row, number)]
-    return Printed(tuple(found), names.symbols, names.where)
+    try:
+        found = [line for number, row in enumerate(tree.children[::2], 1) for line in lines.of_row(row, number)]
+    except RecursionError:
+        raise NotationError(text, 1, 1, "expected fewer brackets inside one another") from None
+    lines.check_last()
+    return Printed(tuple(found), {printed: symbol for (printed, _), symbol in names.made.items()}, names.where)
 
 
 @cache
@@ -183,6 +189,8 @@ class Lines:
         self.text, self.terms = text, terms
         self.pending = ""  # the relation that ends the row before
         self.waiting: list[Any] = []  # left sides whose right side is on a later row
+        self.bare: Any = None  # the chain before, if it has neither a relation nor one behind it
+        self.chains = 0
 
     def of_row(self, row: Any, number: int) -> Iterator[PrintedLine]:
         """The statements of a row."""
@@ -205,7 +213,11 @@ class Lines:
 
     def of_chain(self, chain: Any, number: int) -> PrintedLine:
         """A chain of relations, with its left sides defined."""
+        first = chain.children[0]
         relation, defined = self.pending, []
+        goes_on = bool(relation) or is_token(first, "RELATION")
+        if not goes_on:
+            self.check_compared()
         sides: list[Side] = []
         for part, after in pairwise([*chain.children, None]):
             if is_token(part, "RELATION"):
@@ -220,7 +232,21 @@ class Lines:
                 self.waiting = []
                 sides.append(Side("" if begins else relation, expression, self.source(part)))
         self.pending = relation if is_token(chain.children[-1], "RELATION") else ""
+        self.bare = None if goes_on or len(chain.children) > 1 else chain
+        self.chains += 1
         return PrintedLine(number, self.source(chain), tuple(defined), tuple(sides))
+
+    def check_compared(self) -> None:
+        """The chain before must have been part of something to compare."""
+        if self.bare is not None:
+            raise self.terms.error(self.bare, "expected a relation: this is compared with nothing")
+
+    def check_last(self) -> None:
+        """At the end of the text nothing may be left open."""
+        if self.chains > 1:
+            self.check_compared()
+        if self.waiting:
+            raise self.terms.error(self.waiting[0], "expected a right side of this equality")
 
     def defines(self, part: Any, after: Any) -> bool:
         """Whether a side is a name that is defined by what is equal to it."""

@@ -12,6 +12,8 @@ def condition(terms: Any, node: Any) -> Any:
     """The conditions of a list, all of which are to hold; `terms` reads their sides."""
     if is_token(node, "OTHERWISE"):
         return sympy.true
+    if is_token(node):
+        raise terms.error(node, r"expected a condition, as x \ge 0")
     found = []
     for chain in [node] if is_tree(node, "chain") else entries(node):
         sides, relations = chain.children[::2], chain.children[1::2]

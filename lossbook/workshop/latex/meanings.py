@@ -6,6 +6,7 @@ from typing import Any
 import sympy
 
 from lossbook.errors import NotationError
+from lossbook.workshop.latex.derivatives import is_derivative
 from lossbook.workshop.latex.functions import CONSTANTS, FUNCTIONS, with_fresh_indices
 from lossbook.workshop.latex.names import Name, Names
 from lossbook.workshop.latex.trees import (
@@ -16,7 +17,6 @@ from lossbook.workshop.latex.trees import (
     is_name,
     is_token,
     is_tree,
-    letters,
     powers,
     spelled,
     tokens_of,
@@ -33,6 +33,7 @@ class Meanings:
         self.names, self.error = names, error
         self.defined: dict[str, sympy.Expr] = {}  # as it is printed
         self.functions: dict[str, tuple[list[Any], sympy.Expr]] = {}  # of f(x, y): its arguments and what it is
+        self.alone: dict[str, sympy.Expr | None] = {}  # of the f of f(x, y), printed alone; None for several such
         self.families: dict[str, tuple[list[Any], sympy.Expr]] = {}  # of p_k: its indices and what it is
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -48,16 +49,16 @@ class Meanings:
         names, places = self.names, self.names.places(name)
         return (
             names.domain(name) is not None
-            or str(name) in self.defined
+            or str(name) in self.defined.keys() | self.alone.keys()
             or (bool(places) and str(name.without(places)) in self.families)
-            or name.base in names.indices | names.sizes
+            or str(name) in names.indices | names.sizes
             or (name.base in CONSTANTS and not name.subscripts)
         )
 
     def takes_arguments(self, item: Any, inside: Any) -> bool:
         """Whether a name before brackets is that of a function, and not a factor."""
         name = Name.of(item)
-        if not self.is_value(name) or str(name) in self.functions:
+        if not self.is_value(name) or str(name) in self.alone:
             return True
         return str(name) in self.defined and are_names(inside)
 
@@ -69,15 +70,21 @@ class Meanings:
         if domain is not None and not places:
             return names.symbol(str(name), domain)
         indices = [evaluate(name.nodes[place]) for place in places]
+        for place, index in zip(places, indices, strict=True):
+            if not index.is_integer:
+                raise self.error(name.nodes[place], f"expected a whole number as an index of {family}")
         if domain is not None:
             return names.symbol(family, domain, family=True)[tuple(indices)]
         if str(name) in self.defined:
             return self.defined[str(name)]
+        alone = self.alone.get(str(name))
+        if alone is not None:
+            return alone
         if places and family in self.families:
             return put_in(self.families[family], indices)
-        if name.base in names.indices | names.sizes and not name.subscripts:
-            return names.integer(name.base)
-        if name.base == r"\delta" and len(places) == 2:
+        if str(name) in names.indices | names.sizes:
+            return names.integer(str(name))
+        if len(places) == 2 and names.is_kronecker_delta(name):
             return sympy.KroneckerDelta(*indices)
         if name.base in CONSTANTS and not name.subscripts:
             return CONSTANTS[name.base]
@@ -129,10 +136,10 @@ class Meanings:
             return None if known or self.printed(f"{name}({spelled(inside)})", [inside]) else printed
         if len(parts) != 1:
             return None
-        if is_tree(base, "fraction"):
-            upper = [part for part in factors(base.children[1]) if not is_token(part.children[0], "PARTIAL")]
+        if is_tree(base, "fraction") and is_derivative(base, self.names):
+            upper = factors(base.children[1])[1:]
             unknown = len(upper) == 1 and is_name(upper[0]) and not self.is_value(Name.of(upper[0]))
-            return printed if unknown and printed not in self.defined and letters(base.children[2]) else None
+            return printed if unknown and printed not in self.defined else None
         return printed if is_name(base) and not self.is_value(Name.of(item)) else None
 
     def define(self, side: Any, meaning: sympy.Expr, evaluate: Evaluate) -> str | None:
@@ -144,13 +151,23 @@ class Meanings:
         name = Name.of(parts[0]) if is_name(parts[0].children[0]) else Name(printed)
         places = self.names.places(name)
         if len(parts) == 2 and are_names(argument_list(parts[1])):
-            self.functions[str(name)] = list(map(evaluate, entries(argument_list(parts[1])))), meaning
-            self.defined[str(name)] = meaning
+            arguments = entries(argument_list(parts[1]))
+            if all(self.is_value(Name.of(factors(argument)[0])) for argument in arguments):
+                parameters = list(map(evaluate, arguments))
+                if self.depends_on(parameters, meaning):
+                    taken = meaning.replace(lambda part: isinstance(part, sympy.Derivative), lambda part: part.doit())
+                    self.functions[str(name)] = parameters, taken
+            self.alone[str(name)] = None if str(name) in self.alone else meaning
         elif places and all(is_token(name.nodes[place], "NAME") for place in places):
             self.families[str(name.without(places))] = [evaluate(name.nodes[place]) for place in places], meaning
             return printed
         self.defined[printed] = meaning
         return printed
+
+    def depends_on(self, parameters: Sequence[Any], meaning: sympy.Expr) -> bool:
+        """Whether an expression is a function of its parameters as it is written, with nothing that hides them."""
+        wholes = {symbol for (text, _), symbol in self.names.made.items() if set(text) & set("(|")}
+        return not wholes & meaning.free_symbols and all(meaning.has(parameter) for parameter in parameters)
 
 
 def put_in(definition: tuple[list[Any], sympy.Expr], arguments: Sequence[sympy.Expr]) -> sympy.Expr:

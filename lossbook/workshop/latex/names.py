@@ -4,6 +4,7 @@ A subscript is an index where a sum runs over it, and where a name has one in th
 `\\sum_k e^{z_k}` printed somewhere, the i of `z_i` is an index as well. All other subscripts belong to the name.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,6 @@ from lossbook.workshop.latex.trees import (
     printed_name,
     spelled,
     subscripts_of,
-    unbraced,
 )
 
 
@@ -76,7 +76,8 @@ def bounds(big: Any) -> list[Bound]:
     for part in lower:
         relation = relation_of(part)
         if relation == "":
-            found += [Bound(spelled(name)) for name in ([part] if is_token(part) else map(unbraced, factors(part)))]
+            high = upper[0] if upper else None
+            found += [Bound(spelled(name), None, high) for name in ([part] if is_token(part) else factors(part))]
         elif relation in EQUALITIES:
             high = upper.pop(0) if len(upper) > 1 else upper[0] if upper else None
             found.append(Bound(spelled(part.children[0]), part.children[2], high))
@@ -101,13 +102,13 @@ def relation_of(part: Any) -> str | None:
 class Names:
     """What the names of a text mean.
 
-    Attributes: `symbols`, the printed names and the SymPy symbols they became; `where`, the domains of these;
+    Attributes: `made`, the symbols of names, each an "integer", a "number" or a "family"; `where`, their domains;
     `indices` and `sizes`, the names of whole numbers; `ends`, where sums begin and end whose ends are not printed.
     """
 
     def __init__(self, declared: Mapping[Name, Domain], tree: Any) -> None:
         self.declared = declared
-        self.symbols: dict[str, Any] = {}
+        self.made: dict[tuple[str, str], Any] = {}
         self.where: dict[Any, Domain] = {}
         found = [bound for big in tree.find_data("big") for bound in bounds(big)]
         functions = [item for item in tree.find_data("item") if item.children[0] in (r"\max", r"\min")]
@@ -118,7 +119,7 @@ class Names:
         self.positions: dict[tuple[str, int], set[int]] = {}
         self.find_positions()
         highs = [bound.high for bound in found if bound.high is not None]
-        self.sizes = {name for high in highs for name in letters(high)} - self.indices
+        self.sizes = {str(name) for high in highs for name in names_in(high)} - self.indices
         self.ends: dict[str, tuple[Any, Any]] = {}
         self.find_ends(found)
 
@@ -129,14 +130,20 @@ class Names:
             for name in self.used:
                 here = self.positions.setdefault((name.base, len(name.subscripts)), set())
                 here |= {k for k, node in enumerate(name.nodes) if letters(node) & self.indices}
+                if here and self.is_kronecker_delta(name):
+                    here |= {0, 1}
                 self.indices |= {name.subscripts[k] for k in here if is_token(name.nodes[k], "NAME")}
+
+    def is_kronecker_delta(self, name: Name) -> bool:
+        """Whether a name is that of Kronecker's delta: of two indices, and without a domain."""
+        return name.base == r"\delta" and len(name.subscripts) == 2 and self.domain(name) is None
 
     def find_ends(self, found: Sequence[Bound]) -> None:
         """The ends of sums that print none: of a sum over the same entries that does, or else a number of their own."""
         taken = {*self.sizes, *(name.base for name in self.declared)}
         for group in self.groups():
             here = [bound for bound in found if bound.index in group]
-            printed = {(spelled(b.low), spelled(b.high)): (b.low, b.high) for b in here if b.high is not None}
+            printed = {(spelled(b.low), spelled(b.high)): (b.low, b.high) for b in here if b.low is not None and b.high}
             if len(printed) == 1:
                 self.ends |= dict.fromkeys(group, *printed.values())
             elif here and not printed:
@@ -159,7 +166,7 @@ class Names:
     def integer(self, name: str) -> sympy.Symbol:
         """The symbol of an index, or of a number of terms."""
         symbol = sympy.Symbol(plain(name), integer=True, positive=True if name in self.sizes else None)
-        return self.symbols.setdefault(name, symbol)
+        return self.made.setdefault((name, "integer"), symbol)
 
     def domain(self, name: Name) -> Domain | None:
         """The domain of a name: its own, that of its family, or that of the name without subscripts."""
@@ -180,23 +187,26 @@ class Names:
 
     def symbol(self, printed: str, domain: Domain, family: bool = False) -> Any:
         """The symbol of a name, or the family whose entries have it."""
-        if printed not in self.symbols:
+        key = (printed, "family" if family else "number")
+        if key not in self.made:
             grants = domain.symbol("t")
             assumed = {key: True for key in ("positive", "nonnegative", "real") if getattr(grants, f"is_{key}")}
             make = sympy.IndexedBase if family else sympy.Symbol
-            self.symbols[printed] = make(plain(printed), **assumed)
-        self.where[self.symbols[printed]] = domain
-        return self.symbols[printed]
+            self.made[key] = make(plain(printed), **assumed)
+        self.where[self.made[key]] = domain
+        return self.made[key]
+
+
+def names_in(node: Any) -> list[Name]:
+    """The names in an end of a sum."""
+    if is_token(node):
+        return [Name(node.value)] if is_token(node, "NAME") else []
+    return [Name.of(item) for item in node.find_data("item") if is_name(item.children[0])]
 
 
 def plain(printed: str) -> str:
     """A printed name as the name of a SymPy symbol, which SymPy prints as it was: `\\hat{y}_{i}` as `yhat_i`."""
-    text = printed
-    for accent in ("hat", "tilde", "bar", "dot", "vec"):
-        head = rf"\{accent}{{"
-        if text.startswith(head):
-            inside, _, rest = text[len(head) :].partition("}")
-            text = f"{inside}{accent}{rest}"
+    text = re.sub(r"\\(hat|tilde|bar|dot|vec)\{([^{}]*)\}", r"\2\1", printed)
     words = {"^{*}": "__*", r"\mathcal{": "{", "'": "prime", "\\": "", "{": "", "}": "", "^": "__", ",": "_", " ": "_"}
     for mark, word in words.items():
         text = text.replace(mark, word)

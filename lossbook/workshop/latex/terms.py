@@ -5,11 +5,11 @@ from typing import Any
 
 import sympy
 
+from lossbook.workshop.latex.applications import applied
 from lossbook.workshop.latex.conditions import condition, indicator
 from lossbook.workshop.latex.derivatives import derivative, is_derivative
-from lossbook.workshop.latex.functions import Largest
 from lossbook.workshop.latex.meanings import Meanings
-from lossbook.workshop.latex.names import bounds
+from lossbook.workshop.latex.names import Name, bounds
 from lossbook.workshop.latex.trees import (
     argument_list,
     combines_sets,
@@ -19,6 +19,7 @@ from lossbook.workshop.latex.trees import (
     is_tree,
     powers,
     spelled,
+    unbraced,
 )
 
 Value = tuple[sympy.Expr, int]  # of factors of a term: what they are, and the place behind them
@@ -33,11 +34,16 @@ class Terms:
     def sum(self, node: Any) -> sympy.Expr:
         """Terms and the signs between them."""
         total, sign = sympy.S.Zero, 1
+        over: set[sympy.Symbol] = set()  # the indices of sums that end with a term before
         for part in node.children:
             if is_token(part):
                 sign = -1 if part == "-" else 1
-            else:
-                total, sign = total + sign * self.term(part.children), 1
+                continue
+            value = self.term(part.children)
+            for index in over & value.free_symbols:
+                raise self.error(part, f"expected no {index} behind the end of the sum over {index}; use brackets")
+            over |= {self.names.integer(b.index) for big in part.children if is_tree(big, "big") for b in bounds(big)}
+            total, sign = total + sign * value, 1
         return total
 
     def term(self, parts: Sequence[Any]) -> sympy.Expr:
@@ -52,21 +58,23 @@ class Terms:
         while place < len(parts):
             operator = parts[place]
             if not is_token(operator):
+                if place and is_number(parts[place - 1]) and is_number(operator):
+                    raise self.error(operator, r"expected + or - or \cdot between two numbers")
                 factor, place = self.factor(parts, place)
                 value *= factor
             elif operator.value in (r"\cdot", r"\times", "*"):
                 place += 1
             elif operator.value in ("/", r"\div"):
                 divisor, place = self.factor(parts, place + 1)
-                self.check_divisor(parts, place, divisor)
+                self.check_divisor(parts, place)
                 value /= divisor
             else:
                 raise self.error(operator, f"expected a product of numbers: {operator.value} has no meaning for them")
         return value
 
-    def check_divisor(self, parts: Sequence[Any], place: int, divisor: sympy.Expr) -> None:
+    def check_divisor(self, parts: Sequence[Any], place: int) -> None:
         """What follows a divisor must not be able to belong to it."""
-        if place == len(parts) or is_token(parts[place]) or is_tree(parts[place], "big") or divisor.is_number:
+        if place == len(parts) or is_token(parts[place]) or is_tree(parts[place], "big"):
             return
         rule = r"expected + or - or \cdot: a/b c may be (a/b)c or a/(bc); write \frac or brackets"
         raise self.error(parts[place], rule)
@@ -83,9 +91,12 @@ class Terms:
             return derivative(self, parts, place)
         function = self.meanings.function(item)
         if function is not None:
-            return self.applied(function, parts, place)
+            return applied(self, function, parts, place)
         inside = argument_list(parts[place + 1]) if place + 1 < len(parts) else None
-        if inside is not None and base == r"\mathbb{1}":
+        if base == r"\mathbb{1}" and is_tree(item.children[-1], "script"):
+            below = item.children[-1].children[-1]
+            return indicator(self, below.children[0] if is_tree(below, "braces") else below), place + 1
+        if base == r"\mathbb{1}" and inside is not None:
             return indicator(self, inside), place + 2
         if inside is not None and is_name(base) and self.meanings.takes_arguments(item, inside):
             value = self.meanings.application(item, inside, self.argument)
@@ -114,9 +125,11 @@ class Terms:
         if not found:
             raise self.error(node, r"expected an index below, as in \sum_{k=1}^{C} or \sum_k")
         for bound in reversed(found):
+            if Name(bound.index) in self.names.declared:
+                raise self.error(node, f"expected an index without a domain; {bound.index} has one")
             index = self.names.integer(bound.index)
             low, high = bound.low, bound.high
-            if low is None:
+            if low is None and high is None:
                 low, high = self.names.ends.get(bound.index, (None, None))
             if low is None or high is None:
                 raise self.error(node, f"expected both ends of {bound.index}: other sums have several or none")
@@ -132,56 +145,6 @@ class Terms:
                 whole -= value.subs(index, self.argument(bound.without))
             value = whole
         return value
-
-    # --- functions ---------------------------------------------------------------------------------------------------
-
-    def applied(self, function: Callable[..., sympy.Expr], parts: Sequence[Any], place: int) -> Value:
-        """A function, of the brackets that follow or of the factors up to the next function."""
-        item, name, exponents = parts[place], parts[place].children[0].value, powers(parts[place])
-        place += 1
-        if place == len(parts) or is_token(parts[place]):
-            raise self.error(item, f"expected an argument behind {name}")
-        if any(spelled(node).startswith("-") for node in exponents):
-            raise self.error(item, f"expected no negative exponent of {name}: it may be a power or the inverse")
-        inside = argument_list(parts[place])
-        if inside is None:
-            argument, place = self.bare_argument(name, parts, place)
-            arguments = [argument]
-        else:
-            arguments = list(map(self.argument, entries(inside)))
-            exponents = [*exponents, *powers(parts[place])]
-            place += 1
-        return self.raised(self.called(function, item, arguments), exponents), place
-
-    def called(self, function: Callable[..., sympy.Expr], item: Any, arguments: Sequence[sympy.Expr]) -> sympy.Expr:
-        """A function of its arguments, with what stands below its name: a base, or the index of a maximum."""
-        below = [script.children[1] for script in item.children[1:] if is_token(script.children[0], "SUB")]
-        if function in (sympy.Max, sympy.Min) and len(arguments) == 1:
-            if not below:
-                raise self.error(item, r"expected two numbers, as in \max(x, 0), or an index, as in \max_k z_k")
-            sign = 1 if function is sympy.Max else -1
-            return sign * self.over(Largest, item, sign * arguments[0])
-        if function is sympy.log and below and len(arguments) == 1:
-            return sympy.log(arguments[0]) / sympy.log(self.argument(below[0]))
-        if below:
-            raise self.error(item, f"expected no subscript of {item.children[0].value}")
-        try:
-            return function(*arguments)
-        except TypeError:
-            raise self.error(item, f"expected another number of arguments than {len(arguments)}") from None
-
-    def bare_argument(self, name: str, parts: Sequence[Any], place: int) -> Value:
-        """The argument of a function without brackets: a function or sum, or names, numbers and fractions in a row."""
-        if is_tree(parts[place], "big") or self.meanings.function(parts[place]) is not None:
-            return self.factor(parts, place)
-        value = sympy.S.One
-        while place < len(parts) and is_tree(parts[place], "item") and self.meanings.function(parts[place]) is None:
-            if argument_list(parts[place]) is not None:
-                rule = f"expected + or - or \\cdot: the argument of {name} may end before this bracket or behind it"
-                raise self.error(parts[place], f"{rule}; put it in brackets")
-            factor, place = self.factor(parts, place)
-            value *= factor
-        return value, place
 
     # --- single things ------------------------------------------------------------------------------------------------
 
@@ -223,3 +186,12 @@ class Terms:
         if is_tree(base, "square") and any(len(chain.children) > 1 for chain in entries(inside)):
             return indicator(self, inside)
         return self.argument(inside)
+
+
+def is_number(item: Any) -> bool:
+    """Whether an item is a number, or a fraction of numbers."""
+    if not is_tree(item, "item") or len(item.children) > 1:
+        return False
+    base = item.children[0]
+    parts = base.children[1:] if is_tree(base, "fraction") else [base]
+    return all(is_token(unbraced(part), "NUMBER") for part in parts)

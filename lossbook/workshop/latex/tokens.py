@@ -10,17 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from lossbook.workshop.latex.bars import CLOSING, OPENING, renamed, with_bars
+
 CONDITIONS = ("for", "if", "when", "where")  # prose after which a condition may stand
 PROSE = (*CONDITIONS, "and", "as", "because", "by", "else", "otherwise", "since", "so", "thus", "with")
-OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LEFT_SET": "RIGHT_SET", "LBRACE": "RBRACE", "CASES": "END_CASES"}
-CLOSING = set(OPENING.values())
-ENDS_OPERAND = {"NAME", "NUMBER", "PRIME", "BAR_CLOSE", *CLOSING}
 ARGUMENTS = {"FRACTION": 2, "SUB": 1, "SUP": 1, "ROOT": 1, "ACCENT": 1}
-
-
-def renamed(token: Any, kind: str, value: str | None = None) -> Any:
-    """A token of another kind, or text, at the same place."""
-    return token.update(kind, token.value if value is None else value)
 
 
 def prepared(tokens: Iterable[Any], text: str, names: Collection[str]) -> list[Any]:
@@ -36,8 +30,10 @@ def prepared(tokens: Iterable[Any], text: str, names: Collection[str]) -> list[A
         The printed names that have a domain: letters that stand alone in it may be multiplied without a space.
     """
     found = joined_rows(without_layout(list(tokens)))
-    found = with_words(found, text, names)
-    return with_bars(list(with_letters(found, names)))
+    begun = {row[0].value for row in rows_of(found) if row and row[0].type == "LETTERS" and len(row[0]) == 1}
+    names = {*names, *begun}
+    worded = with_words(found, text, names)
+    return with_bars(list(with_letters(worded, names)))
 
 
 # --- environments ----------------------------------------------------------------------------------------------------
@@ -47,9 +43,9 @@ def without_layout(tokens: Sequence[Any]) -> Iterator[Any]:
     """The tokens without environments and their alignment, but for those of a function defined by cases."""
     inside: list[bool] = []  # of each environment that is open: whether it holds cases
     before = ""
-    for token, after in pairwise([*tokens, None]):
+    for place, (token, after) in enumerate(pairwise([*tokens, None])):
         if token.type == "BEGIN":
-            inside.append("cases" in token or before == "LEFT_SET")
+            inside.append(("cases" in token or before == "LEFT_SET") and is_aligned(tokens[place + 1 :]))
             if inside[-1]:
                 yield renamed(token, "CASES")
         elif token.type == "END":
@@ -60,6 +56,18 @@ def without_layout(tokens: Sequence[Any]) -> Iterator[Any]:
         elif token.type != "AMP" or any(inside):
             yield token
         before = token.type
+
+
+def is_aligned(tokens: Sequence[Any]) -> bool:
+    """Whether an environment has columns; cases without are equations below one another."""
+    depth = 1
+    for token in tokens:
+        depth += (token.type == "BEGIN") - (token.type == "END")
+        if depth == 0:
+            return False
+        if depth == 1 and token.type == "AMP":
+            return True
+    return False
 
 
 def rows_of(tokens: Iterable[Any]) -> Iterator[list[Any]]:
@@ -78,6 +86,8 @@ def joined_rows(tokens: Iterable[Any]) -> list[Any]:
     """A row that begins with a sign and has no relation goes on with the row before."""
     result: list[Any] = []
     for row in rows_of(tokens):
+        while row and row[0].type == "QUAD":
+            row.pop(0)
         kinds = [token.type for token in row]
         if result and kinds[:1] and kinds[0] in ("SIGN", "OPERATOR") and "RELATION" not in kinds:
             result.pop()  # the end of the row before
@@ -107,7 +117,8 @@ def words_that_name(tokens: Sequence[Any]) -> Iterator[str]:
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
         if token.type == "TEXT" and after is not None:
             begins = before is None or before.type in ("ROW", "RELATION", "COMMA")
-            if after.type in ("SUB", "SUP") or (after.type == "RELATION" and after.value == "=" and begins):
+            applied = after.type == "LPAR" and content(token).isalpha() and content(token).lower() not in PROSE
+            if after.type in ("SUB", "SUP") or applied or (after.type == "RELATION" and after.value == "=" and begins):
                 yield content(token)
 
 
@@ -118,25 +129,26 @@ def row_with_words(row: Sequence[Any], text: str, known: Collection[str]) -> Ite
     for place, token in enumerate(row):
         kind = token.type
         rest = row[place:]
-        opens_reason = kind == "LPAR" and seen and place + 1 < len(row) and row[place + 1].type == "TEXT"
+        opens_reason = kind in ("LPAR", "LSQB") and seen and place + 1 < len(row) and row[place + 1].type == "TEXT"
         if opens_reason and depth == 0 and not is_name(row[place + 1], known):
             yield reason(rest, text)
             return
         if kind == "WORD" and content(token).lower() not in PROSE:
             yield renamed(token, "NAME", style(token))
         elif kind in ("TEXT", "WORD"):
-            if scripted or is_name(token, known):
+            if scripted or is_name(token, known) or (place and row[place - 1].type == "RELATION"):
                 yield renamed(token, "NAME", content(token))
             elif cases:
                 word = content(token).lower()
                 if word.startswith(("otherwise", "else")):
                     yield renamed(token, "OTHERWISE")
-                elif word.startswith("and"):
+                elif word == "and":
                     yield renamed(token, "COMMA")
-                elif not word.startswith(CONDITIONS):
+                elif word.rstrip(":,") not in CONDITIONS:
                     yield renamed(token, "UNKNOWN")
             elif seen:
-                if content(token).lower().startswith(CONDITIONS) and any(t.type in ("RELATION", "ARROW") for t in rest):
+                conditional = content(token).lower().startswith(CONDITIONS)
+                if conditional and any(other.type == "RELATION" and other.value != r"\in" for other in rest):
                     yield renamed(token, "SEPARATOR", "for")
                     continue
                 yield reason(rest, text)
@@ -149,9 +161,10 @@ def row_with_words(row: Sequence[Any], text: str, known: Collection[str]) -> Ite
                 yield reason(rest, text)
                 return
             yield renamed(token, "SEPARATOR", "if")
-        elif kind == "COMMA" and depth == 0 and not cases:
-            if not (place + 1 < len(row) and row[place + 1].type == "TEXT"):
+        elif kind == "QUAD" or (kind == "COMMA" and depth == 0 and not cases):
+            if depth == 0 and not cases and separates(row, place):
                 yield renamed(token, "SEPARATOR", ",")
+            continue
         elif kind == "AND":
             yield renamed(token, "COMMA")
         else:
@@ -162,10 +175,22 @@ def row_with_words(row: Sequence[Any], text: str, known: Collection[str]) -> Ite
         seen = True
 
 
+def separates(row: Sequence[Any], place: int) -> bool:
+    """Whether a comma or a wide space stands between two formulas."""
+    kinds = ["", *(token.type for token in row), "", ""]
+    before, after, later = kinds[place], kinds[place + 2], kinds[place + 3]
+    if after in ("", "TEXT", "QUAD", "COMMA", "ARROW", "RELATION") or (after in ("LPAR", "LSQB") and later == "TEXT"):
+        return False
+    if row[place].type == "COMMA" or before == "COMMA":
+        return True
+    going_on = ("", "QUAD", "ARROW", "RELATION", "SIGN", "OPERATOR")  # as in a row of a long sum
+    return before not in going_on and after not in going_on
+
+
 def without_end_marks(row: Sequence[Any]) -> list[Any]:
     """A row without the comma or stop at the end of a sentence."""
     row = list(row)
-    while row and row[-1].type in ("COMMA", "STOP"):
+    while row and row[-1].type in ("COMMA", "STOP", "QUAD"):
         row.pop()
     return row
 
@@ -215,7 +240,8 @@ def with_letters(tokens: Iterable[Any], names: Collection[str]) -> Iterator[Any]
         elif token.type == "LETTERS":
             taken = min(needed, len(token)) if not index else len(token)
             rest = token[taken:]
-            parted = [rest] if rest and is_one_name(rest, names) else list(rest)
+            differential = before == "LBRACE" and len(rest) == 2 and rest[0] == "d"
+            parted = [rest] if is_one_name(rest, names) and not differential else list(rest)
             yield from pieces(token, "NAME", [*token[:taken], *parted])
             needed = max(needed - taken, 0)
         else:
@@ -241,54 +267,3 @@ def pieces(token: Any, kind: str, parts: Iterable[str]) -> Iterator[Any]:
             token.column + start + len(part), token.start_pos + start + len(part),
         )  # fmt: skip
         start += len(part)
-
-
-# --- bars ------------------------------------------------------------------------------------------------------------
-
-
-def with_bars(tokens: Sequence[Any]) -> list[Any]:
-    """Bars as opening, closing, or standing between two arguments as in D(p||q) and q(y|x)."""
-    result: list[Any] = []
-    opened, levels = 0, []  # bars opened in these brackets; of the brackets around: that, and what an index belongs to
-    before = ""  # the kind of what stands before, an index left out
-    for place, token in enumerate(tokens):
-        kind = token.type
-        if kind in ("LEFT_BAR", "RIGHT_BAR", "BAR"):
-            if kind == "BAR":
-                if result and result[-1].type == "BAR_BETWEEN":
-                    continue  # the second of two
-                kind = meaning_of_bar(tokens, place, opened, before in ENDS_OPERAND)
-            kind = {"LEFT_BAR": "BAR_OPEN", "RIGHT_BAR": "BAR_CLOSE"}.get(kind, kind)
-            opened += {"BAR_OPEN": 1, "BAR_CLOSE": -1}.get(kind, 0)
-            token = renamed(token, kind)
-        script = bool(result) and result[-1].type in ("SUB", "SUP")
-        if kind in OPENING:
-            levels.append((opened, before if script else None))
-            opened, before = 0, kind
-        elif kind in CLOSING and levels:
-            opened, base = levels.pop()
-            before = kind if base is None else base
-        elif kind in ("ROW", "AMP"):
-            opened, before = 0, kind
-        elif not script and kind not in ("SUB", "SUP"):
-            before = kind
-        result.append(token)
-    return result
-
-
-def meaning_of_bar(tokens: Sequence[Any], place: int, opened: int, after_operand: bool) -> str:
-    """What a bar without a direction does."""
-    if not after_operand:
-        return "BAR_OPEN"
-    if opened:
-        return "BAR_CLOSE"
-    depth, places = 0, []
-    for later in range(place, len(tokens)):
-        kind = tokens[later].type
-        depth += (kind in OPENING) - (kind in CLOSING)
-        if depth < 0 or (depth == 0 and kind in ("ROW", "COMMA", "AMP")):
-            break
-        if depth == 0 and kind == "BAR":
-            places.append(later)
-    single = tokens[place].value not in ("|", r"\vert") or len(places) == 1
-    return "BAR_BETWEEN" if single or places[1] == place + 1 else "BAR_OPEN"

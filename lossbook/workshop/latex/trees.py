@@ -35,16 +35,25 @@ def entries(node: Any) -> list[Any]:
 
 def spelled(node: Any) -> str:
     """A part of a formula as text in which spaces, fonts and the sizes of brackets make no difference."""
+    if is_token(node, "OPERATOR") and node.value not in MARKS:
+        return f" {node.value} "
     if is_token(node):
         return SIGNS.get(node.type, MARKS.get(node.value, node.value))
+    if is_tree(node, "fraction"):
+        return r"\frac{{{}}}{{{}}}".format(*map(spelled, node.children[1:]))
     if is_tree(node, "accented"):
-        accent = node.children[0].value[1:]
-        return rf"\{ACCENTS.get(accent, accent)}{{{spelled(node.children[1])}}}"
+        return accented(node, spelled(node.children[1]))
     if is_tree(node, "item"):
         name = base_of(node), subscripts_of(node)
         return printed_name(*name) + "".join(f"^{{{spelled(power)}}}" for power in powers(node))
     inside = "".join(map(spelled, node.children))
     return {"group": f"({inside})", "square": f"[{inside}]"}.get(node.data, inside)
+
+
+def accented(node: Any, inside: str) -> str:
+    """Text under the accent of a node."""
+    accent = node.children[0].value[1:]
+    return rf"\{ACCENTS.get(accent, accent)}{{{inside}}}"
 
 
 def unbraced(node: Any) -> Any:
@@ -67,15 +76,8 @@ def argument_list(item: Any) -> Any:
     """The list in the brackets of an item, through the braces that may stand around them; None without brackets."""
     if not is_tree(item, "item"):
         return None
-    base = item.children[0]
-    while is_tree(base, "braces"):
-        inside = unbraced(base)
-        if not is_tree(inside, "group", "square"):
-            return base.children[0]
-        base = inside
-    if not is_tree(base, "group", "square"):
-        return None
-    return next(part for part in base.children if is_tree(part, "list"))
+    base = unbraced(item.children[0])
+    return next(part for part in base.children if is_tree(part, "list")) if is_tree(base, "group", "square") else None
 
 
 def combines_sets(parts: Sequence[Any]) -> bool:
@@ -87,10 +89,11 @@ def combines_sets(parts: Sequence[Any]) -> bool:
 
 
 def is_name(node: Any) -> bool:
-    """Whether a node is a name and nothing else."""
+    """Whether a node is a name and nothing else; braces around its letter make no difference."""
     if is_tree(node, "item"):
         return not powers(node) and is_name(node.children[0])
-    return is_token(node, "NAME") or is_tree(node, "accented")
+    inside = unbraced(node) if is_tree(node, "braces") else node
+    return is_token(inside, "NAME") or is_tree(inside, "accented")
 
 
 def superscripts(item: Any) -> list[Any]:
@@ -114,6 +117,9 @@ def powers(item: Any) -> list[Any]:
 def base_of(item: Any) -> str:
     """What a name is without its subscripts: its letter with accents, primes and stars."""
     base = spelled(item.children[0])
+    inner = under_accent(item)
+    if inner is not None:
+        base = accented(item.children[0], base_of(inner))
     for script in item.children[1:]:
         kind = script.children[0]
         if is_token(kind, "PRIME"):
@@ -124,7 +130,17 @@ def base_of(item: Any) -> str:
 def subscripts_of(item: Any) -> list[Any]:
     """The subscripts of a name: of `_{ic}` two, of `_{i,C-1}` two, of `_{k+1}` one."""
     scripts = [script.children[1] for script in item.children[1:] if is_token(script.children[0], "SUB")]
-    return [part for node in scripts for part in side_by_side(node)]
+    inner = under_accent(item)
+    below_accent = subscripts_of(inner) if inner is not None else []
+    return [*below_accent, *(part for node in scripts for part in side_by_side(node))]
+
+
+def under_accent(item: Any) -> Any:
+    """The name with subscripts under the accent of an item, as in `\\hat{y_i}`, which is `\\hat{y}_i`; else None."""
+    if not is_tree(item.children[0], "accented"):
+        return None
+    inside = factors(item.children[0].children[1])
+    return inside[0] if len(inside) == 1 and is_tree(inside[0], "item") and is_name(inside[0]) else None
 
 
 def side_by_side(node: Any) -> list[Any]:
