@@ -49,8 +49,8 @@ def called(terms: Any, function: Function, item: Any, arguments: Sequence[sympy.
         raise terms.error(item, f"expected no subscript of {item.children[0].value}")
     try:
         return function(*arguments)
-    except TypeError:
-        raise terms.error(item, f"expected another number of arguments than {len(arguments)}") from None
+    except (TypeError, ValueError) as refused:  # another number of arguments, or some that SymPy cannot compare
+        raise terms.error(item, f"expected other arguments: {' '.join(str(refused).split())}") from None
 
 
 def bare_argument(terms: Any, name: str, parts: Sequence[Any], place: int) -> tuple[sympy.Expr, int]:
