@@ -17,7 +17,8 @@ ERRATA = {name: (kind, said) for kind, rows in NOTES["errata"].items() for name,
 OF_FORMULAS = {
     "refuted": {"refuted"},
     "unreadable": {"unreadable"},
-    "definition": {"no equality", "unreadable"},
+    "not_read": {"unreadable"},
+    "definition": {"no equality"},
     "both_sides": {"proved"},
     "inequality": {"no equality"},
 }

@@ -11,7 +11,7 @@ The text is parsed by a grammar (`latex.lark`); nothing of it is evaluated as co
 - `log`, `exp`, `max`, `min`, the hyperbolic functions, `sigma`, and the words of `lossbook.words` as upright names;
 - sums and products over an index, whose body is all that follows in their term; without ends they run from 1 to C
   (to N, if the index is i or n alone), or as another sum over the same entries does;
-- derivatives as fractions of d or partial.
+- derivatives as fractions of d or partial, of what stands above, or of the brackets or the rest of the term behind.
 
 A function without brackets takes the names, numbers and fractions that follow, up to the next function, sign, dot or
 end: `log x y` is log(xy). Where a bracket follows them, where the argument ends is a matter of taste, and the text is
@@ -34,7 +34,7 @@ from typing import Any
 import sympy
 
 from lossbook.domains import Domain
-from lossbook.errors import NotationError
+from lossbook.errors import NotationError, shown
 from lossbook.workshop.latex.conditions import condition
 from lossbook.workshop.latex.functions import EQUALITIES, FUNCTIONS
 from lossbook.workshop.latex.meanings import Meanings
@@ -77,7 +77,8 @@ class PrintedLine:
         equal = [part for part in parts if isinstance(part, sympy.Eq)]
         other = sympy.And(*(part for part in parts if part not in equal))
         for part in equal:
-            expression = expression.subs(part.lhs, part.rhs)
+            name = part.lhs if isinstance(part.lhs, sympy.Symbol | sympy.Indexed) else part.rhs
+            expression = expression.subs(name, part.lhs + part.rhs - name)
         return expression if other == sympy.true else sympy.Piecewise((expression, other), (sympy.S.Zero, sympy.true))
 
 
@@ -109,6 +110,8 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
     ------
     NotationError
         Where the text cannot be read, with the place; a ValueError.
+    TypeError
+        For a value of `where` that is no domain.
     ImportError
         If the package lark is not installed.
 
@@ -119,6 +122,9 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
     >>> [(line.defines, [side.expression for side in line.sides], line.reason) for line in printed.lines]
     [(('L',), [log(1 + exp(-x))], ''), ((), [log((exp(x) + 1)*exp(-x))], 'one fraction')]
     """
+    for key, domain in where.items():
+        if not isinstance(domain, Domain):
+            raise TypeError(f"derive.latex: where[{key!r}] must be a domain, as lossbook.Real; got {shown(domain)}")
     declared = {name_of(key): domain for key, domain in where.items()}
     tree = parsed(text, {name.base for name in declared})
 
@@ -203,6 +209,9 @@ class Lines:
             relations = {part.value for part in chain.children if is_token(part, "RELATION")}
             if after == "if" or before == "for" or (before == "," and relations and not relations & set(EQUALITIES)):
                 found = condition(self.terms, chain)
+                for part in found.atoms(sympy.Eq):
+                    if not any(isinstance(side, sympy.Symbol | sympy.Indexed) for side in part.args):
+                        raise self.terms.error(chain, "expected a name on one side of what must be equal")
                 if after == "if" or not lines:
                     holds = sympy.And(holds, found)
                 else:

@@ -40,9 +40,12 @@ class Meanings:
 
     def function(self, item: Any) -> Callable[..., sympy.Expr] | None:
         """The function that an item names, if it does."""
-        base = item.children[0]
-        named = is_token(base, "NAME") and not self.is_value(Name.of(item))
-        return FUNCTIONS.get(base.value) if named or is_token(base, "FUNCTION") else None
+        base, name = item.children[0], Name.of(item)
+        if is_token(base, "FUNCTION"):
+            if name.base != base.value:
+                raise self.error(item.children[1], f"expected no prime or star of {base.value}")
+            return FUNCTIONS[base.value]
+        return FUNCTIONS.get(str(name)) if is_token(base, "NAME") and not self.is_value(name) else None
 
     def is_value(self, name: Name) -> bool:
         """Whether a name stands for a number: one with a domain, one that is defined, or an index."""

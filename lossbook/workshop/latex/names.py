@@ -62,6 +62,12 @@ class Bound:
 
 def bounds(big: Any) -> list[Bound]:
     """The indices of a sum, product or maximum; empty for what is no list of them."""
+    found = listed_bounds(big)
+    return found if all(bound.index.isalpha() or bound.index[0] == "\\" for bound in found) else []
+
+
+def listed_bounds(big: Any) -> list[Bound]:
+    """What is listed below a sum, product or maximum, whether names or not."""
     lower: list[Any] = []
     upper: list[Any] = []
     for script in big.children[1:]:
@@ -95,8 +101,11 @@ def relation_of(part: Any) -> str | None:
     """The relation in an entry below a sum; "" without one, None for several."""
     if is_token(part) or len(part.children) == 1:
         return ""
-    relations = [node.value for node in part.children if is_token(node)]
-    return relations[0] if len(relations) == 1 or set(relations) <= set(AT_MOST) else None
+    sides, relations = part.children[::2], part.children[1::2]
+    if len(sides) == len(relations) or not all(map(is_token, relations)) or any(map(is_token, sides)):
+        return None
+    alike = len(relations) == 1 or {relation.value for relation in relations} <= set(AT_MOST)
+    return relations[0].value if alike else None
 
 
 class Names:
@@ -165,8 +174,14 @@ class Names:
 
     def integer(self, name: str) -> sympy.Symbol:
         """The symbol of an index, or of a number of terms."""
-        symbol = sympy.Symbol(plain(name), integer=True, positive=True if name in self.sizes else None)
-        return self.made.setdefault((name, "integer"), symbol)
+        key = (name, "integer")
+        if key not in self.made:
+            self.made[key] = sympy.Symbol(self.new(plain(name)), integer=True, positive=name in self.sizes or None)
+        return self.made[key]
+
+    def new(self, name: str) -> str:
+        """The name for a symbol, changed if another symbol has it."""
+        return self.new(f"{name}_") if name in {str(symbol) for symbol in self.made.values()} else name
 
     def domain(self, name: Name) -> Domain | None:
         """The domain of a name: its own, that of its family, or that of the name without subscripts."""
@@ -192,7 +207,7 @@ class Names:
             grants = domain.symbol("t")
             assumed = {key: True for key in ("positive", "nonnegative", "real") if getattr(grants, f"is_{key}")}
             make = sympy.IndexedBase if family else sympy.Symbol
-            self.made[key] = make(plain(printed), **assumed)
+            self.made[key] = make(self.new(plain(printed)), **assumed)
         self.where[self.made[key]] = domain
         return self.made[key]
 
@@ -206,8 +221,8 @@ def names_in(node: Any) -> list[Name]:
 
 def plain(printed: str) -> str:
     """A printed name as the name of a SymPy symbol, which SymPy prints as it was: `\\hat{y}_{i}` as `yhat_i`."""
-    text = re.sub(r"\\(hat|tilde|bar|dot|vec)\{([^{}]*)\}", r"\2\1", printed)
-    words = {"^{*}": "__*", r"\mathcal{": "{", "'": "prime", "\\": "", "{": "", "}": "", "^": "__", ",": "_", " ": "_"}
+    text = re.sub(r"\\(?:math)?(hat|tilde|bar|dot|vec|cal)\{([^{}]*)\}", r"\2\1", printed)
+    words = {"^{*}": "__*", "'": "prime", "\\": "", "{": "", "}": "", "^": "__", ",": "_", " ": "_"}
     for mark, word in words.items():
         text = text.replace(mark, word)
     return text

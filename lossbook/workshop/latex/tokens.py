@@ -235,7 +235,8 @@ def with_letters(tokens: Iterable[Any], names: Collection[str]) -> Iterator[Any]
             needed = ARGUMENTS[token.type]
         elif token.type == "NUMBER":
             taken = min(needed, len(token) - 1)
-            yield from pieces(token, "NUMBER", [*token[:taken], token[taken:]])
+            for piece in pieces(token, "NUMBER", [*token[:taken], token[taken:]]):
+                yield renamed(piece, "UNKNOWN") if piece == "." else piece
             needed = max(needed - taken - 1, 0)
         elif token.type == "LETTERS":
             taken = min(needed, len(token)) if not index else len(token)
