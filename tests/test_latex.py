@@ -14,7 +14,7 @@ from lossbook.documentation import print_latex
 from lossbook.errors import NotationError
 from lossbook.words import log_cosh, plainly, sigmoid, softplus
 from lossbook.workshop import latex
-from lossbook.workshop.latex.functions import Largest
+from lossbook.workshop.latex.functions import Largest, largest
 
 WHERE = {
     "x": Logit, "y": Label, "p": Probability, "q": Probability, r"\hat{y}": Probability, "z": Logit, "a": Positive,
@@ -78,7 +78,7 @@ def same(first, second):
         (r"\sum_{k} - z_k^2", sympy.Sum(-(Z[K] ** 2), (K, 1, C))),
         (r"-\log\sum_{j \ne i} e^{z_j}", -sympy.log(sympy.Sum(sympy.exp(Z[J]), (J, 1, C)) - sympy.exp(Z[I]))),
         (r"\sum_{1 \le i, j \le 3} z_i z_j", sympy.Sum(Z[I] * Z[J], (J, 1, 3), (I, 1, 3))),
-        (r"\sum_{k=0}^{C-1} (z_k - \max_j z_j)", sympy.Sum(Z[K] - Largest(Z[J], (J, 0, C - 1)), (K, 0, C - 1))),
+        (r"\sum_{k=0}^{C-1} (z_k - \max_j z_j)", sympy.Sum(Z[K] - largest(Z[J], (J, 0, C - 1)), (K, 0, C - 1))),
         (r"\sum_k z_k (\delta_{ik} - 1)", sympy.Sum(Z[K] * (sympy.KroneckerDelta(I, K) - 1), (K, 1, C))),
     ],
 )
@@ -309,3 +309,13 @@ def test_what_sympy_prints_is_read_as_what_it_printed(expression):
         numbers |= {"C": 3, "z": sympy.Rational(1, 5)}
         wanted, found = value_at(expression, numbers), value_at(read, numbers)
         assert mpmath.almosteq(mpmath.mpmathify(found), mpmath.mpmathify(wanted), rel_eps=1e-12, abs_eps=0)
+
+
+def test_an_index_of_a_sum_catches_nothing_that_is_put_in():
+    """A definition with a sum over k, used for an entry k, keeps the two apart by name."""
+    found = latex.read(r"f_j = \sum_{k=1}^3 z_k z_j \\ g = f_k", {"z": Logit}).lines[1].sides[0].expression
+    names = {symbol.name for symbol in found.atoms(sympy.Symbol)}
+    assert {"k", "k'"} <= names
+    assert same(found.doit().subs(K, 2), Z[1] * Z[2] + Z[2] ** 2 + Z[2] * Z[3])
+    (highest,) = latex.read(r"\max_j z_j + \sum_{j=1}^C z_j", {"z": Logit}).lines[0].sides[0].expression.atoms(Largest)
+    assert highest.subs(C, 2).doit() == sympy.Max(Z[1], Z[2])

@@ -34,7 +34,7 @@ from typing import Any
 import sympy
 
 from lossbook.domains import Domain
-from lossbook.errors import NotationError, shown
+from lossbook.errors import NotationError
 from lossbook.workshop.latex.conditions import condition
 from lossbook.workshop.latex.functions import EQUALITIES, FUNCTIONS
 from lossbook.workshop.latex.meanings import Meanings
@@ -100,7 +100,8 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
         LaTeX.
     where : dict
         The domain of each name, as it is printed: `"x"`, `r"\hat{y}"`, `r"\alpha"`, `"z_k"`. A name without its
-        subscript, `"z"`, gives a domain to all that have one. `"D(x)"` gives one to an application as a whole.
+        subscript, `"z"`, gives a domain to all that have one. `"D(x)"` gives one to an application as a whole. What is
+        no domain, such as a set of numbers, is handed on as it is.
 
     Returns
     -------
@@ -110,8 +111,6 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
     ------
     NotationError
         Where the text cannot be read, with the place; a ValueError.
-    TypeError
-        For a value of `where` that is no domain.
     ImportError
         If the package lark is not installed.
 
@@ -122,9 +121,6 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
     >>> [(line.defines, [side.expression for side in line.sides], line.reason) for line in printed.lines]
     [(('L',), [log(1 + exp(-x))], ''), ((), [log((exp(x) + 1)*exp(-x))], 'one fraction')]
     """
-    for key, domain in where.items():
-        if not isinstance(domain, Domain):
-            raise TypeError(f"derive.latex: where[{key!r}] must be a domain, as lossbook.Real; got {shown(domain)}")
     declared = {name_of(key): domain for key, domain in where.items()}
     tree = parsed(text, {name.base for name in declared})
 

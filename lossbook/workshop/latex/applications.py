@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy
 
-from lossbook.workshop.latex.functions import Largest
+from lossbook.workshop.latex.functions import largest
 from lossbook.workshop.latex.trees import argument_list, entries, is_token, is_tree, powers, spelled
 
 Function = Callable[..., sympy.Expr]
@@ -42,7 +42,7 @@ def called(terms: Any, function: Function, item: Any, arguments: Sequence[sympy.
         if not below:
             raise terms.error(item, r"expected two numbers, as in \max(x, 0), or an index, as in \max_k z_k")
         sign = 1 if function is sympy.Max else -1
-        return sign * terms.over(Largest, item, sign * arguments[0])
+        return sign * terms.over(largest, item, sign * arguments[0])
     if function is sympy.log and below and len(arguments) == 1:
         return sympy.log(arguments[0]) / sympy.log(terms.argument(below[0]))
     if below:

@@ -1,6 +1,6 @@
 """What the names of functions, constants and relations in print stand for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
@@ -31,36 +31,55 @@ RELATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Largest(ExprWithLimits):
-    """The largest value of an expression over an index: max_k z_k."""
+class Largest(sympy.Function):
+    """The largest value of a function of an index: `Largest(Lambda(k, z[k]), 1, C)` is max_k z_k."""
 
-    def __new__(cls, body: sympy.Expr, *limits: Any, **assumptions: Any) -> "Largest":
-        return ExprWithLimits.__new__(cls, body, *limits, **assumptions)
+    nargs = 3
 
     def doit(self, **hints: Any) -> sympy.Expr:
         """The larger of all values, once the ends are numbers."""
-        body, *limits = self.args
-        values = [body.doit(**hints)]
-        for index, low, high in limits:
-            if not (low.is_Integer and high.is_Integer):
-                return self
-            values = [value.subs(index, k) for value in values for k in range(int(low), int(high) + 1)]
-        return sympy.Max(*values)
+        entry, low, high = self.args
+        if not (low.is_Integer and high.is_Integer):
+            return self
+        return sympy.Max(*(entry(k).doit(**hints) for k in range(int(low), int(high) + 1)))
 
-    def _eval_is_extended_real(self) -> bool | None:
-        return self.args[0].is_extended_real
+    def _eval_is_extended_real(self) -> bool:
+        return True
 
     def _latex(self, printer: Any) -> str:
-        body, (index, *_) = self.args
-        return rf"\max_{{{printer._print(index)}}} {printer._print(body)}"
+        entry, *_ = self.args
+        return rf"\max_{{{printer._print(entry.variables[0])}}} {printer._print(entry.expr)}"
 
 
-def with_fresh_indices(expression: sympy.Expr) -> sympy.Expr:
-    """An expression whose sums have indices that nothing else has, so that another index may be put into it."""
+def largest(body: sympy.Expr, limits: tuple[sympy.Symbol, sympy.Expr, sympy.Expr]) -> sympy.Expr:
+    """The largest value of an expression over an index, which is named so that no other is taken for it."""
+    index, low, high = limits
+    own = fresh(index, body)
+    return Largest(sympy.Lambda(own, body.xreplace({index: own})), low, high)
+
+
+def fresh(index: sympy.Symbol, *expressions: Any) -> sympy.Symbol:
+    """An index with so many primes that no expression has one of its name."""
+    taken = {symbol.name for expression in expressions for symbol in expression.atoms(sympy.Symbol)}
+    name = f"{index.name}'"
+    while name in taken:
+        name += "'"
+    return sympy.Symbol(name, integer=True)
+
+
+def put_in(meaning: sympy.Expr, given: Mapping[Any, sympy.Expr]) -> sympy.Expr:
+    """An expression with others in place of its symbols and entries, none of which an index of a sum catches."""
+    return with_fresh_indices(meaning, tuple(given.values())).xreplace(given)
+
+
+def with_fresh_indices(expression: Any, others: tuple[sympy.Expr, ...]) -> Any:
+    """An expression whose sums have indices that neither it nor the others have."""
     if not expression.args:
         return expression
-    parts = [with_fresh_indices(part) for part in expression.args]
-    if isinstance(expression, ExprWithLimits):
-        fresh = {limit[0]: sympy.Dummy(limit[0].name, integer=True) for limit in expression.limits}
-        parts = [part.xreplace(fresh) for part in parts]
+    parts = [with_fresh_indices(part, others) for part in expression.args]
+    bound = [limit[0] for limit in expression.limits] if isinstance(expression, ExprWithLimits) else []
+    bound += list(expression.variables) if isinstance(expression, sympy.Lambda) else []
+    for index in bound:
+        own = fresh(index, *parts, *others)
+        parts = [part.xreplace({index: own}) for part in parts]
     return expression.func(*parts)

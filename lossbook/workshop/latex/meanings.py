@@ -7,7 +7,7 @@ import sympy
 
 from lossbook.errors import NotationError
 from lossbook.workshop.latex.derivatives import is_derivative
-from lossbook.workshop.latex.functions import CONSTANTS, FUNCTIONS, with_fresh_indices
+from lossbook.workshop.latex.functions import CONSTANTS, FUNCTIONS, put_in
 from lossbook.workshop.latex.names import Name, Names
 from lossbook.workshop.latex.trees import (
     argument_list,
@@ -84,7 +84,8 @@ class Meanings:
         if alone is not None:
             return alone
         if places and family in self.families:
-            return put_in(self.families[family], indices)
+            parameters, meaning = self.families[family]
+            return put_in(meaning, dict(zip(parameters, indices, strict=True)))
         if str(name) in names.indices | names.sizes:
             return names.integer(str(name))
         if len(places) == 2 and names.is_kronecker_delta(name):
@@ -112,10 +113,10 @@ class Meanings:
         if known is not None:
             return known
         if name in self.functions:
-            parameters, _ = self.functions[name]
+            parameters, meaning = self.functions[name]
             if len(entries(inside)) != len(parameters):
                 raise self.error(inside, f"expected {len(parameters)} arguments, as where {name} is defined")
-            return put_in(self.functions[name], list(map(evaluate, entries(inside))))
+            return put_in(meaning, dict(zip(parameters, map(evaluate, entries(inside)), strict=True)))
         if name in self.defined and are_names(inside):
             return self.defined[name]
         raise self.error(item, f"expected what has a domain: neither {name} nor {printed} is in where or defined above")
@@ -171,12 +172,6 @@ class Meanings:
         """Whether an expression is a function of its parameters as it is written, with nothing that hides them."""
         wholes = {symbol for (text, _), symbol in self.names.made.items() if set(text) & set("(|")}
         return not wholes & meaning.free_symbols and all(meaning.has(parameter) for parameter in parameters)
-
-
-def put_in(definition: tuple[list[Any], sympy.Expr], arguments: Sequence[sympy.Expr]) -> sympy.Expr:
-    """What a definition gives for its parameters."""
-    parameters, meaning = definition
-    return with_fresh_indices(meaning).xreplace(dict(zip(parameters, arguments, strict=True)))
 
 
 def are_names(inside: Any) -> bool:

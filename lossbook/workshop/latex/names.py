@@ -204,7 +204,7 @@ class Names:
         """The symbol of a name, or the family whose entries have it."""
         key = (printed, "family" if family else "number")
         if key not in self.made:
-            grants = domain.symbol("t")
+            grants = domain.symbol("t") if isinstance(domain, Domain) else sympy.Symbol("t", real=True)
             assumed = {key: True for key in ("positive", "nonnegative", "real") if getattr(grants, f"is_{key}")}
             make = sympy.IndexedBase if family else sympy.Symbol
             self.made[key] = make(self.new(plain(printed)), **assumed)
