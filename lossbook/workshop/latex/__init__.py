@@ -2,8 +2,8 @@
 
 The text is parsed by a grammar (`latex.lark`); nothing of it is evaluated as code. The grammar takes
 
-- environments (align, aligned, equation, gather, gathered, split, multline, array) or bare text, with rows that end in
-  a double backslash; alignment, spacing and the sizes of brackets make no difference;
+- environments (align, aligned, equation, gather, gathered, split, multline, eqnarray, array) or bare text, with rows
+  that end in a double backslash; alignment, spacing and the sizes of brackets make no difference;
 - in a row one chain, `L = a = b`, or several behind commas; a row that begins with a relation goes on with the chain
   of the row before, and one that begins with a sign and has no relation goes on with its expression;
 - sums, products (side by side, with cdot or times), quotients, fractions, roots, powers, decimals, brackets of three
@@ -17,10 +17,11 @@ A function without brackets takes the names, numbers and fractions that follow, 
 end: `log x y` is log(xy). Where a bracket follows them, where the argument ends is a matter of taste, and the text is
 refused; so is `a/b c`.
 
-A name of `where` stands for a number, and so does an index; a name has its own meaning with each subscript, unless the
-subscript is an index. `e`, `pi` and the Kronecker delta need no domain. Any other name is defined by the first
-equality whose left side it is: what stands on the right of it is what the name means from there on. `L(y, p) = ...`
-defines both L(y, p) and, for other arguments, L; `p_k = ...` defines every entry of p if k is an index.
+A name of `where` stands for a number, and so does an index; before brackets it is a factor, as in `y(1 - p)`. It has
+its own meaning with each subscript, unless the subscript is an index. `e`, `pi` and the Kronecker delta need no domain.
+Any other name is defined by the first equality whose left side it is: what stands on the right of it is what the name
+means from there on, also where that equality has a condition. `L(y, p) = ...` defines both L(y, p) and, for other
+arguments, L; `p_k = ...` defines every entry of p if k is an index. Nothing is read from a definition further below.
 """
 
 import re
@@ -201,14 +202,15 @@ class Lines:
         chains, separators = parts[::2], ["", *(part.value for part in parts[1::2]), ""]
         holds: Any = sympy.true
         lines: list[PrintedLine] = []
-        for chain, before, after in zip(chains, separators, separators[1:], strict=False):
+        for place, (chain, before) in enumerate(zip(chains, separators, strict=False)):
+            implies = "if" in separators[place + 1 :]
             relations = {part.value for part in chain.children if is_token(part, "RELATION")}
-            if after == "if" or before == "for" or (before == "," and relations and not relations & set(EQUALITIES)):
+            if implies or before == "for" or (before == "," and relations and not relations & set(EQUALITIES)):
                 found = condition(self.terms, chain)
                 for part in found.atoms(sympy.Eq):
                     if not any(isinstance(side, sympy.Symbol | sympy.Indexed) for side in part.args):
                         raise self.terms.error(chain, "expected a name on one side of what must be equal")
-                if after == "if" or not lines:
+                if implies or not lines:
                     holds = sympy.And(holds, found)
                 else:
                     lines[-1] = replace(lines[-1], condition=sympy.And(lines[-1].condition, found))

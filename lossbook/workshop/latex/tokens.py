@@ -53,6 +53,8 @@ def without_layout(tokens: Sequence[Any]) -> Iterator[Any]:
                 yield renamed(token, "END_CASES")
         elif token.type == "LEFT_SET" and after is not None and after.type == "BEGIN":
             pass  # the brace of an array of cases
+        elif token.type in ("COMMA", "STOP") and any(inside) and after is not None and after.type in ("ROW", "END"):
+            pass  # the end of a sentence in a case
         elif token.type != "AMP" or any(inside):
             yield token
         before = token.type
