@@ -1,5 +1,6 @@
 """Printed derivations are read as they are meant, and what has no one meaning is refused with its place."""
 
+import pickle
 import sys
 
 import hypothesis.strategies as st
@@ -210,6 +211,7 @@ def test_what_cannot_be_read_is_shown_with_its_place(text, line, column, rule):
     assert printed.strip() == text.split("\n")[line - 1].strip()
     assert mark.index("^") == 4 + column - 1
     assert isinstance(caught.value, ValueError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_a_key_of_where_is_a_name():
