@@ -1,4 +1,7 @@
-"""The three errors of lossbook. Each message reads: loss: argument rule; got what was found at index where."""
+"""The errors of lossbook. Each message reads: loss: argument rule; got what was found at index where.
+
+That of a text that cannot be read shows the place instead.
+"""
 
 import math
 import numbers
@@ -92,6 +95,23 @@ class DomainError(Reported, ValueError):
 
 class BackendError(Reported, ImportError):
     """A backend that is unknown, not installed, or that does not own the arrays it was given."""
+
+
+class NotationError(ValueError):
+    """A formula in LaTeX that cannot be read: the message shows its line, a mark under the place, and why.
+
+    line, column  where in the text, counted from 1
+    rule          what was expected there
+    """
+
+    def __init__(self, text: str, line: int, column: int, rule: str) -> None:
+        self.text, self.line, self.column, self.rule = text, line, column, rule
+        printed = text.split("\n")[line - 1]
+        head = f"derive.latex: cannot read line {line}, column {column}: {rule}"
+        super().__init__(f"{head}\n    {printed.expandtabs(1)}\n    {' ' * (column - 1)}^")
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int, str]]:
+        return type(self), (self.text, self.line, self.column, self.rule)
 
 
 # --- what came, in few words -----------------------------------------------------------------------------------------
