@@ -13,9 +13,10 @@ import lossbook
 from lossbook import Classes, Exponent, Fraction, Label, Logit, Positive, Probability, Real
 from lossbook.documentation import print_latex
 from lossbook.errors import NotationError
+from lossbook.exact.written_out import Largest
 from lossbook.words import log_cosh, plainly, sigmoid, softplus
 from lossbook.workshop import latex
-from lossbook.workshop.latex.functions import Largest, largest
+from lossbook.workshop.latex.functions import largest
 
 WHERE = {
     "x": Logit, "y": Label, "p": Probability, "q": Probability, r"\hat{y}": Probability, "z": Logit, "a": Positive,

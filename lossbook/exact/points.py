@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 
 from lossbook.domains import Domain
 from lossbook.errors import DomainError
-from lossbook.exact.written_out import Sides
+from lossbook.exact.written_out import Sides, added
 
 DIGITS = 50
 POINTS = 200
@@ -87,7 +87,7 @@ def tables(written: Sides) -> Iterator[Table]:
         for chosen in itertools.product(range(start, start + size), repeat=len(indices)):
             given = {count: sympy.Integer(size) for count in counts}
             given |= dict(zip(indices, map(sympy.Integer, chosen), strict=True))
-            here = [side.subs(given).replace(is_undefined, any_function).doit() for side in sides]
+            here = [added(side.subs(given).replace(is_undefined, any_function)) for side in sides]
             yield table(here, where, given, range(start, start + size))
 
 

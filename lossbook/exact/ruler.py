@@ -18,7 +18,7 @@ import sympy
 from lossbook import words
 from lossbook.domains import Domain
 from lossbook.exact.points import table, value_at
-from lossbook.exact.written_out import OWN, PIXELS, written_out
+from lossbook.exact.written_out import OWN, PIXELS, added, written_out
 
 CLASSES = 3  # of the rows that are tried, and pixels of the images
 ROWS = 60  # rows or images
@@ -146,7 +146,7 @@ def in_symbols(expression: sympy.Expr, where: tuple[tuple[Any, Domain], ...]) ->
     value, wrt = found.sides[0], [domain.symbol(str(along))]
     if value.atoms(sympy.Indexed):
         places = range(1, CLASSES + 1)
-        value = table([value.doit()], found.domains, {}, places, is_exact=True).sides[0]
+        value = table([added(value)], found.domains, {}, places, is_exact=True).sides[0]
         wrt = [sympy.Symbol(f"{along}_{place}", real=True) for place in places]
     return value, *(value.diff(symbol) for symbol in wrt)
 

@@ -16,14 +16,24 @@ ANY = sympy.Symbol("j", integer=True)  # every class, one after the other
 PIXELS = sympy.Symbol("N", integer=True, positive=True)
 
 
-class largest(sympy.Function):
-    """The largest of z(1), ..., z(C): `largest(Lambda(j, z[j]), C)`."""
+class Largest(sympy.Function):
+    """The largest value of a function of an index: `Largest(Lambda(k, z[k]), 1, C)` is max_k z_k."""
 
-    nargs = 2
+    nargs = 3
 
     def doit(self, **hints: Any) -> sympy.Expr:
-        entry, count = self.args
-        return sympy.Max(*(entry(j) for j in range(1, int(count) + 1))) if count.is_Integer else self
+        """The larger of all values, once the ends are numbers."""
+        entry, low, high = self.args
+        if not (low.is_Integer and high.is_Integer):
+            return self
+        return sympy.Max(*(entry(k) for k in range(int(low), int(high) + 1)))
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+    def _latex(self, printer: Any) -> str:
+        entry, *_ = self.args
+        return rf"\max_{{{printer._print(entry.variables[0])}}} {printer._print(entry.expr)}"
 
 
 def over(index: sympy.Symbol, make: Callable[[sympy.Symbol], sympy.Expr]) -> sympy.Expr:
@@ -42,7 +52,7 @@ OF_ROWS: dict[Any, Callable[[Callable, sympy.Symbol, sympy.Symbol], sympy.Expr]]
     words.logsumexp: lambda z, own, other: sympy.log(over(other, lambda j: sympy.exp(z(j)))),
     words.softmax: lambda z, own, other: sympy.exp(z(own)) / over(other, lambda j: sympy.exp(z(j))),
     words.log_odds: lambda z, own, other: z(own) - _rest(z, own, other),
-    words.minus_largest: lambda z, own, other: z(own) - largest(sympy.Lambda(ANY, z(ANY)), words.classes),
+    words.minus_largest: lambda z, own, other: z(own) - Largest(sympy.Lambda(ANY, z(ANY)), sympy.S.One, words.classes),
 }
 # Slopes of a class along another's score, and what is not a formula of its arguments.
 NOT_HERE = (words.log_odds_slope, words.minus_largest_slope, words.minus_largest_of_others)
@@ -197,10 +207,27 @@ def unknowns(expression: sympy.Expr) -> set[Any]:
 
 def plain(expression: sympy.Expr) -> sympy.Expr:
     """An expression in exp, log, powers and choices: derivatives taken, words and hyperbolic functions written out."""
-    # SymPy's own doit would also look for closed forms of sums, which takes long.
-    taken = expression.replace(lambda part: isinstance(part, sympy.Derivative), lambda part: part.doit(deep=False))
-    done = apart(words.plainly(taken.replace(expm1, lambda x: sympy.exp(x) - 1)))
+    done = apart(words.plainly(differentiated(expression).replace(expm1, lambda x: sympy.exp(x) - 1)))
     return done.rewrite([sympy.sinh, sympy.cosh, sympy.tanh, sympy.coth], sympy.exp)
+
+
+def differentiated(expression: sympy.Expr) -> sympy.Expr:
+    """An expression whose derivatives are taken. SymPy's doit would look for closed forms of sums, which takes long."""
+    return expression.replace(lambda part: isinstance(part, sympy.Derivative), lambda part: part.doit(deep=False))
+
+
+def added(expression: sympy.Expr) -> sympy.Expr:
+    """An expression whose sums, and largest entries, are written out term by term; their ends are numbers."""
+    if not expression.args or isinstance(expression, sympy.Indexed):
+        return expression
+    if isinstance(expression, Largest):
+        return expression.doit()
+    if not isinstance(expression, sympy.Sum):
+        return expression.func(*map(added, expression.args))
+    terms = [expression.args[0]]
+    for index, low, high in expression.limits:
+        terms = [term.subs(index, number) for term in terms for number in range(int(low), int(high) + 1)]
+    return sympy.Add(*map(added, terms))
 
 
 def apart(expression: sympy.Expr) -> sympy.Expr:

@@ -38,6 +38,8 @@ class Line:
     difference: sympy.Expr | None = None  # of a refuted line: the line before minus this one
     counterexample: Mapping[Any, Any] = field(default_factory=dict)  # of a refuted line: a number for each symbol
     name: Any = None  # the name that the line gives to its expression
+    relation: str = "="  # what stands between the line and the one before
+    printed: str = ""  # the line as LaTeX, if it was read
 
 
 @dataclass(frozen=True)
@@ -67,57 +69,121 @@ class Derivation:
         return display.bundle(self.lines)
 
 
-def derive(first: Any, *lines: Any, where: Mapping[Any, Any]) -> Derivation:
-    """Compare each line of a derivation with the one before.
+class Derive:
+    """Find out which line of a derivation is wrong, if one is.
 
-    A line is proved where both are the same function: derivatives are taken, words are replaced by their meanings,
-    signs and pieces are taken case by case, and what remains is compared as fractions of logarithms and powers; sums
-    keep a number of terms that is a symbol. Where no proof is found, and both agree to 50 digits at 200 points, it
-    agrees. Otherwise it is refuted, with a point at which the two differ.
-
-    Parameters
-    ----------
-    first : Expr or Eq
-        Where the derivation begins. `Eq(L, expression)`, with an `L` that has no domain, gives the name L to it.
-    *lines : Expr, Eq or (Expr or Eq, str)
-        The lines that follow, each with a reason if there is one. `Eq(a, b)` after an expression goes on with a and
-        then b; `Eq(u, expression)`, with a new `u`, gives a name that the lines after it may use. Where all lines are
-        equations, each is to have the same solutions as the one before.
-    where : dict
-        The domain of each symbol, and of each family of symbols (`IndexedBase`): a domain such as `lossbook.Logit`, or
-        a set of numbers. A family in the domain `Classes` is a distribution: it sums to 1. Symbols in words of rows,
-        such as `softmax(z)`, stand for families. Indices, and the numbers of classes that sums run to, need none.
-
-    Returns
-    -------
-    Derivation
-
-    Raises
-    ------
-    TypeError
-        For a symbol without a domain, or a line that is no expression.
-    DomainError
-        For lines that are not real, or nowhere finite, on the domain.
-
-    Examples
-    --------
-    >>> import lossbook, sympy
-    >>> p = sympy.Symbol("p")
-    >>> d = lossbook.derive(sympy.log(p**2), (2 * sympy.log(p), "a power of p"), where={p: lossbook.Probability})
-    >>> bool(d), d.lines[1].verdict
-    (True, 'proved')
-    >>> d = lossbook.derive(sympy.log(2 * p), 2 * sympy.log(p), where={p: lossbook.Probability})
-    >>> bool(d), d.wrong.counterexample[p]
-    (False, 1)
+    `lossbook.derive(first, (second, "reason"), ..., where=...)` compares lines in SymPy;
+    `lossbook.derive.latex(text, where=...)` reads them as they are printed.
     """
-    domains = domains_of(where)
-    given = [statement(line, number) for number, line in enumerate((first, *lines), 1)]
-    if is_about_solutions(given, domains):
-        return of_equations(given, domains)
-    derivation = Chain(domains)
-    for number, (content, reason) in enumerate(given, 1):
-        derivation.add(content, reason, number)
-    return Derivation(tuple(derivation.lines))
+
+    def __call__(self, first: Any, *lines: Any, where: Mapping[Any, Any]) -> Derivation:
+        """Compare each line of a derivation with the one before.
+
+        A line is proved where both are the same function: derivatives are taken, words are replaced by their
+        meanings, signs and pieces are taken case by case, and what remains is compared as fractions of logarithms and
+        powers; sums keep a number of terms that is a symbol. Where no proof is found, and both agree to 50 digits at
+        200 points, it agrees. Otherwise it is refuted, with a point at which the two differ.
+
+        Parameters
+        ----------
+        first : Expr or Eq
+            Where the derivation begins. `Eq(L, expression)`, with an `L` without a domain, gives the name L to it.
+        *lines : Expr, Eq or (Expr or Eq, str)
+            The lines that follow, each with a reason if there is one. `Eq(a, b)` after an expression goes on with a
+            and then b; `Eq(u, expression)`, with a new `u`, gives a name that the lines after it may use. Where all
+            lines are equations, each is to have the same solutions as the one before.
+        where : dict
+            The domain of each symbol, and of each family of symbols (`IndexedBase`): a domain such as
+            `lossbook.Logit`, or a set of numbers. A family in the domain `Classes` is a distribution: it sums to 1.
+            Symbols in words of rows, such as `softmax(z)`, stand for families. Indices, and the numbers of classes
+            that sums run to, need none.
+
+        Returns
+        -------
+        Derivation
+
+        Raises
+        ------
+        TypeError
+            For a symbol without a domain, or a line that is no expression.
+        DomainError
+            For lines that are not real, or nowhere finite, on the domain.
+
+        Examples
+        --------
+        >>> import lossbook, sympy
+        >>> p = sympy.Symbol("p")
+        >>> d = lossbook.derive(sympy.log(p**2), (2 * sympy.log(p), "a power of p"), where={p: lossbook.Probability})
+        >>> bool(d), d.lines[1].verdict
+        (True, 'proved')
+        >>> d = lossbook.derive(sympy.log(2 * p), 2 * sympy.log(p), where={p: lossbook.Probability})
+        >>> bool(d), d.wrong.counterexample[p]
+        (False, 1)
+        """
+        domains = domains_of(where)
+        given = [statement(line, number) for number, line in enumerate((first, *lines), 1)]
+        if is_about_solutions(given, domains):
+            return of_equations(given, domains)
+        derivation = Chain(domains)
+        for number, (content, reason) in enumerate(given, 1):
+            derivation.add(content, reason, number)
+        return Derivation(tuple(derivation.lines))
+
+    def latex(self, text: str, *, where: Mapping[str, Any]) -> Derivation:
+        r"""Compare the lines of a printed derivation, each with the one before.
+
+        Parameters
+        ----------
+        text : str
+            LaTeX: rows that end in a double backslash, in aligned, cases and other environments or bare. It is parsed,
+            and never evaluated. What the grammar takes is told in `lossbook.workshop.latex`.
+        where : dict
+            The domain of each name as it is printed, such as "x", r"\hat{y}" or "z_k".
+
+        Returns
+        -------
+        Derivation
+            What stands behind another relation than = is shown and not compared.
+
+        Raises
+        ------
+        NotationError
+            Where the text cannot be read, with the place; a ValueError.
+        ImportError
+            If the package lark is not installed.
+        TypeError, DomainError
+            As for lines in SymPy.
+
+        Examples
+        --------
+        >>> import lossbook
+        >>> text = r"L &= -\log \sigma(x) \\ &= \log(1 + e^{x})"
+        >>> found = lossbook.derive.latex(text, where={"x": lossbook.Logit})
+        >>> found.wrong.counterexample
+        {x: 1}
+        """
+        from lossbook.workshop.latex import read
+
+        printed = read(text, where)
+        domains = domains_of(printed.where)
+        lines: list[Line] = []
+        before: sympy.Expr | None = None
+        for line in printed.lines:
+            for side in line.sides:
+                found = START
+                if side.relation == "=" and before is not None:
+                    pair = (line.under_condition(part) for part in (before, side.expression))
+                    found = at_line(line.row, same, *pair, domains)
+                is_last = side is line.sides[-1]
+                lines.append(Line(
+                    side.expression, line.reason if is_last else "", found.kind, found.difference, found.counterexample,
+                    relation=side.relation, printed=side.source,
+                ))  # fmt: skip
+                before = side.expression
+        return Derivation(tuple(lines))
+
+
+derive = Derive()
 
 
 def statement(given: Any, number: int) -> tuple[Any, str]:

@@ -22,7 +22,7 @@ def relation(line: Any, is_first: bool) -> str:
     """The sign between a line and what stands before it."""
     if isinstance(line.expression, sympy.Eq):
         return "" if is_first else "<=>"
-    return "" if is_first and line.name is None else "="
+    return "" if is_first and line.name is None else line.relation
 
 
 def what_is_wrong(line: Any, show: Callable[[Any], str] = str) -> list[str]:
@@ -61,8 +61,8 @@ def equation(line: Any) -> str:
 
 def tex(line: Any, is_first: bool) -> tuple[str, str]:
     """(the name that a line gives, its sign and expression) in LaTeX."""
-    sign = {"<=>": r"\Leftrightarrow ", "=": "= ", "": ""}[relation(line, is_first)]
-    return "" if line.name is None else print_latex(line.name), sign + print_latex(line.expression)
+    sign = relation(line, is_first).replace("<=>", r"\Leftrightarrow")
+    return "" if line.name is None else print_latex(line.name), f"{sign} {line.printed or print_latex(line.expression)}"
 
 
 def latex(lines: Sequence[Any]) -> str:

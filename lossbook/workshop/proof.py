@@ -14,7 +14,7 @@ import sympy
 
 from lossbook.domains import Domain
 from lossbook.exact.points import counterexample
-from lossbook.exact.written_out import Sides, unknowns, written_out
+from lossbook.exact.written_out import Sides, differentiated, unknowns, written_out
 from lossbook.workshop.cases import edges, in_cases, with_choices
 from lossbook.workshop.quantities import DISTRIBUTION, is_zero
 
@@ -60,7 +60,7 @@ def same(first: sympy.Expr, second: sympy.Expr, where: Mapping[Any, Domain]) -> 
 
 def shortest(expression: sympy.Expr) -> sympy.Expr:
     """A difference as one looks at it."""
-    expression = expression.doit()
+    expression = differentiated(expression)
     candidates = [expression, sympy.expand(expression), sympy.factor(expression)]
     if sympy.count_ops(expression) < 80 and not expression.has(sympy.Sum):
         candidates.append(sympy.simplify(expression))

@@ -7,6 +7,7 @@ import sympy
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from lossbook import words
+from lossbook.exact.written_out import Largest
 
 SYMPY = {"log": sympy.log, "ln": sympy.log, "exp": sympy.exp, "max": sympy.Max, "min": sympy.Min, "abs": sympy.Abs}
 SYMPY |= {name: getattr(sympy, name) for name in ("sinh", "cosh", "tanh", "sqrt", "sign")}
@@ -29,26 +30,6 @@ RELATIONS: dict[str, Callable[..., Any]] = {
     "<": sympy.Lt,
     ">": sympy.Gt,
 }
-
-
-class Largest(sympy.Function):
-    """The largest value of a function of an index: `Largest(Lambda(k, z[k]), 1, C)` is max_k z_k."""
-
-    nargs = 3
-
-    def doit(self, **hints: Any) -> sympy.Expr:
-        """The larger of all values, once the ends are numbers."""
-        entry, low, high = self.args
-        if not (low.is_Integer and high.is_Integer):
-            return self
-        return sympy.Max(*(entry(k).doit(**hints) for k in range(int(low), int(high) + 1)))
-
-    def _eval_is_extended_real(self) -> bool:
-        return True
-
-    def _latex(self, printer: Any) -> str:
-        entry, *_ = self.args
-        return rf"\max_{{{printer._print(entry.variables[0])}}} {printer._print(entry.expr)}"
 
 
 def largest(body: sympy.Expr, limits: tuple[sympy.Symbol, sympy.Expr, sympy.Expr]) -> sympy.Expr:
