@@ -153,9 +153,11 @@ class Objects(FromCode):
 
     def object(self, name: str, value: Any) -> nodes.section:
         is_class = inspect.isclass(value)
-        content = prose(inspect.getdoc(value))
-        if is_class and (members := nodes.definition_list("", *self.members(value))).children:
-            content.append(members)
+        is_tool = not is_class and not inspect.isroutine(value)  # an object that is called, and has methods beside
+        content = prose(inspect.getdoc(value.__call__ if is_tool else value))
+        if is_class or is_tool:
+            members = nodes.definition_list("", *self.members(type(value) if is_tool else value))
+            content += [members] if members.children else []
         call = "" if is_class and issubclass(value, Exception) else signature_of(value)
         if is_class and call:
             call = signature_of(value.__init__).replace("(self, ", "(").replace("(self)", "()")
