@@ -1,6 +1,6 @@
 """The labels of a tile of rows."""
 
-from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import real
 from .sums import present, tally
@@ -9,7 +9,7 @@ from .sums import present, tally
 
 
 # The labels of n rows, and how many of them are none; a row without a valid one must have no weight.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def read_labels(targets, ignore, classes, first_row, n, w, label):
     broken = real(0)
     labels_here = targets.reshape(-1)[first_row : first_row + n]
@@ -25,7 +25,7 @@ def read_labels(targets, ignore, classes, first_row, n, w, label):
 
 
 # Where only the labeled class enters, its weight is one of the row.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def weigh_labels(class_weight, label, n, w):
     if class_weight is not None:
         for b in range(n):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from ..words import absolute, exp
 from .compensated import plus, settled
@@ -15,7 +16,7 @@ from .tiles import hand_out
 
 
 # The largest number of a contiguous row, with room for thirty-two.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def largest_of(row, tops):
     for lane in range(32):
         tops[lane] = -real(np.inf)
