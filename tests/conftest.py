@@ -31,7 +31,7 @@ if "LOSSBOOK_CACHE" not in os.environ:
 os.environ.setdefault("FAKE_CUPY_FOLDER", os.path.join(os.environ["LOSSBOOK_CACHE"], "cuda_on_host"))
 
 LIMIT = 1536  # MiB that a process of the tests may take
-ENOUGH = 600  # MiB from which a process has its kernels compiled by forks
+ENOUGH = 900  # MiB from which a process has its kernels compiled by forks
 
 
 def pytest_addoption(parser):

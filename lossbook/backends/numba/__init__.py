@@ -13,6 +13,7 @@ import importlib.util
 import io
 import keyword
 import sys
+import threading
 import tokenize
 import types
 from collections.abc import Sequence
@@ -111,6 +112,7 @@ class _Cache:
 
 
 _functions: dict[str, types.FunctionType] = {}  # those of all kernels, by a hash of what they do
+_lock = threading.Lock()
 
 
 def _share(names, name):
@@ -145,9 +147,10 @@ def load(plan: Plan, real: Any, integer: bool) -> Any:
         return None
     imported("lossbook.backends.numba.words", *needs)
     module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
-    for name in [*vars(module)]:
-        if _is_own(vars(module), name):
-            _share(vars(module), name)
+    with _lock:
+        for name in [*vars(module)]:
+            if _is_own(vars(module), name):
+                _share(vars(module), name)
     if folder := kernels.folder_of(module):
         for name in ("loops", "wide"):
             if function := getattr(module, name, None):

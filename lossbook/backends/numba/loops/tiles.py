@@ -20,12 +20,12 @@ def tile_at(block, size, outer, inner):
     return block // per_item, start, min(size, inner - start)
 
 
-# The weights of n rows, and how many of them break the rule.
+# The weights of n rows, 1 if there are none, and how many of them break the rule.
 @register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def weigh(weight, first_row, n, w):
     broken = real(0)
     w[:] = 1
-    if weight is not None:
+    if weight.size > 0:
         weight_here = weight.reshape(-1)[first_row : first_row + n]
         for b in range(n):
             w[b] = weight_here[b]

@@ -67,16 +67,16 @@ def wide(
                 others, low = plus(others, low, part)
                 ties += tied
             w[b] = 1
-            if weight is not None:
+            if weight.size > 0:
                 w[b] = weight[first_row + b, 0]
                 broken += real(0) if (w[b] >= 0.0) & (w[b] < np.inf) else real(1)
             k = targets[first_row + b, 0]
-            if ignore is not None:
-                w[b] = present(k != ignore, w[b])
+            if ignore.size > 0:
+                w[b] = present(k != ignore[0], w[b])
             if k < 0 or k >= classes:
                 broken += real(0) if w[b] == 0 else real(1)
                 w[b], k = 0, 0
-            if class_weight is not None:
+            if class_weight.size > 0:
                 w[b] *= class_weight[k]
             largest = row[k] == top
             own[b] = real(0) if largest else row[k] - top
