@@ -20,7 +20,7 @@ from cases import LOSSES, shown
 from processes import child
 
 import lossbook
-from lossbook import kernels, regression
+from lossbook import detection, kernels, regression
 from lossbook.backends import numpy as numpy_backend
 
 numba_backend = pytest.importorskip("lossbook.backends.numba")
@@ -561,6 +561,35 @@ def test_another_process_uses_the_machine_code(cache, compiled):
     assert call() == (*WANTED, 1, 0)
     assert {name: file.read_bytes() for name, file in files(cache).items()} == before
     assert {name.rpartition(".")[2] for name in before} == {"py", "bin"}  # nothing of Numba's own making
+
+
+def test_kernels_share_the_functions_that_are_the_same(fresh):
+    """A function that does the same with the same is one, which Numba compiles once; others stay apart."""
+    iou, giou, wide = (
+        numba_backend.load(loss.plan(), real, False)
+        for loss, real in ((detection.iou, np.float32), (detection.giou, np.float32), (detection.iou, np.float64))
+    )
+    assert iou.present is giou.present is wide.present
+    assert iou.weigh is giou.weigh
+    assert iou.weigh is not wide.weigh  # `real` is another type
+    assert iou.element is not giou.element
+    assert iou.loops is not giou.loops
+
+
+def test_machine_code_needs_no_kernel_but_its_own(tmp_path):
+    """A kernel that was compiled with functions of another one is read by a process that has loaded no other."""
+    code = """
+import numpy as np
+from lossbook import detection, kernels
+boxes, found = np.float32([[0, 0, 2, 2]]), []
+for loss in {losses}:
+    found.append(loss.value_and_grad(boxes, boxes + 1, backend="numba")[1].tolist())
+(module,) = (module for name, module in kernels._modules.items() if "diou" in name)
+print((found[-1], sum(module.loops.stats.cache_hits.values())))
+"""
+    compiled = child(code.format(losses="(detection.iou, detection.diou)"), LOSSBOOK_CACHE=tmp_path)
+    assert compiled[1] == 0
+    assert child(code.format(losses="[detection.diou]"), LOSSBOOK_CACHE=tmp_path) == (compiled[0], 1)
 
 
 @pytest.mark.parametrize("damage", ["half", "empty", "garbage"])

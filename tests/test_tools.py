@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import run
 
+from lossbook import regression
+
 ROOT = Path(__file__).parents[1]
 
 # What Python has on POSIX systems alone.
@@ -22,6 +24,17 @@ FUNCTIONS = (
     "register_at_fork", "sched_getaffinity", "setsid", "sysconf", "uname", "wait3", "wait4", "WNOHANG",
     "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK",
 )  # fmt: skip
+
+
+# --- the tests themselves --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [regression.huber], ids=lambda loss: loss.name)
+def test_tests_of_a_loss_run_in_one_process(loss, request):
+    """The group of a test stands behind its name: there pytest-xdist looks for it when it gives out tests."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("this run is not in groups (--dist loadgroup)")
+    assert request.node.nodeid.endswith("]@regression.huber")
 
 
 # --- tools/run.py ----------------------------------------------------------------------------------------------------

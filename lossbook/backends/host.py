@@ -19,13 +19,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lossbook.arrays import cut, quiet
+from lossbook.arrays import INDEX, cut, quiet
 from lossbook.backends.call import Call
 from lossbook.errors import DomainError
 
 PIECE = 1 << 17  # elements of a converted piece
 THREADED = 1 << 16  # elements from which a second thread pays
 MOST_THREADS = 1024
+
+ABSENT = {real: np.empty((0, 0), real) for real in (np.float32, np.float64)}
+NO_CLASS, NO_LABEL = np.empty(0), np.empty(0, INDEX)
 
 _jobs: SimpleQueue = SimpleQueue()  # what the helper threads wait for
 _helpers, _owner = 0, os.getpid()  # how many there are, in which process
@@ -246,6 +249,18 @@ def run(kernel: Kernel, plan: Any, call: Call) -> np.ndarray:
     return sums
 
 
+def _filled(given, plan, real):
+    """The weights of rows, those of classes and the label to ignore, all of them arrays, which are empty if there are
+    none: a kernel looks at them once for a tile. Without labels, class weights stand in its inner loops, and are None.
+    """
+    weight, class_weight, ignore = given
+    return (
+        ABSENT[real] if weight is None else weight,
+        NO_CLASS if class_weight is None and plan.hard else class_weight,
+        NO_LABEL if ignore is None else np.array([ignore], INDEX),
+    )
+
+
 def _run_piece(kernel, plan, call, arrays, columns, threads):
     """Run one contiguous piece, its blocks spread over threads, and add the blocks' sums in order."""
     outer, classes, inner = arrays.z.shape
@@ -255,7 +270,8 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
     if plan.space.by_row:
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
-        options = (weight, writeable(call.class_weight), call.ignore, call.parameters, call.scale, size)
+        given = (weight, writeable(call.class_weight), call.ignore)
+        options = (*(_filled(given, plan, call.real) if kernel.typed else given), call.parameters, call.scale, size)
     else:
         options = (weight, call.ignore, call.parameters, arrays.slopes)
     shape = (blocks, columns)
@@ -266,7 +282,7 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         shape = (outer, classes, tiles, columns)
     sums, values = np.zeros(shape), arrays.values
     if values is None and kernel.typed:
-        values = np.empty((0, 0) if plan.space.by_row else (0, 0, 0), call.real)
+        values = ABSENT[call.real] if plan.space.by_row else np.empty((0, 0, 0), call.real)
     kind = call.real if weight is None and (call.class_weight is None or call.overlap) else np.float64
     inputs = (z, y, *([np.empty(0, kind)] if kernel.typed else []), *options, values, arrays.gradient, sums)
     share = min(threads, blocks) if arrays.z.size >= THREADED else 1

@@ -13,6 +13,7 @@ import importlib.util
 import io
 import keyword
 import sys
+import threading
 import tokenize
 import types
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ def reserved() -> frozenset[str]:
     texts.append(folder.joinpath("kernel.pyi").read_text(encoding="utf-8"))
     lines = io.StringIO("\n".join(texts)).readline
     names = {token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.NAME}
-    return frozenset({*names, "element", "njit"} - {*keyword.kwlist})
+    return frozenset({*names, "element", "njit", "register_jitable"} - {*keyword.kwlist})
 
 
 @cache
@@ -89,7 +90,7 @@ class _Cache:
     def __init__(self, function, folder):
         from numba.core import compiler, serialize
 
-        name = f"{function.__name__}.{sys.implementation.cache_tag}"
+        name = f"{function.__qualname__}.{sys.implementation.cache_tag}"
         self.files, self.cache_path = kernels.MachineCode(folder, name, serialize.dumps), str(folder)
         self.rebuild = compiler.CompileResult._rebuild
 
@@ -110,6 +111,32 @@ class _Cache:
         self.files.flush()
 
 
+_functions: dict[str, types.FunctionType] = {}  # those of all kernels, by a hash of what they do
+_lock = threading.Lock()
+
+
+def _share(names, name):
+    """Let a kernel call the function of an earlier one that does the same: each is compiled once in a process.
+
+    It belongs to this module from now on, which is there wherever a kernel is read that calls it, under a name of its
+    own: numbers of functions, which Numba adds to their names, are not the same in every process.
+    """
+    function, used = names[name], []
+    for title in function.__code__.co_names:
+        if _is_own(names, title):
+            _share(names, title)
+        value = names.get(title)
+        used.append(value.__qualname__ if isinstance(value, types.FunctionType) else repr(value))
+    digest = hashlib.sha256(f"{_digest(function.__code__)} {used}".encode()).hexdigest()[:20]
+    function.__module__, function.__qualname__ = __name__, f"{name}_{digest}"
+    names[name] = _functions.setdefault(digest, function)
+
+
+def _is_own(names, name):
+    """Whether a name of a kernel is a function that stands in its file and that it shares with no other so far."""
+    return isinstance(names.get(name), types.FunctionType) and names[name].__module__ == names["__name__"]
+
+
 @cache
 def load(plan: Plan, real: Any, integer: bool) -> Any:
     """The module of a plan, whose functions are compiled when they are first called with arrays of a new kind; None
@@ -120,6 +147,10 @@ def load(plan: Plan, real: Any, integer: bool) -> Any:
         return None
     imported("lossbook.backends.numba.words", *needs)
     module = kernels.load(f"{plan.name}_{np.dtype(real).name}", source(plan, real, integer), _depends())
+    with _lock:
+        for name in [*vars(module)]:
+            if _is_own(vars(module), name):
+                _share(vars(module), name)
     if folder := kernels.folder_of(module):
         for name in ("loops", "wide"):
             if function := getattr(module, name, None):

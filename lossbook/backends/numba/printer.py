@@ -16,7 +16,7 @@ from lossbook.words import SPELLED
 BLOCK = 1 << 12  # elements of a block, and of the scratch tile of a row loss: small enough for the first cache
 WIDE = 32  # from this many classes on, contiguous rows are vectorized along themselves
 
-INLINED = '@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)'
+INLINED = '@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)'
 
 
 class _Spelling(Spelling):
@@ -47,6 +47,7 @@ def head(plan: Plan, real: Any, integer: bool) -> str:
         "",
         "import numpy as np",
         "from numba import njit",
+        "from numba.extending import register_jitable",
         f"from numpy import {name} as real",
     ]
     if spell.used:

@@ -16,8 +16,9 @@ real(2), lest float32 become float64.
 
 import math
 from math import sqrt
+from typing import Any
 
-from numba import njit
+from numba.extending import register_jitable
 
 from lossbook.backends.numba.floats import by_sign, fused, number, polynomial, power_of_two, split
 
@@ -31,7 +32,10 @@ __all__ = [
 ]  # fmt: skip
 
 absolute = abs
-_word = njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+# Nothing but compiled code calls a word: a way in from Python and one from C would take half of its compilation.
+_word: Any = register_jitable(
+    error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True, no_cfunc_wrapper=True
+)
 
 
 # --- exponentials ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import allowed, evaluate, real
 from .sums import present, tally, total_of
@@ -10,7 +11,7 @@ from .tiles import hand_out, tile_at, weigh
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def box_at(boxes, i, j):
     return boxes[i, 0, j], boxes[i, 1, j], boxes[i, 2, j], boxes[i, 3, j]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import BLOCK, LABELS, TERMS, TOTALS, allowed, evaluate, real, slopes_of, store
 from .sums import present, tally, total_of
@@ -11,7 +12,7 @@ from .sums import present, tally, total_of
 
 # The loop over the elements of a block stands in a function of its own: there LLVM keeps its constants in registers.
 # The slope of a loss of totals needs the totals of all blocks: one pass sums and checks, another one differentiates.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def one_block(predictions, targets, weight, ignore, classes, channel, parameters, factor, d_totals, gradient, terms):
     broken = real(0)
     for i in range(predictions.size):

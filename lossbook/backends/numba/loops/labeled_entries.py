@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import allowed, evaluate, is_usual, real
 from .labels import read_labels, weigh_labels
@@ -13,7 +14,7 @@ from .tiles import hand_out, tile_at, weigh
 
 # The labeled classes of a tile, in a function of its own: there LLVM keeps its constants in registers. Own becomes the
 # slope.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def side_by_side(own, lost, w, parameters, factor, value):
     for b in range(own.size):
         value_b, slope_b = evaluate(own[b], parameters)
@@ -47,18 +48,15 @@ def loops(
                 lost[b] = 0
                 if odd > 0:
                     for k in range(classes):
-                        entry, of_class = row[k], real(1)
-                        if class_weight is not None:
-                            of_class = class_weight[k]
+                        entry, of_class = row[k], class_weight[k] if class_weight.size > 0 else 1.0
                         lost[b] += real(0) if (entry == entry) | (of_class == 0) else real(1)
                         broken = tally(broken, real(0) if allowed(entry) | (w_b * of_class == 0) else real(1))
                 own[b] = row[label[b]]
         else:
             lost[:] = 0
             for k in range(classes):
-                entries, this, of_class = predictions[item, k, start : start + n], np.uint32(k), real(1)
-                if class_weight is not None:
-                    of_class = class_weight[k]
+                entries, this = predictions[item, k, start : start + n], np.uint32(k)
+                of_class = kind.dtype.type(class_weight[k] if class_weight.size > 0 else 1.0)
                 for b in range(n):
                     entry, other, w_b = entries[b], own[b], w[b]
                     own[b] = entry if label[b] == this else other
@@ -74,17 +72,14 @@ def loops(
                         slopes[k] = real(0)
                     if lost[b] > 0 and w[b] != 0:
                         for k in range(classes):
-                            of_class = real(1)
-                            if class_weight is not None:
-                                of_class = class_weight[k]
+                            of_class = class_weight[k] if class_weight.size > 0 else 1.0
                             slopes[k] = real(0) if (row[k] == row[k]) | (of_class == 0) else row[k]
                     slopes[label[b]] = own[b]
             else:
                 for k in range(classes):
                     slopes, this = gradient[item, k, start : start + n], np.uint32(k)
-                    entries, of_class = predictions[item, k, start : start + n], real(1)
-                    if class_weight is not None:
-                        of_class = class_weight[k]
+                    entries = predictions[item, k, start : start + n]
+                    of_class = kind.dtype.type(class_weight[k] if class_weight.size > 0 else 1.0)
                     for b in range(n):
                         left, entry = own[b], entries[b]
                         zero = real(0) if (entry == entry) | (w[b] * of_class == 0) else entry

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import evaluate, real
 from .labels import read_labels, weigh_labels
@@ -21,7 +22,7 @@ from .tiles import hand_out, tile_at, weigh
 
 # The labeled classes of a tile, in a function of its own: there LLVM keeps its constants in registers. Own becomes the
 # slope of the class's logit, and rest what its rivals take from it for each unit of their exponentials.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def side_by_side(own, rest, w, parameters, factor, value):
     for b in range(own.size):
         value_b, slope_b = evaluate(along(own[b], rest[b]), parameters)

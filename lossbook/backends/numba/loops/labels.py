@@ -1,6 +1,6 @@
 """The labels of a tile of rows."""
 
-from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import real
 from .sums import present, tally
@@ -9,14 +9,15 @@ from .sums import present, tally
 
 
 # The labels of n rows, and how many of them are none; a row without a valid one must have no weight.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def read_labels(targets, ignore, classes, first_row, n, w, label):
-    broken = real(0)
+    broken, none_ignored, ignored = real(0), ignore.size == 0, 0
+    if not none_ignored:
+        ignored = ignore[0]
     labels_here = targets.reshape(-1)[first_row : first_row + n]
     for b in range(n):
         k = labels_here[b]
-        if ignore is not None:
-            w[b] = present(k != ignore, w[b])
+        w[b] = present((k != ignored) | none_ignored, w[b])
         valid = (k >= 0) & (k < classes)
         broken = tally(broken, real(0) if valid | (w[b] == 0) else real(1))
         w[b] = present(valid, w[b])
@@ -25,8 +26,8 @@ def read_labels(targets, ignore, classes, first_row, n, w, label):
 
 
 # Where only the labeled class enters, its weight is one of the row.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def weigh_labels(class_weight, label, n, w):
-    if class_weight is not None:
+    if class_weight.size > 0:
         for b in range(n):
             w[b] *= class_weight[label[b]]

@@ -1,7 +1,7 @@
 """Rows of log-odds: how far a class is ahead of all others together."""
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from ..words import absolute, exp, log
 from .kernel import WIDE, real
@@ -12,14 +12,14 @@ from .sums import present
 
 
 # Arrays for a tile: the largest logit, how many tie with it, the sum of all other exponentials, and parts of that sum.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def room_of_rivals(classes, size):
     lanes = 16 if classes >= WIDE else 1  # many classes are added in lanes
     return np.empty(size, real), np.empty(size, real), np.empty((lanes, size)), np.empty((lanes, size), real)
 
 
 # What the classes of n rows compete with; exps holds the logits, and then exp(logit - largest logit).
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def compete(exps, top, ties, others_of, part, n):
     classes, lanes = exps.shape[0], part.shape[0]
     group = 256 if classes >= WIDE else 16
@@ -51,37 +51,37 @@ LOGITS_STAY = False  # whether exps still holds the logits
 
 
 # The largest among the rivals of a class, and how many tie with it: the class itself counts with them.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def facing(logit, top, ties, others, part):
     return top, ties
 
 
 # The sum of the exponentials of all classes but one: the largest is left out exactly, never subtracted.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def rest_of(exps, ties, others, largest):
     return real(others + (ties - real(1)) if largest else others + (ties - exps))
 
 
 # The log-odds of a class, whose logit is `own` ahead of the largest.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def along(own, rest):
     return own - log(rest)
 
 
 # With a label: the slope of a class that pulls on its rivals by `pull` for each unit of their exponentials.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def pulled_by_label(exps, top, pull):
     return present(pull, pull * exps)
 
 
 # With a label: the slope of a class, the labeled one or another.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def slope_beside_label(is_label, left, pulled, top):
     return left if is_label else pulled
 
 
 # With shares: the slope that is left to a class, once all classes have pulled on their rivals.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def slope_left(logit, exps, slope, pull, top, ties, others, of_top, of_rest):
     pull = of_rest + (of_top - pull) if logit == top else of_top + (of_rest - pull)
     return slope - exps * pull

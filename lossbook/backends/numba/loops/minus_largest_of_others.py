@@ -1,7 +1,7 @@
 """Rows of logits minus the largest of the others: how far a class is ahead of it."""
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import real
 from .sums import present
@@ -10,13 +10,13 @@ from .sums import present
 
 
 # Arrays for a tile: the largest logit, how many tie with it, the largest behind the top, and how many tie with that.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def room_of_rivals(classes, size):
     return np.empty(size, real), np.empty(size, real), np.empty((1, size), real), np.empty((1, size), real)
 
 
 # What the classes of n rows compete with; exps holds the logits.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def compete(exps, top, ties, second, seconds, n):
     classes, runner_up, runners_up = exps.shape[0], second[0], seconds[0]
     for b in range(n):
@@ -40,7 +40,7 @@ LOGITS_STAY = True  # whether exps still holds the logits
 
 
 # The largest among the rivals of a class, and how many tie with it: behind a class alone in front, the second.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def facing(logit, top, ties, runner_up, runners_up):
     largest = logit == top
     alone = largest & (ties == real(1))
@@ -48,31 +48,31 @@ def facing(logit, top, ties, runner_up, runners_up):
 
 
 # How many rivals share what a class takes from them.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def rest_of(exps, ties, others, largest):
     return ties
 
 
 # The logit of a class minus that of the largest rival, which is `own`.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def along(own, rest):
     return own
 
 
 # With a label: the slope of a class that pulls on its largest rivals by `pull`.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def pulled_by_label(logit, top, pull):
     return real(0) if logit < top else pull
 
 
 # With a label: the slope of a class, the labeled one or another.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def slope_beside_label(is_label, left, pulled, top):
     return left if is_label & (top == top) else pulled
 
 
 # With shares: the slope that is left to a class, once all classes have pulled on their rivals.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def slope_left(logit, exps, slope, pull, top, ties, runner_up, of_top, of_rest):
     largest = logit == top
     alone = largest & (ties == real(1))

@@ -7,6 +7,7 @@ softmax.
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from ..words import absolute, exp, log
 from .kernel import LABELS, OF_LOG_ODDS, TERMS, allowed, evaluate, real, slopes_of, store
@@ -16,7 +17,7 @@ from .sums import present, tally, total_of
 
 
 # The pixels of one class: what they add to its totals, or else h, from which the slopes of all classes are made.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def one_class(
     exps, rest, inverse, logits, top, targets, weight, ignore, classes, channel, parameters, d_totals, h, terms
 ):
@@ -50,7 +51,7 @@ def one_class(
 
 # The slope along a logit: h - p*(the sum of h). Of a class in front, alone, where this would cancel, it is what the
 # slopes of all others lack to 0.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def slope_of_class(h, exps, inverse, total, logits, top, slope, others):
     for i in range(logits.size):
         slope[i] = h[i] - present(total[i], total[i] * (exps[i] * inverse[i]))
@@ -58,7 +59,7 @@ def slope_of_class(h, exps, inverse, total, logits, top, slope, others):
         others[i] += real(0) if logits[i] == top[i] else slope[i]
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"})
+@register_jitable(error_model="numpy", fastmath={"nsz"}, no_cfunc_wrapper=True)
 def slope_in_front(logits, top, ties, others, slope):
     for i in range(logits.size):
         slope[i] = -others[i] if (logits[i] == top[i]) & (ties[i] == real(1)) else slope[i]

@@ -4,7 +4,7 @@ What the classes compete for (log-odds, or a lead over the largest or over the o
 which is chosen.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import real
 from .log_odds import facing, rest_of  # or from .minus_largest, or from .minus_largest_of_others
@@ -13,7 +13,7 @@ from .log_odds import facing, rest_of  # or from .minus_largest, or from .minus_
 
 
 # The predictions of a tile, with the classes first, so that every inner loop runs along the rows and is vectorized.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def read_tile(predictions, item, start, n, exps):
     _, classes, inner = predictions.shape
     if inner == 1:
@@ -28,7 +28,7 @@ def read_tile(predictions, item, start, n, exps):
 
 
 # The largest rival of a class, how far its logit is ahead of that, and what its rivals are together.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def standing(logit, exps, top, ties, others, more):
     rival, tied = facing(logit, top, ties, others, more)
     largest = logit == rival
@@ -37,6 +37,6 @@ def standing(logit, exps, top, ties, others, more):
 
 
 # The slope of a class per unit of its rivals' exponentials; a class without slope takes nothing, even from a NaN.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def pull_of(slope, rest):
     return type(slope)(0) if (rest == real(0)) | (slope == type(slope)(0)) else slope / rest

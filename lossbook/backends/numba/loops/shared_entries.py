@@ -5,6 +5,7 @@ They are run through in the order of the memory, whichever axis that is.
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from .kernel import LABELS, WIDE, allowed, evaluate, real
 from .labels import read_labels
@@ -17,7 +18,7 @@ from .tiles import hand_out, tile_at, weigh
 
 # The sum over the classes of a contiguous row, in the order of rows that stand side by side; terms are overwritten.
 # The lanes are folded as by `fold_lanes`, written out: its loop over the rows costs more than the sum of one.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def sum_in_lanes(terms, lanes):
     for lane in range(16):
         lanes[lane] = 0

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from ..words import absolute, exp
 from .compensated import plus, settled
@@ -15,7 +16,7 @@ from .tiles import hand_out
 
 
 # The largest number of a contiguous row, with room for thirty-two.
-@njit(nogil=True, error_model="numpy", fastmath={"nsz"}, forceinline=True)
+@register_jitable(error_model="numpy", fastmath={"nsz"}, forceinline=True, no_cfunc_wrapper=True)
 def largest_of(row, tops):
     for lane in range(32):
         tops[lane] = -real(np.inf)
@@ -66,16 +67,16 @@ def wide(
                 others, low = plus(others, low, part)
                 ties += tied
             w[b] = 1
-            if weight is not None:
+            if weight.size > 0:
                 w[b] = weight[first_row + b, 0]
                 broken += real(0) if (w[b] >= 0.0) & (w[b] < np.inf) else real(1)
             k = targets[first_row + b, 0]
-            if ignore is not None:
-                w[b] = present(k != ignore, w[b])
+            if ignore.size > 0:
+                w[b] = present(k != ignore[0], w[b])
             if k < 0 or k >= classes:
                 broken += real(0) if w[b] == 0 else real(1)
                 w[b], k = 0, 0
-            if class_weight is not None:
+            if class_weight.size > 0:
                 w[b] *= class_weight[k]
             largest = row[k] == top
             own[b] = real(0) if largest else row[k] - top
