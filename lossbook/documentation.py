@@ -1,8 +1,11 @@
 """What a loss says of itself: signature, docstring, LaTeX and the card that a notebook shows."""
 
+import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.resources import files
 from math import inf
 from typing import Any
 
@@ -210,6 +213,30 @@ def card(loss: Any) -> str:
         lines += ["Gradient: one slope per corner, step by step in `source()`."]
     else:
         lines += ["Gradient:", f"$$\n{print_latex(loss.gradient)}\n$$"]
+    if errors := largest_errors(loss):
+        lines.append(errors)
     if loss.reference:
         lines.append(f"Source: {plainly(loss.reference)}.")
     return "\n\n".join(lines)
+
+
+@cache
+def measured() -> dict[str, dict[str, Any]]:
+    """The largest errors of each loss in float32, as `python -m benchmarks.exhaustive` found them."""
+    return json.loads(files("lossbook").joinpath("largest_errors.json").read_text(encoding="utf-8"))
+
+
+def largest_errors(loss: Any) -> str:
+    """What was measured of a loss of the package with the defaults that it was measured with; else nothing."""
+    found = getattr(sys.modules.get(loss.__module__), loss.__name__, None)
+    errors = measured().get(loss.name)
+    if errors is None or found is not loss:
+        return ""
+    said = f"value {errors['value']:.2f} ulp"
+    said += f", slope {errors['gradient']:.2f} ulp" if "gradient" in errors else ""
+    if errors["stride"] is None:
+        return f"Largest error in float32 that a search found, on Numba: {said}."
+    target = loss.declaration.target
+    given = f"for {target} = {' and '.join(f'{value:g}' for value in errors['targets'])}, " if target else ""
+    which = "all predictions" if errors["stride"] == 1 else f"one in {errors['stride']} of all predictions"
+    return f"Largest error in float32, {given}over {which}, on Numba: {said}."
