@@ -1,6 +1,6 @@
 """The file of what was found of errors, benchmarks/exhaustive.json, and what of it the cards of the losses show.
 
-    python -m benchmarks.results            write lossbook/largest_errors.json from it, as `store` does
+python -m benchmarks.results            write lossbook/largest_errors.json from it, as `store` does
 """
 
 import json
