@@ -25,12 +25,13 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import sympy
 
 import lossbook
-from benchmarks.exact import Exact
 from benchmarks.results import store, stored
 from lossbook import accuracy
 from lossbook.algebra import Loss
+from lossbook.evaluation.exact import DIGITS, in_mpmath, slope_at
 
 CHUNK = 1 << 16  # predictions that are computed at once: their results stay in the cache
 BINS = 41  # of the histogram: half an ulp each, the last one open
@@ -74,6 +75,27 @@ class Case:
                 ends = [int(np.float32(abs(min(max(end, 0.0), LARGEST))).view(np.uint32)) for end in (low, high)]
                 found.append(range(sign + ends[0], sign + ends[1] + 1))
         return found
+
+
+class Exact:
+    """A case as a function of the prediction, in numbers of mpmath, from the formula alone."""
+
+    def __init__(self, loss: Any, target: float | None, parameters: dict) -> None:
+        symbols, of_targets = loss.array_symbols
+        given = {**loss.declaration.defaults, **parameters, **{symbol.name: target for symbol in of_targets}}
+        formula = loss.formula_for({name: given[name] for name in loss.declaration.flags})
+        known = {s: sympy.Rational(given[s.name]) for s in formula.free_symbols if s not in symbols}
+        self.function = in_mpmath(formula.xreplace(known), symbols)
+        self.domain = loss.declaration.of_prediction
+
+    def value(self, x: float) -> Any:
+        """The value at a prediction."""
+        with mpmath.workdps(DIGITS):
+            return mpmath.mpf(self.function(mpmath.mpf(x)))
+
+    def slope(self, x: float) -> Any:
+        """The slope at a prediction, by differences."""
+        return slope_at(self.function, self.domain, mpmath.mpf(x))
 
 
 @cache
@@ -215,10 +237,12 @@ def number(bits: int) -> float:
 
 
 def rounded(exact: Any) -> np.float32:
-    """The float32 next to an exact number, of two the even one."""
-    with mpmath.workdps(200), np.errstate(over="ignore"):
+    """The float32 next to an exact number, of two the even one; what 70 digits do not tell from a tie is one."""
+    with mpmath.workdps(70):
         unit = float(accuracy.ulp(exact))
-        return np.float32(float(mpmath.nint(exact / unit)) * unit)
+        steps = mpmath.nint(exact / unit)
+    with np.errstate(over="ignore"):
+        return np.float32(float(steps) * unit)
 
 
 def report(case: Case, exactly: Any, found: Found, computed: Any, stride: int) -> dict[str, Any]:

@@ -132,6 +132,9 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
         rows.append(("ignore_index : int, optional", "A class index that is left out."))
     if "axis" in space.options:
         rows.append(("axis : int, optional", "Of the corners." if space.corners else "Of the classes."))
+    if "accuracy" in space.options:
+        said = "Round values and slopes of float32 correctly: computed in float64, rounded once, ties decided."
+        rows.append(('accuracy : {"highest"}, optional', said))
     if space.totals:
         rows.append(("batch : bool, optional", "Sum over the images before the quotient is taken."))
     backend = "For NumPy arrays; CuPy arrays choose CuPy by themselves."
