@@ -231,9 +231,9 @@ def measured() -> dict[str, dict[str, Any]]:
 
 def largest_errors(loss: Any) -> str:
     """What was measured of a loss of the package with the defaults that it was measured with; else nothing."""
-    found = getattr(sys.modules.get(loss.__module__), loss.__name__, None)
     errors = measured().get(loss.name)
-    if errors is None or found is not loss:
+    is_itself = getattr(sys.modules.get(loss.__module__), loss.__name__, None) is loss  # with its own defaults
+    if errors is None or not is_itself:
         return ""
     said = f"value {errors['value']:.2f} ulp"
     said += f", slope {errors['gradient']:.2f} ulp" if "gradient" in errors else ""

@@ -1,5 +1,7 @@
 """Exact values of a formula of one element, from the formula alone: in numbers of mpmath, or in whole numbers."""
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,12 +65,15 @@ def slope_at(function: Callable[..., Any], domain: Domain, x: Any, *rest: Any, d
 
 
 class Dyadic:
-    """An array of whole numbers times a power of two, in which sums and products are exact."""
+    """An array of whole numbers times a power of two, in which sums and products are exact.
+
+    The numbers are int64 as long as they fit, which is much faster, and then Python's.
+    """
 
     __array_ufunc__ = None
 
     def __init__(self, numbers: Any, exponent: int) -> None:
-        self.numbers, self.exponent = numbers, exponent
+        self.numbers, self.exponent = np.asarray(numbers), exponent
 
     @classmethod
     def of(cls, number: Any) -> "Dyadic":
@@ -76,15 +81,30 @@ class Dyadic:
         if isinstance(number, Dyadic):
             return number
         fractions, exponents = np.frexp(np.asarray(number, np.float64))
-        least = int(np.min(exponents, initial=0))
-        whole = np.ldexp(fractions, 53).astype(np.int64).astype(object)
-        return cls(whole * 2 ** (exponents - least).astype(object), least - 53)
+        whole = np.ldexp(fractions, 53).astype(np.int64)
+        common = int(np.bitwise_or.reduce(whole, axis=None))  # its lowest bit is the lowest of any
+        spare = max((common & -common).bit_length() - 1, 0)
+        least = int(np.min(exponents, initial=2**20))
+        powers = exponents - least
+        short = cls(whole >> spare, least - 53 + spare)
+        numbers = short.with_room(int(np.max(powers, initial=0)))
+        return cls(numbers * 2 ** powers.astype(numbers.dtype), short.exponent)
+
+    def bits(self) -> int:
+        """How many bits the largest number has."""
+        return int(np.max(np.abs(self.numbers), initial=0)).bit_length()
+
+    def with_room(self, bits: int) -> Any:
+        """The numbers, as integers that can have so many bits more."""
+        fits = self.numbers.dtype == object or self.bits() + bits < 63
+        return self.numbers if fits else self.numbers.astype(object)
 
     def _aligned(self, other: Any) -> tuple[Any, Any, int]:
         """(numbers, other numbers, exponent)"""
         other = Dyadic.of(other)
         low = min(self.exponent, other.exponent)
-        return self.numbers * 2 ** (self.exponent - low), other.numbers * 2 ** (other.exponent - low), low
+        up, up_other = self.exponent - low, other.exponent - low
+        return self.with_room(up + 1) * 2**up, other.with_room(up_other + 1) * 2**up_other, low
 
     def __add__(self, other: Any) -> "Dyadic":
         mine, others, exponent = self._aligned(other)
@@ -92,7 +112,7 @@ class Dyadic:
 
     def __mul__(self, other: Any) -> "Dyadic":
         other = Dyadic.of(other)
-        return Dyadic(self.numbers * other.numbers, self.exponent + other.exponent)
+        return Dyadic(self.with_room(other.bits()) * other.with_room(self.bits()), self.exponent + other.exponent)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -106,7 +126,7 @@ class Dyadic:
         return -self + other
 
     def __pow__(self, power: int) -> "Dyadic":
-        return Dyadic(self.numbers**power, self.exponent * power)
+        return Dyadic(self.with_room(self.bits() * (power - 1)) ** power, self.exponent * power)
 
     def __abs__(self) -> "Dyadic":
         return Dyadic(abs(self.numbers), self.exponent)
@@ -122,8 +142,10 @@ class Dyadic:
         return Dyadic((np.maximum if which > 0 else np.minimum)(mine, others), exponent)
 
 
-# What polynomials with kinks are made of, beside sums, products and whole powers; each of them is exact.
+# What polynomials with kinks are made of, beside whole powers; each of them is exact.
 OF_POLYNOMIALS: dict[str, Callable[..., Any]] = {
+    "Add": lambda *terms: functools.reduce(operator.add, terms),
+    "Mul": lambda *factors: functools.reduce(operator.mul, factors),
     "absolute": abs,
     "sign": lambda x: Dyadic.of(Dyadic.of(x).compared(0.0)),
     "step": lambda a, b: Dyadic.of((Dyadic.of(b).compared(a) + 1) / 2),
@@ -133,32 +155,29 @@ OF_POLYNOMIALS: dict[str, Callable[..., Any]] = {
 }
 
 
+class NoPolynomial(Exception):
+    """An expression has a part that whole numbers cannot be made of."""
+
+
 def in_whole_numbers(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Callable[..., Dyadic] | None:
     """The function that gives exact values of a polynomial with kinks for arrays of floats; None for others."""
 
-    def built(e: sympy.Expr) -> Callable[..., Any] | None:
+    def built(e: sympy.Expr) -> Callable[..., Any]:
         if e in symbols:
             place = list(symbols).index(e)
             return lambda *arrays: Dyadic.of(arrays[place])
-        if e.is_Rational:
-            power = int(e.q).bit_length() - 1
-            return (lambda *arrays: Dyadic(np.array(int(e.p), object), -power)) if e.q == 2**power else None
-        parts = [built(part) for part in e.args]
-        name = type(e).__name__
-        if e.is_Pow and e.exp.is_Integer and e.exp > 0 and parts[0]:
-            return lambda *arrays: parts[0](*arrays) ** int(e.exp)
-        if None in parts or not (e.is_Add or e.is_Mul or name in OF_POLYNOMIALS):
-            return None
+        if e.is_Rational and e.q & (e.q - 1) == 0:
+            constant = Dyadic(np.array(int(e.p), object), 1 - int(e.q).bit_length())
+            return lambda *arrays: constant
+        if e.is_Pow and e.exp.is_Integer and e.exp > 0:
+            base, power = built(e.base), int(e.exp)
+            return lambda *arrays: base(*arrays) ** power
+        if type(e).__name__ not in OF_POLYNOMIALS:
+            raise NoPolynomial
+        joined, parts = OF_POLYNOMIALS[type(e).__name__], [built(part) for part in e.args]
+        return lambda *arrays: joined(*(part(*arrays) for part in parts))
 
-        def value(*arrays: Any) -> Any:
-            numbers = [part(*arrays) for part in parts if part is not None]
-            if name in OF_POLYNOMIALS:
-                return OF_POLYNOMIALS[name](*numbers)
-            total = numbers[0]
-            for each in numbers[1:]:
-                total = total + each if e.is_Add else total * each
-            return total
-
-        return value
-
-    return built(expression)
+    try:
+        return built(expression)
+    except NoPolynomial:
+        return None
