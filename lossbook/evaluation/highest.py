@@ -5,6 +5,9 @@ middle of two neighboring floats, lies so near to the result that the error of f
 most 8 + |ln(exact)| ulp, as promised, and two more for a weight and a divisor. Such results, about one in ten million,
 are compared with the border exactly: those of polynomials in whole numbers, others in mpmath. What a thousand digits
 do not tell from the border is taken as lying on it, and goes to the float with the even last bit.
+
+The promise counts the error of a slope whose terms cancel, as those of soft labels do, in ulps of the largest term.
+Where little is left of them, next to the zero of the slope, a result may be the neighbor of the nearest float.
 """
 
 from collections.abc import Mapping
