@@ -8,7 +8,8 @@ Every float32 that a loss takes is given to its Numba kernel in float32, and to 
 The ruler is proven with mpmath, from the formula alone: on a sample, at the place of each largest error, and at every
 result of float64 so near to a border between two roundings to float32 that an error of 8 + |ln(exact)| ulp of float64,
 as the package promises, would let it fall on the wrong side. What was found stands in benchmarks/exhaustive.json after
-each case, so that the program may be stopped; what it finds there, by the same stride or a finer one, it keeps.
+each case, so that the program may be stopped; what it finds there, by the same stride or a finer one, it keeps. After a
+change of kernels, remove the file.
 """
 
 import argparse
@@ -104,14 +105,19 @@ def targets(number: float, dtype: Any, count: int) -> np.ndarray:
     return np.full(count, number, dtype)
 
 
-def pointwise() -> list[Any]:
-    """All pointwise losses of the package, by name."""
+def of_shapes(*shapes: str) -> list[Any]:
+    """All losses of the package of these shapes, by name."""
     found = {}
     for module in pkgutil.iter_modules(lossbook.__path__):
         for item in vars(importlib.import_module(f"lossbook.{module.name}")).values():
-            if isinstance(item, Loss) and item.shape == "pointwise":
+            if isinstance(item, Loss) and item.shape in shapes:
                 found[item.name] = item
     return [found[name] for name in sorted(found)]
+
+
+def pointwise() -> list[Any]:
+    """All pointwise losses of the package, by name."""
+    return of_shapes("pointwise")
 
 
 def cases(loss: Any) -> Iterator[Case]:

@@ -8,30 +8,21 @@ Slopes are measured in ulp of the largest slope of their row or image. Those of 
 cancel, for which this is no measure, so that their values alone are searched.
 """
 
-import importlib
-import pkgutil
 from typing import Any
 
 import numpy as np
 
-import lossbook
+from benchmarks.exhaustive import of_shapes
 from benchmarks.results import store, stored
 from lossbook import accuracy
-from lossbook.algebra import Loss
 
-SHAPES = ("rows", "overlap", "boxes")
 ITEMS, PARENTS, ROUNDS = 2048, 128, 40
 CLASSES, PIXELS = 5, 6
 
 
 def searched() -> list[Any]:
     """All losses of rows, images and boxes of the package, by name."""
-    found = {}
-    for module in pkgutil.iter_modules(lossbook.__path__):
-        for item in vars(importlib.import_module(f"lossbook.{module.name}")).values():
-            if isinstance(item, Loss) and item.shape in SHAPES:
-                found[item.name] = item
-    return [found[name] for name in sorted(found)]
+    return of_shapes("rows", "overlap", "boxes")
 
 
 def item_shape(loss: Any) -> tuple[int, ...]:

@@ -114,7 +114,8 @@ def bench(*arguments):
 def exhaustive(*arguments):
     """Measure the errors of every pointwise loss over all float32 predictions (an hour), and search those of others"""
     run("-m", "benchmarks.exhaustive", *arguments)
-    run("-m", "benchmarks.search")
+    for others in ("search", "published", "highest"):  # of losses, of forms, and what the highest accuracy costs
+        run("-m", f"benchmarks.{others}")
 
 
 def notebooks(*arguments):
