@@ -3,6 +3,7 @@
 import sys as _sys
 
 from lossbook import (
+    accuracy,
     adversarial,
     binary,
     detection,
@@ -47,12 +48,13 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
     "LogProbability", "Logit", "Loss", "NonNegative", "Outcome", "Partial", "Positive", "Probability", "Real",
-    "ShapeError", "Sign", "TrueBox", "adversarial", "binary", "derive", "detection", "divergence", "get_threads",
-    "labels", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "stable", "use",
+    "ShapeError", "Sign", "TrueBox", "accuracy", "adversarial", "binary", "derive", "detection", "divergence",
+    "get_threads", "labels", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads",
+    "stable", "use",
     "warm", "words",
 ]  # fmt: skip
 
 _offer_only(
-    _sys.modules[__name__], adversarial, binary, detection, divergence, labels, multiclass, multilabel, regression,
-    segmentation, words,
+    _sys.modules[__name__], accuracy, adversarial, binary, detection, divergence, labels, multiclass, multilabel,
+    regression, segmentation, words,
 )  # fmt: skip

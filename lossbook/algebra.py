@@ -588,6 +588,9 @@ class Sum(Loss):
                     f"set it in each: part.with_parameters({name}=...)"
                 )
             if name not in mine.defaults and name not in mine.every_option:
+                if any(name in part.declaration.options for _, part in self.terms):
+                    how = f"set it in each: part.with_parameters({name}=...)"
+                    raise TypeError(f"{self.name}: {name} is an option of its parts alone; {how}")
                 if any(name in part.declaration.every_option for _, part in self.terms):
                     raise TypeError(f"{self.name}: every part that takes {name} has its own; got another")
                 raise TypeError(f"{self.name}: {mine.unknown(name, (*mine.defaults, *mine.every_option))}")

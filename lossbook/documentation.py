@@ -1,8 +1,11 @@
 """What a loss says of itself: signature, docstring, LaTeX and the card that a notebook shows."""
 
+import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.resources import files
 from math import inf
 from typing import Any
 
@@ -129,6 +132,9 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
         rows.append(("ignore_index : int, optional", "A class index that is left out."))
     if "axis" in space.options:
         rows.append(("axis : int, optional", "Of the corners." if space.corners else "Of the classes."))
+    if "accuracy" in space.options:
+        said = "Round values and slopes of float32 correctly: computed in float64, rounded once, ties decided."
+        rows.append(('accuracy : {"highest"}, optional', said))
     if space.totals:
         rows.append(("batch : bool, optional", "Sum over the images before the quotient is taken."))
     backend = "For NumPy arrays; CuPy arrays choose CuPy by themselves."
@@ -210,6 +216,30 @@ def card(loss: Any) -> str:
         lines += ["Gradient: one slope per corner, step by step in `source()`."]
     else:
         lines += ["Gradient:", f"$$\n{print_latex(loss.gradient)}\n$$"]
+    if errors := largest_errors(loss):
+        lines.append(errors)
     if loss.reference:
         lines.append(f"Source: {plainly(loss.reference)}.")
     return "\n\n".join(lines)
+
+
+@cache
+def measured() -> dict[str, dict[str, Any]]:
+    """The largest errors of each loss in float32, as `python -m benchmarks.exhaustive` found them."""
+    return json.loads(files("lossbook").joinpath("largest_errors.json").read_text(encoding="utf-8"))
+
+
+def largest_errors(loss: Any) -> str:
+    """What was measured of a loss of the package with the defaults that it was measured with; else nothing."""
+    errors = measured().get(loss.name)
+    is_itself = getattr(sys.modules.get(loss.__module__), loss.__name__, None) is loss  # with its own defaults
+    if errors is None or not is_itself:
+        return ""
+    said = f"value {errors['value']:.2f} ulp"
+    said += f", slope {errors['gradient']:.2f} ulp" if "gradient" in errors else ""
+    if errors["stride"] is None:
+        return f"Largest error in float32 that a search found, on Numba: {said}."
+    target = loss.declaration.target
+    given = f"for {target} = {' and '.join(f'{value:g}' for value in errors['targets'])}, " if target else ""
+    which = "all predictions" if errors["stride"] == 1 else f"one in {errors['stride']} of all predictions"
+    return f"Largest error in float32, {given}over {which}, on Numba: {said}."

@@ -9,7 +9,7 @@ from typing import Any
 
 LONGEST = 100
 # The arguments that losses have beside those of their formula.
-OPTIONS = ("axis", "backend", "batch", "class_weight", "ignore_index", "out", "reduction", "self", "weight")
+OPTIONS = ("accuracy", "axis", "backend", "batch", "class_weight", "ignore_index", "out", "reduction", "self", "weight")
 
 
 def check_name(name: Any, what: str, where: str) -> str:

@@ -18,6 +18,7 @@ from lossbook.declaration import Declaration, flag
 from lossbook.definition import Definition
 from lossbook.errors import DomainError
 from lossbook.evaluation.arguments import Arguments
+from lossbook.evaluation.highest import check_accuracy
 from lossbook.spaces import Space
 
 OPTIONS = ("reduction", "weight", "backend")  # of every loss
@@ -62,8 +63,11 @@ def own_option(loss: Any, name: str, value: Any) -> Any:
     """An option that a loss is to have of its own, checked as far as it can be without arrays, and unchangeable."""
     if name == "reduction":
         return check_reduction(loss.name, value)
-    if value is None and name in ("backend", *OF_CLASSES):
+    if value is None and name in ("accuracy", "backend", *OF_CLASSES):
         return None
+    if name == "accuracy":
+        check_accuracy(loss.name, value)
+        return str(value)
     if name == "backend":
         return backends.check(value, loss.name)
     if name == "batch":

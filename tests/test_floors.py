@@ -11,7 +11,7 @@ from lossbook import backends
 
 PACKAGE = Path(lossbook.__file__).parent
 FLOORS = (  # from the ground up; modules of one floor may import one another, but never in a circle
-    ("errors", "names", "typing", "spaces", "domains", "arrays", "checks", "words"),
+    ("accuracy", "errors", "names", "typing", "spaces", "domains", "arrays", "checks", "words"),
     ("declaration", "formula", "logits"),
     ("plan",),
     ("kernels", "backends"),

@@ -11,6 +11,7 @@ import pytest
 from mpmath import mp, mpf
 from oracle import MEANINGS
 
+from lossbook import accuracy
 from lossbook.backends.numba import words as numba_words
 
 REALS = (np.float32, np.float64)
@@ -254,19 +255,11 @@ def exact(word, arguments):
     return results
 
 
-def errors(real, results, wanted):
-    """The errors of results in ulp of the exact ones; infinity counts as the power of two beyond the largest number."""
-    info = np.finfo(real)
-    least, digits, smallest_normal = int(info.minexp), int(info.nmant), mpf(float(info.smallest_normal))
-    beyond = mpf(2) ** int(info.maxexp)
-    for got, want in zip(results.astype(float), wanted, strict=True):
-        if abs(want) < smallest_normal and got == 0:
-            yield 0  # results below the normal numbers may vanish
-            continue
-        got = mpf(got) if math.isfinite(got) else beyond * mp.sign(got)
-        want = want if abs(want) < beyond else beyond * mp.sign(want)
-        exponent = max(mp.frexp(want)[1] - 1, least) if want else least
-        yield mp.ldexp(abs(got - want), digits - exponent)
+def errors(results, wanted):
+    """The errors of results in ulp of the exact ones; results below the normal numbers may vanish."""
+    off, tiny = accuracy.error_in_ulp(results, np.array(wanted, object)), float(np.finfo(results.dtype).smallest_normal)
+    vanishes = [got == 0 and abs(want) < tiny for got, want in zip(results, wanted, strict=True)]
+    return np.where(vanishes, 0, off)
 
 
 def spread(real):
@@ -377,7 +370,7 @@ def test_accuracy(word, real):
     arguments = points(word, real)
     fixed, growing = BOUNDS[word] if isinstance(BOUNDS[word], tuple) else (BOUNDS[word], 0)
     wanted = exact(word, arguments)
-    off = errors(real, applied(word, real, arguments), wanted)
+    off = errors(applied(word, real, arguments), wanted)
     wrong = [
         (float(ulp), *map(float, at))
         for ulp, want, *at in zip(off, wanted, *arguments, strict=True)

@@ -111,6 +111,13 @@ def bench(*arguments):
     run("-m", "benchmarks", *arguments)
 
 
+def exhaustive(*arguments):
+    """Measure the errors of every pointwise loss over all float32 predictions (an hour), and search those of others"""
+    run("-m", "benchmarks.exhaustive", *arguments)
+    for others in ("search", "published", "highest"):  # of losses, of forms, and what the highest accuracy costs
+        run("-m", f"benchmarks.{others}")
+
+
 def notebooks(*arguments):
     """Execute the notebooks of the book again, in place, or those that are named"""
     run("tools/execute.py", *arguments)
@@ -133,8 +140,10 @@ def clean():
         shutil.rmtree(str(path))
 
 
-TARGETS = {target.__name__: target for target in (book, test, check, lint, bench, notebooks, requirements, clean)}
-TAKE_ARGUMENTS = ("bench", "notebooks", "requirements")
+TARGETS = {
+    target.__name__: target for target in (book, test, check, lint, bench, exhaustive, notebooks, requirements, clean)
+}
+TAKE_ARGUMENTS = ("bench", "exhaustive", "notebooks", "requirements")
 
 
 def main(given):

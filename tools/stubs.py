@@ -39,6 +39,7 @@ OPTIONS = {
     "ignore_index": "SupportsIndex | None",
     "axis": "SupportsIndex",
     "batch": "bool",
+    "accuracy": 'Literal["highest"] | None',
 }
 
 

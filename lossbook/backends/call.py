@@ -60,6 +60,8 @@ class Call:
     values: Any = None  # output, one per element or row
     gradient: Any = None  # output
     scale: float = 1.0  # of the gradient
+    divisor: float = 1.0  # of the gradient, whose inverse the scale is
+    rounding: Any = None  # how results of float64 become float32, if not as NumPy rounds them
     slopes: Any = None  # losses of totals: d loss / d total, shape (images, classes, totals)
     removed: Any = None  # losses of totals: which images and classes have weight 0, and may hold anything
     mask: bool = False  # the target is integers, 0 and 1, of the only class
@@ -208,11 +210,20 @@ class Call:
 
     def put_back(self, piece: tuple, arrays: Arrays) -> None:
         """Store the outputs of a converted piece."""
+        inputs = tuple(array for array in (arrays.z, arrays.y) if array is not None)
         if self.values is not None:
-            self.values[piece] = rounded(arrays.values.reshape(self.values[piece].shape), self.values.dtype)
+            values = self.narrow(arrays.values, self.values.dtype, inputs, arrays.weight)
+            self.values[piece] = values.reshape(self.values[piece].shape)
         if self.gradient is not None:
             target = self.gradient[(*self.index(piece), ...)]  # an array even if it has no axes
-            target[...] = rounded(arrays.gradient.reshape(target.shape), target.dtype)
+            slopes = self.narrow(arrays.gradient, target.dtype, inputs, arrays.weight, is_slope=True)
+            target[...] = slopes.reshape(target.shape)
+
+    def narrow(self, wide: Any, dtype: Any, inputs: tuple, weight: Any, is_slope: bool = False) -> Any:
+        """Results of the working type in the dtype of the prediction; `inputs` are prediction and target."""
+        if self.rounding is None:
+            return rounded(wide, dtype)
+        return self.rounding(wide, inputs, weight, self.divisor if is_slope else 1.0, is_slope)
 
     def refuse(self, name: str, value: Any, good: Any, at: tuple, rule: str, hint: Any = "") -> None:
         """Raise the DomainError that names the first value of a piece that is not good; the piece begins at `at`."""

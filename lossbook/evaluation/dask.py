@@ -435,9 +435,11 @@ def _run(z, y, weight, count, totals, *, loss, options, value, gradient):
     """(Partial or values, gradient)"""
     arrays = widened(loss.declaration.of_prediction, z), y
     partial = value and options["reduction"] != "none"
-    keywords, request = {**options, "weight": weight}, Request(value, gradient, partial, known=totals)
+    # Where results are rounded correctly, slopes are divided before.
+    known = count if options.get("accuracy") is not None else totals
+    keywords, request = {**options, "weight": weight}, Request(value, gradient, partial, known=known)
     result, slope = loss.evaluate(arrays[: len(loss.declaration.arrays)], keywords, request)
-    if count is not None and gradient:
+    if count is not None and gradient and known is not count:
         slope = slope * slope.dtype.type(1 / count) if count else np.zeros_like(slope)
     if value and not partial:
         result = rounded(result, z.dtype)

@@ -22,6 +22,7 @@ from lossbook.declaration import flag
 from lossbook.errors import DomainError, ShapeError
 from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.explain import explain
+from lossbook.evaluation.highest import Rounding, check_accuracy, refuse_other_dtypes
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
 from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
@@ -95,6 +96,7 @@ class Evaluation:
         if self.space.axis is not None:
             axis = rest.pop("axis", self.loss.axis)
         batch = flag(name, "batch", rest.pop("batch", False)) if self.space.totals else False
+        highest = check_accuracy(name, rest.pop("accuracy", None)) if "accuracy" in self.space.options else False
         flags, parameters = declaration.settings(rest)
 
         kinds = (*arrays, weight, None if type(class_weight) is tuple else class_weight, request.out)
@@ -104,9 +106,12 @@ class Evaluation:
         call = arguments.lay_out(z, arrays[-1], xp, WORKING[z.dtype.newbyteorder("=")], axis)
         real = call.real
         call.plan = self.plan(flags, parameters, call.integer)
-        if call.plan.wide:
+        if call.plan.wide or highest:
             call.real = real = np.float64
         of_kernel = {**parameters, **self.fixed}
+        if highest:
+            refuse_other_dtypes(name, arguments.names[0], z.dtype)
+            call.rounding = Rounding(self.formula(flags), of_kernel)
         call.parameters = tuple(self.rounded(name, of_kernel[name], real) for name in self.parameters)
         if weight is not None:
             call.weight = arguments.weight(weight, call, xp)
@@ -161,15 +166,16 @@ class Evaluation:
         """The value: everything follows from sum(w*l) and sum(w). The gradient goes to its place in the call."""
         is_mean = setting.reduction == "mean"
         count = self.count(backend, call) if request.partial or is_mean else None
-        if call.gradient is not None and is_mean:
-            call.scale = 1.0 / count if count else 0.0
+        divisor = count if is_mean else request.known
+        if call.gradient is not None and divisor is not None:
+            call.scale, call.divisor = (1.0 / divisor, divisor) if divisor else (0.0, 1.0)
         if request.value and setting.reduction == "none":
             call.values = call.xp.empty(call.layout.without_classes, call.z.dtype)
         sums = backend.run(call.plan, call)
         if sums[-1]:
             explain(call)
             return self.summed(backend, call, setting, request)
-        if call.gradient is not None and is_mean and count == 0:
+        if call.gradient is not None and divisor == 0:
             call.gradient[...] = 0  # nothing to average, not even a NaN
         if request.partial:
             return self.partial(call, setting, np.array([sums[0], count]))

@@ -364,10 +364,13 @@ def _passed(function):
     return called
 
 
-arange, exp, expm1, expand_dims, log, log1p, maximum, minimum, unique, where = map(
+arange, exp, expm1, expand_dims, flatnonzero, log, log1p, maximum, minimum, unique, where = map(
     _passed,
-    (np.arange, np.exp, np.expm1, np.expand_dims, np.log, np.log1p, np.maximum, np.minimum, np.unique, np.where),
-)
+    (
+        np.arange, np.exp, np.expm1, np.expand_dims, np.flatnonzero, np.log, np.log1p, np.maximum, np.minimum,
+        np.unique, np.where,
+    ),
+)  # fmt: skip
 
 
 def bincount(x, minlength=0):

@@ -15,7 +15,7 @@ import sympy
 from mpmath import mp, mpf
 from stored import stored
 
-from lossbook import words
+from lossbook import accuracy, words
 
 DIGITS = (720, 1000)
 STEP = mpf(10) ** -320  # below the smallest number that a test uses, so that no step leaves a domain
@@ -348,15 +348,6 @@ def largest_product(expression, symbols):
         return largest(expression)
 
 
-def ulp(number, dtype):
-    """The spacing of dtype at an exact number."""
-    info = np.finfo(dtype)
-    if abs(number) < mpf(float(info.tiny)):
-        return mpf(float(info.smallest_subnormal))
-    mantissa, exponent = number.man_exp
-    return mp.ldexp(1, exponent + int(mantissa).bit_length() - 1 - info.nmant)
-
-
 def check(got, true, dtype, largest=None, what=""):
     """Assert that `got` is within 8 + |ln(exact)| ulp of `true` (of the largest term, if terms cancel)."""
     info = np.finfo(dtype)
@@ -372,7 +363,7 @@ def check(got, true, dtype, largest=None, what=""):
         return
     if size > mpf(float(info.max)):
         return
-    error = abs(exact(got) - true) / ulp(size, dtype)
+    error = abs(exact(got) - true) / accuracy.ulp(size, dtype)
     if error <= 8:
         return
     allowed = 8 + abs(mpmath.log(size))

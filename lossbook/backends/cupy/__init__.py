@@ -297,9 +297,11 @@ def run(plan: Plan, call: Call) -> np.ndarray:
         return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
     sums = cupy.empty((outer * classes * tiles if call.overlap else blocks, columns), dtype=np.float64)
     kernel((min(blocks, 65535),), (THREADS,), (*inputs, *middle, sums, *sizes, count))
-    for array, buffer in ((call.values, values), (call.gradient, gradient)):
+    of_elements = inputs[: 1 if call.y is None else 2]
+    for is_slope, (array, buffer) in enumerate(((call.values, values), (call.gradient, gradient))):
         if array is not None and buffer is not array:
-            array[...] = buffer.astype(array.dtype)
+            weight = None if call.weight is None else inputs[2]
+            array[...] = call.narrow(buffer, array.dtype, of_elements, weight, bool(is_slope))
     sums = cupy.asnumpy(sums)
     if plan.finish is None:
         return host.fold(sums)
