@@ -19,7 +19,8 @@ DIGITS = 50
 POINTS = 200
 LOOKED_AT = 30  # points at which both sides must be real before a difference is reported
 SIGNIFICANT = mpmath.mpf(10) ** -30  # a relative difference that is no rounding
-SIMPLE = tuple(map(Fraction, (0, 1, -1, 2, -2, 3, -3, "1/2", "-1/2", "1/4", "3/4", "1/3")))
+HALVES = (Fraction(1, 2), Fraction(-1, 2), Fraction(1, 4), Fraction(3, 4), Fraction(1, 3))
+SIMPLE = (*(Fraction(number) for number in (0, 1, -1, 2, -2, 3, -3)), *HALVES)
 
 
 def numbers(domain: Domain) -> list[Fraction]:

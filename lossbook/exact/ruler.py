@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 import sympy
 
-from lossbook import words
+from lossbook import accuracy, words
 from lossbook.domains import Domain
 from lossbook.exact.points import table, value_at
 from lossbook.exact.written_out import OWN, PIXELS, added, written_out
@@ -291,7 +291,8 @@ class Ruler:
                         inputs = {name: array[index].tolist() for name, array in self.arrays.items()}
                         shares[place > 0] = share
                         worst[place > 0] = Worst(ulp, {**setting, **inputs}, float(got[index, place]), float(known[0]))
-        return Certificate(self.dtype, *worst, count)
+        value, gradient = worst
+        return Certificate(self.dtype, value, gradient, count)
 
     def error(self, got: float, want: Any, size: Any) -> float:
         """The error of one number in ulp; 0 where no number of the type could be nearer than a few of the smallest."""
@@ -304,4 +305,4 @@ class Ruler:
         difference = abs(mpmath.mpf(got) - want)
         if size < tiny:
             return 0.0 if difference < tiny else math.inf
-        return float(difference / (mpmath.mpf(2) ** (mpmath.floor(mpmath.log(size, 2)) - info.nmant)))
+        return float(difference / float(accuracy.ulp(float(size), self.dtype)))

@@ -170,7 +170,7 @@ def of_class(expression: sympy.Expr, own: sympy.Symbol, families: Mapping[Any, A
     """An expression of a row or an image for the class or the pixel `own`, with indices where there were words."""
     if expression in families:
         return families[expression][own]
-    if not expression.args:
+    if not expression.args or isinstance(expression, sympy.Indexed):
         return expression
     if isinstance(expression, NOT_HERE):
         name = type(expression).__name__

@@ -83,7 +83,7 @@ def loss(
     y*softplus(-z) + (1 - y)*softplus(z)
     """
     if function is None:
-        return partial(loss, source=source, properties=properties, stable=stable)  # type: ignore[return-value]
+        return partial(loss, source=source, properties=properties, stable=stable)
     if stable:
         function = stabilized(function)
     return declare(source=source, properties=properties)(function)
@@ -101,7 +101,7 @@ def stabilized(function: Callable[..., Any]) -> Callable[..., Any]:
         if any(domain.components for domain in where.values()):
             raise TypeError(f"{function.__name__}: stable=True is for formulas of numbers, and not of boxes")
         expression = function(*arrays, **options)
-        if words.steps.get() and any(step is not None for step in words.steps.get().values()):
+        if any(step is not None for step in (words.steps.get() or {}).values()):
             raise TypeError(f"{function.__name__}: stable=True rewrites the whole formula, which must have no let()")
         found = find_stable(expression, where=where)
         if not found:

@@ -172,8 +172,8 @@ class Derive:
             for side in line.sides:
                 found = START
                 if side.relation == "=" and before is not None:
-                    pair = (line.under_condition(part) for part in (before, side.expression))
-                    found = at_line(line.row, same, *pair, domains)
+                    first, second = (line.under_condition(part) for part in (before, side.expression))
+                    found = at_line(line.row, same, first, second, domains)
                 is_last = side is line.sides[-1]
                 lines.append(Line(
                     side.expression, line.reason if is_last else "", found.kind, found.difference, found.counterexample,

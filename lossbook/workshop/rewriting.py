@@ -84,11 +84,12 @@ def logistic(part: sympy.Expr) -> sympy.Expr:
     return part
 
 
-def log_of_factors(inside: sympy.Expr, kinds: tuple[type, ...]) -> sympy.Expr | None:
+def log_of_factors(inside: Any, kinds: tuple[Any, ...]) -> Any:
     """The logarithm of a product whose factors of some kinds have logarithms in words, or None."""
-    total, rest = sympy.S.Zero, sympy.S.One
+    total: sympy.Expr = sympy.S.Zero
+    rest: sympy.Expr = sympy.S.One
     for factor in Mul.make_args(inside):
-        base, count = factor.as_base_exp() if not isinstance(factor, exp) else (factor, sympy.S.One)
+        base, count = (factor, sympy.S.One) if isinstance(factor, exp) else factor.as_base_exp()
         if not isinstance(base, kinds):
             rest *= factor
         elif isinstance(base, exp):
@@ -275,7 +276,8 @@ def kl_div(p: sympy.Expr, q: sympy.Expr) -> sympy.Expr:
 
 def ratios(part: Add) -> sympy.Expr:
     """A sum in which c*log(p) and -c*log(q) are one logarithm of a ratio."""
-    logs = [(term, *as_log(term)) for term in part.args if as_log(term) is not None]
+    found = [(term, as_log(term)) for term in part.args]
+    logs = [(term, *known) for term, known in found if known is not None]
     for (one, count, p), (other, minus, q) in itertools.permutations(logs, 2):
         if sympy.expand(count + minus) == 0 and (count / p).is_number:
             together = replaced(part, (one, other), count * log(p / q))

@@ -126,7 +126,8 @@ def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
     forms = Forms(given, mine)
     best = min(forms.every, key=forms.cost)
     back = {new: old for old, new in names.items()}
-    lines = best.lines(back)
+    forms.error(best, "float64")  # where no form is one of a loss, this says why
+    lines = [expression, *best.lines(back)[1:]]
     derivation = derive(*lines, where=where) if len(lines) > 1 else Derivation((Line(expression),))
     return Stable(best.expression.xreplace(back), derivation, best, forms)
 
@@ -248,7 +249,7 @@ class Forms:
     def cost(self, form: Form) -> tuple[Any, ...]:
         """What is compared between forms: whether the promise is kept, bits of error, length."""
         try:
-            error = self.error(form, "float32")
+            error = self.error(form, "float64")  # whose sums no wider type hides
         except TypeError:  # no formula of a loss
             return True, np.inf, 0
         worst = max(error.value.ulp, error.gradient.ulp, 4.0)
