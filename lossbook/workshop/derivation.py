@@ -174,10 +174,11 @@ class Derive:
                 if side.relation == "=" and before is not None:
                     first, second = (line.under_condition(part) for part in (before, side.expression))
                     found = at_line(line.row, same, first, second, domains)
-                is_last = side is line.sides[-1]
+                is_first, is_last = side is line.sides[0], side is line.sides[-1]
+                name = sympy.Symbol(", ".join(line.defines)) if is_first and line.defines else None
                 lines.append(Line(
                     side.expression, line.reason if is_last else "", found.kind, found.difference, found.counterexample,
-                    relation=side.relation, printed=side.source,
+                    name, "=" if name is not None else side.relation, side.source,
                 ))  # fmt: skip
                 before = side.expression
         return Derivation(tuple(lines))

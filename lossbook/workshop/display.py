@@ -13,6 +13,9 @@ WIDTH = 60  # characters of a line in a terminal that leave room for its reason
 MARKS = {"start": "", "proved": "proved", "agrees": "agrees at 200 points, not proved", "refuted": "wrong"}
 
 
+IN_A_TERMINAL = {r"\le": "<=", r"\leq": "<=", r"\ge": ">=", r"\geq": ">=", r"\approx": "~", r"\ne": "!="}
+
+
 def bundle(lines: Sequence[Any]) -> dict[str, str]:
     """The lines for whatever shows them."""
     return {"text/html": html(lines), "text/latex": latex(lines), "text/plain": text(lines)}
@@ -35,8 +38,10 @@ def what_is_wrong(line: Any, show: Callable[[Any], str] = str) -> list[str]:
 
 def text(lines: Sequence[Any]) -> str:
     """The lines for a terminal, with reasons and verdicts beside them."""
+    signs = [relation(line, not number) for number, line in enumerate(lines)]
     starts = [
-        " ".join(filter(None, (str(line.name or ""), relation(line, not number)))) for number, line in enumerate(lines)
+        " ".join(filter(None, (str(line.name or ""), IN_A_TERMINAL.get(sign, sign))))
+        for line, sign in zip(lines, signs, strict=True)
     ]
     indent = max(map(len, starts))
     shown = [f"{start:>{indent}} {equation(line)}" for start, line in zip(starts, lines, strict=True)]
