@@ -1,6 +1,8 @@
 """Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
 
 import sys as _sys
+from typing import TYPE_CHECKING as _CHECKING
+from typing import Any as _Any
 
 from lossbook import (
     adversarial,
@@ -41,6 +43,10 @@ from lossbook.evaluation.reduce import Partial
 from lossbook.loss import loss
 from lossbook.names import offer_only as _offer_only
 
+if _CHECKING:
+    from lossbook.workshop.audit import audit as audit
+    from lossbook.workshop.find import find as find
+
 __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
@@ -53,3 +59,16 @@ _offer_only(
     _sys.modules[__name__], adversarial, binary, detection, divergence, labels, multiclass, multilabel, regression,
     segmentation, words,
 )  # fmt: skip
+
+_WORKSHOP = {"audit": "lossbook.workshop.audit", "find": "lossbook.workshop.find"}  # loaded when they are asked for
+
+
+def __getattr__(name: str) -> _Any:
+    """The tools of the workshop."""
+    if name not in _WORKSHOP:
+        raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
+    from importlib import import_module
+
+    tool = getattr(import_module(_WORKSHOP[name]), name)
+    setattr(_sys.modules[__name__], name, tool)
+    return tool

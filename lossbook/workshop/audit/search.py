@@ -1,0 +1,328 @@
+"""The search: in which order and layout, and for which parameters, a function gives the numbers of a loss."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lossbook.algebra import Loss
+from lossbook.errors import DomainError, ShapeError
+from lossbook.workshop.audit.candidates import Candidate, probe
+from lossbook.workshop.audit.findings import snapped
+from lossbook.workshop.audit.frameworks import loaded
+from lossbook.workshop.audit.layouts import Kind, Layout, kinds
+from lossbook.workshop.audit.relation import Relation, relate
+from lossbook.workshop.audit.subject import Refused, Subject
+
+EXACT, SINGLE, NEARLY = 1e-9, 3e-5, 1e-4  # relative: of float64, of float32, of a function with a small constant
+USUAL = {  # values that implementations use, the most common first
+    "Exponent": (2.0, 0.0, 1.0, 3.0, 0.5, 1.5, 4.0, 5.0, 4 / 3, 0.75),
+    "Fraction": (0.25, 0.5, 0.75, 0.0, 0.1, 0.2, 0.3, 0.7, 0.8, 0.9, 1.0, 0.05),
+    "NonNegative": (1.0, 0.0, 1e-5, 1e-6, 1e-7, 0.5, 0.25, 0.75, 2.0, 1e-3, 3.0, 1e-8, 10.0, 100.0),
+    "Positive": (1.0, 0.5, 2.0, 0.25, 1.5, 0.1, 1 / 9, 3.0, 10.0),
+    "Flag": (False, True),
+}
+NEUTRAL = {"pos_weight": 1.0, "smoothing": 0.0, "floor": 0.0, "squared": False}  # parameters that then change nothing
+SEEDS = 3  # probes of each shape: enough that no wrong parameters fit them
+MANY = 150  # combinations of parameters that are tried
+
+
+@dataclass(frozen=True)
+class Match:
+    """A call of this package that gives what the function gives."""
+
+    subject: Subject
+    candidate: Candidate
+    parameters: dict[str, Any]
+    relation: Relation
+    error: float  # the tolerance within which it holds
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """How far it is from the plain call that was asked for."""
+        relation = self.relation
+        reduction = {"mean": 0, "none": 0, "sum": 0}.get(relation.reduction, 2)
+        factor = 0 if relation.factor == 1 else 1 if abs(relation.factor) == 1 else 3
+        defaults = self.candidate.loss.declaration.defaults
+        moved = sum(value != defaults[name] for name, value in self.parameters.items())
+        return factor + reduction, moved
+
+    def losses(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
+        """The losses of this package."""
+        return self.candidate.losses(prediction, target, self.parameters)
+
+    def expected(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
+        """What the function has to give, in float64."""
+        prediction, target = widened(prediction), widened(target)
+        mean = None
+        if self.relation.own_mean:
+            mean = self.candidate.mean(prediction, target, self.parameters)
+        return self.relation.apply(self.losses(prediction, target), classes_of(prediction), mean)
+
+    def slopes(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
+        """What the slope of the sum of its output has to be, in float64."""
+        prediction, target = widened(prediction), widened(target)
+        losses, mean = self.losses(prediction, target), None
+        if self.relation.own_mean:
+            mean = self.candidate.mean(prediction, target, self.parameters)
+        divisor = self.relation.divisor(losses, classes_of(prediction), mean)
+        return self.relation.factor / divisor * self.candidate.slopes(prediction, target, self.parameters)
+
+    @property
+    def call(self) -> str:
+        """The call of this package, as text."""
+        declaration, variation = self.candidate.loss.declaration, self.candidate.variation
+        names = list(declaration.arrays)
+        if variation.shape:
+            names = [f"{name}.reshape({variation.shape.format(name)})" for name in names]
+        reduction, suffix = self.relation.suffix(declaration.arrays[0])
+        keywords = {**self.candidate.options, **self.parameters, **variation.keywords}
+        said = [f"{name}={round_trip(value)}" for name, value in keywords.items()
+                if name not in NEUTRAL or value != NEUTRAL[name]]
+        if reduction != "mean":
+            said.append(f"reduction={reduction!r}")
+        return f"{self.relation.prefix}{self.candidate.text}({', '.join(names + said)}){suffix}"
+
+
+def round_trip(value: Any) -> str:
+    """A keyword's value as text; arrays as lists."""
+    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
+
+
+def widened(array: np.ndarray | None) -> Any:
+    """Floating-point arrays in float64."""
+    return array.astype(np.float64) if array is not None and array.dtype.kind == "f" else array
+
+
+def classes_of(prediction: np.ndarray) -> int:
+    """The length of the class axis, if there is one."""
+    return prediction.shape[1] if prediction.ndim > 1 else 1
+
+
+# --- what the function gives -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Attempts:
+    """The function's outputs for all ways of calling it, each computed once."""
+
+    function: Any
+    gradient: Any
+    outputs: dict[Any, Any] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def subjects(self, loss: Loss, layout: Layout) -> Iterator[tuple[Subject, list[Any], list[np.ndarray]]]:
+        """(subject, probes, outputs) of every way in which a call gives numbers."""
+        probes = [probe(loss, shape, seed) for seed in range(SEEDS) for shape in layout.shapes]
+        unary = len(loss.declaration.arrays) == 1
+        for kind in kinds(loss)[: 1 if unary else None]:
+            for swapped in (False,) if unary else (False, True):
+                found = self.outcome(loss, layout, kind, swapped, probes)
+                if found is not None:
+                    yield found[0], probes, found[1]
+
+    def outcome(
+        self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
+    ) -> tuple[Subject, list[np.ndarray]] | None:
+        """(subject, outputs for the probes), or None if the function refuses them."""
+        key = tuple((p.tobytes(), None if t is None else t.tobytes()) for p, t in probes), layout, kind, swapped
+        if key not in self.outputs:
+            self.outputs[key] = self.called(loss, layout, kind, swapped, probes)
+        return self.outputs[key]
+
+    def called(
+        self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
+    ) -> tuple[Subject, list[np.ndarray]] | None:
+        """What `outcome` gives, from calls."""
+        unary = len(loss.declaration.arrays) == 1
+        for framework in loaded():
+            subject = Subject(self.function, framework, self.gradient, swapped, layout, kind, unary)
+            try:
+                outputs = [subject.value(*one) for one in probes]
+                arrays = subject.turned(*probes[0])
+                if not layout.single and framework.name == "NumPy":
+                    subject = with_own_framework(subject, arrays)
+            except Refused as error:
+                self.errors.append(str(error))
+                continue
+            return subject, outputs
+        return None
+
+
+def with_own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> Subject:
+    """The subject with the framework whose arrays come out, though NumPy's went in."""
+    for framework in loaded()[1:]:
+        other = replace(subject, framework=framework)
+        try:
+            raw = subject.function(*subject.ordered(arrays[0], list(arrays[1:])))
+        except Exception as error:  # a function that fails when it is called again
+            raise Refused(type(error).__name__) from error
+        if framework.owns(raw):
+            return other
+    return subject
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def grid(candidate: Candidate, fixed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Combinations of parameters to try, beginning with the defaults; those that are fixed stay."""
+    declaration = candidate.loss.declaration
+    defaults = {name: fixed.get(name, value) for name, value in declaration.defaults.items()}
+    free = {}
+    for name, default in defaults.items():
+        if name not in fixed and name in declaration.arguments:
+            usual = USUAL.get(declaration.arguments[name].name, ())
+            free[name] = tuple(dict.fromkeys((default, *usual)))
+    single = [{**defaults, name: value} for name, values in free.items() for value in values]
+    together = [{**defaults, **dict(zip(free, values, strict=True))}
+                for values in itertools.product(*(values[:9] for values in free.values()))]
+    found = []
+    for parameters in [defaults, *single, *together[:MANY]]:
+        if parameters not in found:
+            found.append(parameters)
+    return found
+
+
+def evaluated(
+    candidate: Candidate, probes: Sequence[Any], parameters: dict[str, Any], known: dict[Any, Any]
+) -> tuple[list[np.ndarray], list[float]] | None:
+    """(losses of the probes, their means), or None for parameters outside their domain; `known` keeps them."""
+    key = (*parameters.values(), len(probes))
+    if key not in known:
+        try:
+            losses = [candidate.losses(*one, parameters) for one in probes]
+            weighted = any(name in candidate.options for name in ("class_weight", "ignore_index"))
+            means = [candidate.mean(*one, parameters) if weighted else float(loss.mean())
+                     for one, loss in zip(probes, losses, strict=True)]
+            known[key] = losses, means
+        except (DomainError, ShapeError, TypeError):
+            known[key] = None
+    return known[key]
+
+
+def related(
+    outputs: Sequence[np.ndarray], candidate: Candidate, probes: Sequence[Any], parameters: dict[str, Any],
+    tolerance: float, known: dict[Any, Any],
+) -> Relation | None:
+    """The relation between outputs and losses for these parameters, which the first two probes must have."""
+    scores = candidate.loss.shape in ("overlap", "boxes")
+    relation = None
+    for count in (2, len(probes)):
+        found = evaluated(candidate, probes[:count], parameters, known)
+        if found is None:
+            return None
+        classes = [classes_of(prediction) for prediction, _ in probes[:count]]
+        relation = relate(outputs[:count], found[0], classes, found[1], tolerance, scores)
+        if relation is None:
+            return None
+    return relation
+
+
+def tolerance_of(outputs: Sequence[np.ndarray]) -> float:
+    """How far equal numbers may be apart, by the type of the outputs."""
+    return EXACT if all(output.dtype.itemsize >= 8 for output in outputs) else SINGLE
+
+
+def comparable(outputs: Sequence[np.ndarray]) -> bool:
+    """Whether outputs are finite numbers, not all 0."""
+    return all(np.isfinite(output).all() for output in outputs) and any(np.any(output != 0) for output in outputs)
+
+
+def matches(attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False) -> Iterator[Match]:
+    """The ways in which the function is the candidate, exactly or, if `nearly`, but for a small constant."""
+    for layout in candidate.layouts:
+        for variation in candidate.variations[: 1 if layout.name == "mask" else None]:
+            known: dict[Any, Any] = {}
+            varied = replace(candidate, variation=variation)
+            for subject, probes, outputs in attempts.subjects(candidate.loss, layout):
+                if not comparable(outputs):
+                    continue
+                tolerance, tried = NEARLY if nearly else tolerance_of(outputs), grid(candidate, fixed)
+                found = []
+                for parameters in tried:
+                    relation = related(outputs, varied, probes, parameters, tolerance, known)
+                    if relation is not None:
+                        found.append(Match(subject, varied, parameters, relation, tolerance))
+                        if relation.factor == 1:
+                            break
+                if not found and not nearly:
+                    found = list(fitted(subject, varied, probes, outputs, tried, fixed, tolerance, known))
+                if found:
+                    yield min(found, key=lambda match: match.cost)
+
+
+def best(attempts: Attempts, choices: Sequence[Candidate], fixed: dict[str, Any]) -> Match | None:
+    """The plainest call of the first loss that the function is."""
+    for nearly in (False, True):
+        for candidate in choices:
+            for match in matches(attempts, candidate, fixed, nearly):
+                return match
+    return None
+
+
+def fitted(
+    subject: Subject, candidate: Candidate, probes: Sequence[Any], outputs: Sequence[np.ndarray],
+    tried: Sequence[dict[str, Any]], fixed: dict[str, Any], tolerance: float,
+    known: dict[Any, Any],
+) -> Iterator[Match]:
+    """Matches for parameters between those of the grid, found by Newton's method on a smooth fit."""
+    names = [name for name, value in tried[0].items() if name not in fixed and not isinstance(value, bool)]
+    if not names:
+        return
+    start = max(tried, key=lambda parameters: -misfit(candidate, probes, outputs, parameters, known))
+    if not np.isfinite(misfit(candidate, probes, outputs, start, known)):
+        return
+    point = np.array([start[name] for name in names], float)
+    for _ in range(12):
+        parameters = {**start, **dict(zip(names, point.tolist(), strict=True))}
+        here = residual(candidate, probes, outputs, parameters, known)
+        if here is None:
+            return
+        columns = []
+        for index, name in enumerate(names):
+            step = 1e-6 * max(abs(point[index]), 1e-3)
+            there = residual(candidate, probes, outputs, {**parameters, name: point[index] + step}, known)
+            if there is None:
+                return
+            columns.append((there - here) / step)
+        move = np.linalg.lstsq(np.stack(columns, axis=1), -here, rcond=1e-9)[0]
+        point = np.maximum(point + np.clip(move, -2, 2), 0.0)
+        if np.abs(move).max() < 1e-13 * np.abs(point).max():
+            break
+    parameters = {**start, **{name: snapped(value) for name, value in zip(names, point.tolist(), strict=True)}}
+    relation = related(outputs, candidate, probes, parameters, max(10 * tolerance, 1e-8), known)
+    if relation is not None:
+        yield Match(subject, candidate, parameters, relation, tolerance)
+
+
+def residual(
+    candidate: Candidate, probes: Sequence[Any], outputs: Sequence[np.ndarray], parameters: dict[str, Any],
+    known: dict[Any, Any],
+) -> np.ndarray | None:
+    """Outputs less losses, reduced alike and times the best factor; None if they have no such shape."""
+    found = evaluated(candidate, probes, parameters, known)
+    if found is None:
+        return None
+    got = np.concatenate([output.ravel() for output in outputs]).astype(float)
+    for reduce in (np.mean, np.sum, np.asarray):
+        sums = [np.asarray(reduce(loss)) for loss in found[0]]
+        if all(one.size == output.size for one, output in zip(sums, outputs, strict=True)):
+            want = np.concatenate([one.ravel() for one in sums])
+            if not np.isfinite(want).all():
+                return None
+            if got.size > 3:
+                want = want * (got @ want) / (want @ want)
+            return (got - want) / np.abs(got).max()
+    return None
+
+
+def misfit(
+    candidate: Candidate, probes: Sequence[Any], outputs: Sequence[np.ndarray], parameters: dict[str, Any],
+    known: dict[Any, Any],
+) -> float:
+    """The size of the residual."""
+    found = residual(candidate, probes, outputs, parameters, known)
+    return np.inf if found is None else float(np.linalg.norm(found))
