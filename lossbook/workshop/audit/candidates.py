@@ -14,7 +14,7 @@ from lossbook.workshop.audit.layouts import OF_SPACE, Layout, layouts
 MODULES = (binary, multiclass, multilabel, regression, segmentation, detection, divergence, adversarial)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variation:
     """Another way to sum an overlap loss: over the batch, over all classes, over everything."""
 
@@ -44,7 +44,7 @@ class Candidate:
 
     loss: Loss
     text: str  # how it is called
-    options: dict[str, Any] = field(default_factory=dict)  # what the audit was told beside parameters
+    options: dict[str, Any] = field(default_factory=dict, hash=False, compare=False)  # beside parameters
     variation: Variation = PLAIN
     said: str = ""  # what a report says if it is not the loss that was asked for
 
@@ -103,9 +103,10 @@ def siblings(loss: Loss) -> Iterator[tuple[Loss, str]]:
     known = {text: one for one, text in all_losses()}
     base = loss.name.removesuffix("_with_logits")
     names = [base, f"{base}_with_logits"]
-    if base in ("multiclass.cross_entropy", "multiclass.negative_log_likelihood", "segmentation.cross_entropy"):
-        names += ["multiclass.cross_entropy", "multiclass.cross_entropy_with_logits",
-                  "multiclass.negative_log_likelihood"]
+    if base in ("multiclass.cross_entropy", "multiclass.negative_log_likelihood"):
+        names += ["multiclass.cross_entropy", "multiclass.cross_entropy_with_logits"]
+    if loss.name == "multiclass.cross_entropy":
+        names.append("multiclass.negative_log_likelihood")
     if base in ("binary.cross_entropy", "binary.soft_margin", "multilabel.cross_entropy"):
         names += ["binary.cross_entropy_with_logits", "binary.soft_margin", "binary.cross_entropy"]
     for name in dict.fromkeys(names):
@@ -130,11 +131,13 @@ def everything() -> list[Candidate]:
 # --- probes ----------------------------------------------------------------------------------------------------------
 
 
-def probe(loss: Loss, shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+def probe(
+    loss: Loss, shape: tuple[int, ...], seed: int = 0, normalized: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
     """An ordinary input of a loss: predictions of few binary digits, hard targets."""
     random = np.random.default_rng([seed, *shape])
     declaration = loss.declaration
-    prediction = drawn(declaration.of_prediction, loss.shape == "rows", shape, random)
+    prediction = drawn(declaration.of_prediction, loss.shape == "rows" or normalized, shape, random)
     if len(declaration.arrays) == 1:
         return prediction, None
     domain = declaration.of_target
@@ -151,7 +154,7 @@ def probe(loss: Loss, shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray
         classes = random.integers(0, shape[1], (shape[0], *shape[2:]))
         return prediction, np.moveaxis(np.eye(shape[1])[classes], -1, 1)
     if domain.name == "Outcome":
-        return prediction, prediction + random.permutation(np.linspace(-3.75, 3.5, prediction.size)).reshape(shape)
+        return prediction, prediction + (2 * random.integers(-16, 16, shape) + 1) / 8
     hard = random.permutation(np.arange(prediction.size) % 2).reshape(shape).astype(float)
     return prediction, 2 * hard - 1 if domain.values else hard
 
@@ -166,4 +169,4 @@ def drawn(domain: Any, rows: bool, shape: tuple[int, ...], random: np.random.Gen
         if rows:
             p = p / p.sum(axis=1, keepdims=True)
         return p if domain.high else np.log(p)
-    return random.permutation(np.linspace(-3.25, 3.0, int(np.prod(shape)))).reshape(shape)
+    return (2 * random.integers(-13, 13, shape) + 1) / 8

@@ -22,7 +22,7 @@ CALLS = 30  # whose memory is counted
 
 def small(subject: Subject, loss: Any, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray | None]:
     """A small ordinary input."""
-    prediction, target = probe(loss, subject.layout.shapes[-1], 11)
+    prediction, target = probe(loss, subject.layout.shapes[-1], 11, subject.layout.normalized)
     if target is not None and target.dtype.kind == "f":
         target = target.astype(dtype)
     return prediction.astype(dtype), target
@@ -130,6 +130,21 @@ def empty(match: Match) -> Iterator[Finding]:
     if got.size and not np.array_equal(np.ravel(got)[0], want, equal_nan=True) and got.ndim == 0:
         text = f"An empty batch gives {number(got)}, where a {match.relation.reduction} of nothing is {number(want)}."
         yield Finding("empty input", "convention", text, subject.turned(*none), got, want)
+
+
+def normalized(match: Match) -> Iterator[Finding]:
+    """Whether probabilities of a row are divided by their sum."""
+    subject, loss = match.subject, match.candidate.loss
+    if loss.shape != "rows" or loss.declaration.of_prediction.high != 1:
+        return
+    prediction, target = small(subject, loss)
+    try:
+        once, half = (subject.value(part, target) for part in (prediction, prediction / 2))
+    except Refused:
+        return
+    if np.allclose(once, half, rtol=1e-4):
+        text = "It divides the probabilities of a row by their sum first; here they are taken as they are."
+        yield Finding("normalization", "convention", text, subject.turned(prediction / 2, target), half)
 
 
 def unchecked(match: Match) -> Iterator[Finding]:

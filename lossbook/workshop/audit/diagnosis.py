@@ -49,26 +49,42 @@ def hypotheses(
     attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, Match]]:
     """(kind, severity, sentence, match) for what explains the values, the likeliest first."""
+    yield from mistaken(attempts, choices, declared, nearly=False)
     moved = best(attempts, choices, {}) if declared else None
     if moved is not None:
         yield "parameter", "wrong", other_parameters(moved, declared), moved
-    for nearly in (False, True):
-        for candidate in choices:
-            fixed = {**candidate.loss.declaration.defaults, **known(candidate, declared)}
-            for mistake in mistakes(candidate):
-                mistaken = Mistaken(candidate.loss, candidate.text, candidate.options, mistake=mistake)
-                for match in matches(attempts, mistaken, fixed, nearly):
-                    yield mistake.name, mistake.severity, mistake.text, match
+    yield from of_other_losses(attempts, choices[0], plain=True)
+    yield from mistaken(attempts, choices, declared, nearly=True)
     for outer, match in transformed(attempts, choices, declared):
         text = f"{outer.text} What stands inside equals {match.call}."
         yield outer.name, "wrong", text, match
-    for other in others(choices[0]):
-        for match in matches(attempts, other, {}):
-            yield "another loss", "wrong", f"It is another loss: it equals {match.call}.", match
+    yield from of_other_losses(attempts, choices[0], plain=False)
     whole = whole_numbers(attempts, choices, declared)
     if whole is not None:
         text = "It divides whole numbers (//) or rounds its result: only the whole part of the value is left."
         yield "integer division", "wrong", text, whole
+
+
+def mistaken(
+    attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any], nearly: bool
+) -> Iterator[tuple[str, str, str, Match]]:
+    """What `hypotheses` gives of the known mistakes."""
+    for candidate in choices:
+        fixed = {**candidate.loss.declaration.defaults, **known(candidate, declared)}
+        for mistake in mistakes(candidate):
+            tried = Mistaken(candidate.loss, candidate.text, candidate.options, mistake=mistake)
+            for match in matches(attempts, tried, fixed, nearly):
+                yield mistake.name, mistake.severity, mistake.text, match
+
+
+def of_other_losses(
+    attempts: Attempts, candidate: Candidate, plain: bool
+) -> Iterator[tuple[str, str, str, Match]]:
+    """What `hypotheses` gives of losses that were not meant, with their defaults if `plain`."""
+    for other in others(candidate):
+        fixed = other.loss.declaration.defaults if plain else {}
+        for match in matches(attempts, other, fixed, fit=False):
+            yield "another loss", "wrong", f"It is another loss: it equals {match.call}.", match
 
 
 def known(candidate: Candidate, declared: dict[str, Any]) -> dict[str, Any]:
@@ -83,17 +99,19 @@ def other_parameters(match: Match, declared: dict[str, Any]) -> str:
         if name in found and found[name] != value:
             parts.append(f"{name}={number(value)} has the effect of {name}={number(found[name])}")
     text = f"Its parameters do not do what their names say: {', '.join(parts) or 'they do nothing'}."
-    alpha = declared.get("alpha")
-    if alpha is not None and "beta" not in found and np.isclose(found.get("alpha", alpha), 1 - alpha) and alpha != 0.5:
-        text += " It weighs the wrong class: alpha belongs to label 1, 1 - alpha to label 0."
-    if {"alpha", "beta"} <= found.keys() and exchanged(found, declared):
-        text += " Alpha and beta are exchanged: alpha weighs false positives, beta false negatives."
+    if exchanged(found, declared):
+        text += (" Alpha and beta are exchanged: alpha weighs false positives, beta false negatives." if "beta" in found
+                 else " It weighs the wrong class: alpha belongs to label 1, 1 - alpha to label 0.")
     return text
 
 
 def exchanged(found: dict[str, Any], declared: dict[str, Any]) -> bool:
-    """Whether alpha and beta have changed places."""
-    return found["alpha"] == declared.get("beta") and found["beta"] == declared.get("alpha")
+    """Whether alpha and beta, or alpha and 1 - alpha, have changed places."""
+    alpha, meant = found.get("alpha"), declared.get("alpha")
+    if alpha is None or meant is None or alpha == meant:
+        return False
+    other = declared.get("beta", alpha) if "beta" in found else 1 - meant
+    return bool(np.isclose(alpha, other)) and np.isclose(found.get("beta", meant), meant)
 
 
 def transformed(
@@ -110,7 +128,7 @@ def transformed(
                     with np.errstate(all="ignore"):
                         inside = [np.asarray(outer.undo(output.astype(float))) for output in outputs]
                     relation = related(inside, candidate, probes, parameters, 1e-6, {}) if comparable(inside) else None
-                    if relation is not None and relation.reduction in ("mean", "sum", "none"):
+                    if relation is not None and relation.reduction in ("mean", "sum"):
                         yield outer, Match(subject, candidate, parameters, relation, tolerance_of(outputs))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lossbook.workshop.audit.findings import Finding, number
+from lossbook.workshop.audit.layouts import LOGARITHMS
 from lossbook.workshop.audit.points import Point, points
 from lossbook.workshop.audit.search import NEARLY, Match
 from lossbook.workshop.audit.subject import Refused
@@ -30,13 +31,19 @@ class Trial:
 
 def trials(match: Match, dtype: Any) -> Iterator[Trial]:
     """The function at every point."""
+    # What is added to all slopes of a row, as by a division by the sum of the row, is nothing to a softmax in front.
+    up_to_a_constant = match.candidate.loss.shape == "rows" and match.candidate.loss.declaration.of_prediction.high == 1
     for point in points(match, dtype):
+        if match.subject.layout is LOGARITHMS and not point[0].all():
+            continue  # which has no logarithm
         try:
             want, exact = match.expected(*point), match.slopes(*point)
         except ValueError:
             continue
         try:
             value, slope = match.subject.value_and_slope(*point)
+            if up_to_a_constant and slope is not None and slope.shape == exact.shape:
+                slope, exact = (part - part.mean(axis=1, keepdims=True) for part in (slope, exact))
             yield Trial(point, value, want, slope, exact)
         except Refused as error:
             yield Trial(point, None, want, None, exact, str(error))
@@ -56,8 +63,8 @@ class Clamp:
         """Whether the constant is felt at a point."""
         x = np.abs(point[0])
         if logits:
-            return bool((np.exp(-x) < 1e4 * self.epsilon).any())
-        return bool((np.minimum(x, np.abs(1 - x)) < 1e4 * self.epsilon).any())
+            return bool((np.exp(-x) < 1e5 * self.epsilon).any())
+        return bool((np.minimum(x, np.abs(1 - x)) < 1e5 * self.epsilon).any())
 
 
 def extremes(match: Match) -> Iterator[Finding]:
@@ -241,7 +248,8 @@ def digits(match: Match, tried: list[Trial], slopes: bool) -> Finding | None:
 
 def match_sums(match: Match) -> bool:
     """Whether slopes of one input belong to one sum, as of boxes and masks."""
-    return match.candidate.loss.shape in ("boxes", "overlap")
+    loss = match.candidate.loss
+    return loss.shape in ("boxes", "overlap") or (loss.shape == "rows" and loss.declaration.of_prediction.high == 1)
 
 
 def at_kink(match: Match, trial: Trial) -> bool:
@@ -271,12 +279,26 @@ def clamped(match: Match, tried: list[Trial]) -> Clamp | None:
             found.append((got, want, trial))
     if not found or (len(found) > 1 and max(got for got, _, _ in found) > 1.5 * abs(found[0][0]) + 60):
         return None
-    got, want, trial = found[0]
+    got, want, trial = min(found, key=lambda one: abs(float(one[2].point[0].ravel()[0])))  # near 0, if there is one
     epsilon = behaves_as(match, trial)
     if epsilon is None:
         return None
     ends = (float(np.ravel(part)[0]) for part in (trial.got, trial.want))
-    return Clamp(epsilon, match.error == NEARLY, trial.point, *ends)
+    return Clamp(epsilon, adds(match, trial, epsilon), trial.point, *ends)
+
+
+def adds(match: Match, trial: Trial, epsilon: float) -> bool:
+    """Whether the constant is added to a probability that is larger than it, and not only the least that it may be."""
+    prediction, target = trial.point
+    if match.candidate.loss.declaration.of_prediction.high != 1 or prediction.ravel()[0] > 0.5 or epsilon < 1e-30:
+        return match.error == NEARLY
+    near, added = (np.where(prediction == prediction.ravel()[0], size * epsilon, prediction) for size in (3, 4))
+    try:
+        got = float(np.ravel(match.subject.value(near, target))[0])
+    except Refused:
+        return False
+    clipped, moved = (float(np.ravel(match.expected(one, target))[0]) for one in (near, added))
+    return abs(got - moved) < abs(got - clipped)
 
 
 def behaves_as(match: Match, trial: Trial) -> float | None:

@@ -79,6 +79,8 @@ def by_inputs(inputs: Sequence[Any]) -> str:
 
 def snapped(value: float, tolerance: float = 1e-7) -> float:
     """The plain number that a fitted one stands for: of few digits, a small fraction, or six digits."""
+    if abs(value) < 1e-11:
+        return 0.0
     for digits in range(1, 5):
         near = float(f"{value:.{digits}g}")
         if abs(near - value) <= tolerance * abs(value):

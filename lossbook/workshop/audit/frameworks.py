@@ -36,9 +36,15 @@ class OfNumPy:
         """Within, the function computes in the precision that it is given."""
         yield
 
-    def value_and_slope(self, call: Function, prediction: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """(value, slope of the sum of the value along the prediction or None where the framework has none)."""
-        return self.read(call(self.array(prediction))), None
+    def value(self, function: Function, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """What the function gives."""
+        return function(*arguments, **options)
+
+    def value_and_slope(
+        self, function: Function, arguments: list[Any], place: int, options: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """(value, slope of the sum of the value along the argument at a place, None where the framework has none)."""
+        return self.read(function(*arguments, **options)), None
 
     def held(self) -> int | None:
         """How many arrays are alive, or None where the memory is counted elsewhere."""
@@ -63,9 +69,11 @@ class OfTorch(OfNumPy):
     def read(self, result: Any) -> np.ndarray:
         return result.detach().cpu().numpy().copy() if self.owns(result) else np.asarray(result)
 
-    def value_and_slope(self, call: Function, prediction: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        leaf = self.array(prediction).requires_grad_()
-        result = call(leaf)
+    def value_and_slope(
+        self, function: Function, arguments: list[Any], place: int, options: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        leaf = arguments[place].requires_grad_()
+        result = function(*arguments, **options)
         if not self.owns(result) or not result.requires_grad:
             return self.read(result), None
         result.sum().backward()
@@ -86,6 +94,7 @@ class OfJax(OfNumPy):
 
     def __init__(self, jax: Any) -> None:
         self.jax = jax
+        self.kept: dict[Any, Any] = {}
 
     def array(self, array: Any) -> Any:
         return self.jax.numpy.array(array)
@@ -102,9 +111,34 @@ class OfJax(OfNumPy):
         finally:
             self.jax.config.update("jax_enable_x64", before)
 
-    def value_and_slope(self, call: Function, prediction: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        result, pull = self.jax.vjp(call, self.array(prediction))
-        return self.read(result), self.read(pull(self.jax.numpy.ones_like(result))[0])
+    def value(self, function: Function, arguments: list[Any], options: dict[str, Any]) -> Any:
+        return self.compiled(function, "value", lambda *given, **named: function(*given, **named))(
+            *arguments, **options)
+
+    def value_and_slope(
+        self, function: Function, arguments: list[Any], place: int, options: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        def both(*given: Any, **named: Any) -> tuple[Any, Any]:
+            before, after = given[:place], given[place + 1 :]
+            result, pull = self.jax.vjp(lambda leaf: function(*before, leaf, *after, **named), given[place])
+            return result, pull(self.jax.numpy.ones_like(result))[0]
+
+        result, slope = self.compiled(function, place, both)(*arguments, **options)
+        return self.read(result), self.read(slope)
+
+    def compiled(self, function: Function, what: Any, made: Function) -> Function:
+        """A function compiled once, or as it is where it asks for values, which compiling does not have."""
+        key = (id(function), what)
+        if key not in self.kept:
+            self.kept[key] = function, self.jax.jit(made)  # the function is held, so that no other takes its id
+
+        def run(*arguments: Any, **options: Any) -> Any:
+            try:
+                return self.kept[key][1](*arguments, **options)
+            except self.jax.errors.JAXTypeError:
+                return made(*arguments, **options)
+
+        return run
 
     def held(self) -> int | None:
         return len(self.jax.live_arrays())
@@ -118,9 +152,3 @@ def loaded() -> list[OfNumPy]:
     if "jax" in sys.modules:
         found.append(OfJax(sys.modules["jax"]))
     return found
-
-
-def is_module(function: Any) -> bool:
-    """Whether a function is a torch.nn.Module."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(function, torch.nn.Module)

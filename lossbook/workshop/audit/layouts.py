@@ -35,6 +35,7 @@ class Layout:
     turn: Turn = same
     back: Back = kept  # slopes along what was turned, as slopes along the prediction
     turn_target: Turn | None = None  # of targets with a class axis; as predictions if None
+    normalized: bool = False  # predictions add up to 1 over the classes, which the function asks for
     single: bool = False  # the function takes one element, row or box at a time
 
 
@@ -90,6 +91,11 @@ OVERLAP = (
     Layout("one class", ((3, 1, 2, 4), (2, 1, 5, 3)), (1, 1, 1, -1), "It takes one class, as in (N, 1, H, W)."),
     Layout("class axis last", ((5, 2, 4, 3), (3, 4, 5, 2)), (1, 2, 1, -1),
            "Its class axis is the last one, as in (N, H, W, C), not axis 1.", first_last, last_first),
+    Layout("distribution", ((5, 3, 2, 4), (3, 2, 4, 5)), (1, 2, 1, -1),
+           "Its predictions have to add up to 1 over the classes.", normalized=True),
+    Layout("distribution, class axis last", ((5, 2, 4, 3), (3, 4, 5, 2)), (1, 2, 1, -1),
+           "Its predictions have to add up to 1 over the last axis, which is its class axis.", first_last, last_first,
+           normalized=True),
     Layout("mask", ((1, 1, 3, 4), (1, 1, 2, 5)), (1, 1, 1, -1), "It takes one mask at a time.", only, alone),
 )
 BOXES = (

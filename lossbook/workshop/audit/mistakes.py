@@ -313,11 +313,9 @@ def quotient(case: Case, above: Callable[..., np.ndarray], below: Callable[..., 
     return 1 - above(*parts) / below(*parts)
 
 
-OF_MASKS = (
+OF_DICE = (
     Mistake("factor 2 missing", "The factor 2 of the overlap is missing: a perfect prediction still costs 1/2.",
             lambda c: quotient(c, lambda i, p, y, s: i + s, lambda i, p, y, s: p + y + s)),
-    Mistake("overlap counted twice", "Its denominator does not subtract the overlap, which both areas contain.",
-            lambda c: quotient(c, lambda i, p, y, s: i, lambda i, p, y, s: p + y)),
     Mistake("denominator of another loss", "It divides twice the overlap by the union, where the sum of the areas "
             "belongs.",
             lambda c: quotient(c, lambda i, p, y, s: 2 * i + s, lambda i, p, y, s: p + y - i + s)),
@@ -325,6 +323,16 @@ OF_MASKS = (
             lambda c: quotient(c, lambda i, p, y, s: 2 * i, lambda i, p, y, s: p + y + s)),
     Mistake("smooth above only", "Its constant stands above the bar alone.",
             lambda c: quotient(c, lambda i, p, y, s: 2 * i + s, lambda i, p, y, s: p + y)),
+)
+OF_JACCARD = (
+    Mistake("overlap counted twice", "Its union does not subtract the overlap, which both areas contain.",
+            lambda c: quotient(c, lambda i, p, y, s: i + s, lambda i, p, y, s: p + y + s)),
+    Mistake("factor 2 too many", "It doubles the overlap, which belongs to Dice.",
+            lambda c: quotient(c, lambda i, p, y, s: 2 * i + s, lambda i, p, y, s: p + y - i + s)),
+    Mistake("smooth below only", "Its constant stands below the bar alone: a perfect prediction does not cost 0.",
+            lambda c: quotient(c, lambda i, p, y, s: i, lambda i, p, y, s: p + y - i + s)),
+)
+OF_MASKS = (
     Mistake("prediction rounded", "It rounds the prediction to 0 or 1 (argmax or a threshold), so its slope is 0.",
             lambda c: c.meant((c.probabilities > 0.5).astype(float))),
     Mistake("wrong axis", "It sums over the last axis alone, so every line of an image is scored on its own.",
@@ -390,6 +398,7 @@ def mistakes(candidate: Candidate) -> Iterator[Mistake]:
         yield from OF_CLASSES
         yield PER_CLASS
     elif loss.shape == "overlap":
+        yield from {"segmentation.dice": OF_DICE, "segmentation.jaccard": OF_JACCARD}.get(loss.name, ())
         yield from OF_MASKS
     elif loss.shape == "boxes":
         yield from OF_BOXES

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lossbook.workshop.audit.layouts import MASK
 from lossbook.workshop.audit.search import Match
 
 Point = tuple[np.ndarray, np.ndarray | None]
@@ -26,7 +27,7 @@ def points(match: Match, dtype: Any) -> Iterator[Point]:
     elif loss.shape == "rows":
         yield from rows(declaration, least, dtype)
     elif loss.shape == "overlap":
-        yield from masks(declaration, least, dtype)
+        yield from masks(match, declaration, least, dtype)
     else:
         for p, t in zip(*boxes(), strict=True):
             yield np.array([p], dtype), np.array([t], dtype)
@@ -62,7 +63,7 @@ def rows(declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Point
             yield row.reshape(1, 3, *ends).astype(dtype), np.full((1, *ends), label)
 
 
-def masks(declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Point]:
+def masks(match: Match, declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Point]:
     """Images of one pixel row: empty and full masks, perfect and wrong predictions."""
     classes, shape = least[1], (*least[:-1], 4)
     low, high = (0.0, 1.0) if declaration.of_prediction.high == 1 else (-200.0, 200.0)
@@ -75,6 +76,8 @@ def masks(declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Poin
         half = first.copy()
         half[:, 0, ..., :2], half[:, 1, ..., :2] = 0, 1
         targets = [first, half]
+        if match.subject.kind is MASK and not match.subject.layout.normalized:
+            targets.append(np.zeros(shape, dtype))
     for target in targets:
         for right in (target, 1 - target, np.zeros_like(target), np.ones_like(target)):
             yield np.where(right == 1, high, low).astype(dtype), target

@@ -80,14 +80,15 @@ class Relation:
 
 
 def relate(
-    outputs: Sequence[np.ndarray], losses: Sequence[np.ndarray], classes: Sequence[int], means: Sequence[float],
+    outputs: Sequence[np.ndarray], losses: Sequence[np.ndarray], classes: Sequence[int], means: Sequence[float | None],
     tolerance: float, scores: bool = False,
 ) -> Relation | None:
     """The relation that holds for all probes, the plainest first; None where there is none."""
     dimensions = losses[0].ndim
     subsets = [axes for count in range(dimensions + 1) for axes in itertools.combinations(range(dimensions), count)]
     whole = all(output.ndim == 0 for output in outputs)
-    subsets.sort(key=lambda axes: (len(axes) not in (0, dimensions), -len(axes) if whole else len(axes)))
+    subsets.sort(key=lambda axes: (len(axes) not in (0, dimensions), len(axes)))
+    subsets = [tuple(range(dimensions))] if whole else subsets
     for offset in (0.0, 1.0) if scores else (0.0,):
         for summed in subsets:
             found = with_axes([output - offset for output in outputs], losses, classes, means, summed, tolerance)
@@ -98,7 +99,7 @@ def relate(
 
 
 def with_axes(
-    outputs: Sequence[np.ndarray], losses: Sequence[np.ndarray], classes: Sequence[int], means: Sequence[float],
+    outputs: Sequence[np.ndarray], losses: Sequence[np.ndarray], classes: Sequence[int], means: Sequence[float | None],
     summed: tuple[int, ...], tolerance: float,
 ) -> Relation | None:
     """The relation that sums these axes, if one does."""
@@ -121,7 +122,7 @@ def with_axes(
     divided = [(axes, per_class, False) for per_class in (False, True)
                for count in (len(summed), *range(len(summed)))
                for axes in itertools.combinations(summed, count)]
-    if len(summed) == dimensions:
+    if len(summed) == dimensions and None not in means:
         divided.insert(0, ((), False, True))
     fitting = []
     for averaged, per_class, own_mean in divided:

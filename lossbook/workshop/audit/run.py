@@ -10,7 +10,7 @@ from lossbook.names import OPTIONS
 from lossbook.workshop.audit import checks
 from lossbook.workshop.audit.candidates import candidates, everything
 from lossbook.workshop.audit.conventions import conventions
-from lossbook.workshop.audit.diagnosis import diagnose, first_subject
+from lossbook.workshop.audit.diagnosis import diagnose, exchanged, first_subject, mistaken
 from lossbook.workshop.audit.extremes import extremes
 from lossbook.workshop.audit.findings import Finding, in_order
 from lossbook.workshop.audit.layouts import OF_SPACE
@@ -29,6 +29,8 @@ def audited(function: Callable[..., Any], like: Loss, gradient: Any, parameters:
     declared = {**own_parameters(function, like), **given}
     match = best(attempts, choices, declared)
     findings: list[Finding] = []
+    if match is not None and match.relation.factor not in (1, -1) and match.cost[1]:
+        match = None if simpler_mistake(attempts, choices, declared) else match
     if match is None:
         match = unheeded(attempts, choices, declared, given, findings)
     if match is None:
@@ -92,22 +94,37 @@ def own_parameters(function: Any, like: Loss) -> dict[str, Any]:
     return found
 
 
+def simpler_mistake(attempts: Attempts, choices: Any, declared: dict[str, Any]) -> bool:
+    """Whether one known mistake explains what would else need a factor and other parameters."""
+    found = mistaken(attempts, choices, declared, nearly=False)
+    return any(match.relation.factor == 1 for _, _, _, match in found)
+
+
 def unheeded(
     attempts: Attempts, choices: Any, declared: dict[str, Any], given: dict[str, Any], findings: list[Finding]
 ) -> Match | None:
-    """The match for other values of parameters that the function has but does not heed; says which these are."""
-    if not declared.keys() - given.keys():
+    """The match for other values of parameters that the function has under the same name; says what they are here.
+
+    That alpha and 1 - alpha, or alpha and beta, have changed places is a mistake, not another meaning of a name.
+    """
+    own = {name: value for name, value in declared.items() if name not in given}
+    match = best(attempts, choices, given) if own else None
+    if match is None or exchanged(match.parameters, declared):
         return None
-    match = best(attempts, choices, given)
-    if match is None:
+    if match.relation.factor not in (1, -1) and simpler_mistake(attempts, choices, declared):
         return None
-    names = [name for name in declared if name not in given and match.parameters.get(name) != declared[name]]
-    if any(moves(match, name) for name in names):
-        return None
+    found = match.parameters
     switches = any(isinstance(value, bool) for value in match.subject.parameters.values())
-    for name in names:
-        text = f"Its parameter {name} changes nothing{', unless another argument switches it on' if switches else ''}."
-        findings.append(Finding("parameter", "convention" if switches else "wrong", text))
+    for name, value in own.items():
+        if found.get(name, value) == value:
+            continue
+        if moves(match, name):
+            text = f"Its {name}={value:g} is {name}={found[name]:g} here: the name has another meaning."
+            findings.append(Finding("parameter", "convention", text))
+        else:
+            unless = ", unless another argument switches it on" if switches else ""
+            text = f"Its parameter {name} changes nothing{unless}."
+            findings.append(Finding("parameter", "convention" if switches else "wrong", text))
     return match
 
 
@@ -142,7 +159,8 @@ def of_match(match: Match) -> Iterator[Finding]:
     subject, loss = match.subject, match.candidate.loss
     yield from of_any(subject, loss, match)
     yield from extremes(match)
-    for check in (checks.broadcasting, checks.empty, checks.unchecked, checks.soft, checks.ignored, checks.weights):
+    for check in (checks.broadcasting, checks.empty, checks.unchecked, checks.soft, checks.ignored, checks.weights,
+                  checks.normalized):
         yield from check(match)
     yield from checks.memory(subject, loss)
 

@@ -11,10 +11,10 @@ from lossbook.algebra import Loss
 from lossbook.errors import DomainError, ShapeError
 from lossbook.workshop.audit.candidates import Candidate, probe
 from lossbook.workshop.audit.findings import snapped
-from lossbook.workshop.audit.frameworks import loaded
+from lossbook.workshop.audit.frameworks import OfNumPy, loaded
 from lossbook.workshop.audit.layouts import Kind, Layout, kinds
 from lossbook.workshop.audit.relation import Relation, relate
-from lossbook.workshop.audit.subject import Refused, Subject
+from lossbook.workshop.audit.subject import Refused, Subject, quiet
 
 EXACT, SINGLE, NEARLY = 1e-9, 3e-5, 1e-4  # relative: of float64, of float32, of a function with a small constant
 USUAL = {  # values that implementations use, the most common first
@@ -26,6 +26,7 @@ USUAL = {  # values that implementations use, the most common first
 }
 NEUTRAL = {"pos_weight": 1.0, "smoothing": 0.0, "floor": 0.0, "squared": False}  # parameters that then change nothing
 SEEDS = 3  # probes of each shape: enough that no wrong parameters fit them
+NEAR = 0.1  # how far off, relative to the largest output, parameters may be from which a fit starts
 MANY = 150  # combinations of parameters that are tried
 
 
@@ -111,17 +112,34 @@ class Attempts:
     function: Any
     gradient: Any
     outputs: dict[Any, Any] = field(default_factory=dict)
+    framework: OfNumPy | None = None  # that of the function, once a call has told it
     errors: list[str] = field(default_factory=list)
+    known: dict[Any, dict[Any, Any]] = field(default_factory=dict)  # losses of candidates, by layout and parameters
 
     def subjects(self, loss: Loss, layout: Layout) -> Iterator[tuple[Subject, list[Any], list[np.ndarray]]]:
         """(subject, probes, outputs) of every way in which a call gives numbers."""
-        probes = [probe(loss, shape, seed) for seed in range(SEEDS) for shape in layout.shapes]
+        probes = [probe(loss, shape, seed, layout.normalized) for seed in range(SEEDS) for shape in layout.shapes]
         unary = len(loss.declaration.arrays) == 1
         for kind in kinds(loss)[: 1 if unary else None]:
-            for swapped in (False,) if unary else (False, True):
+            for swapped in self.orders(loss):
                 found = self.outcome(loss, layout, kind, swapped, probes)
                 if found is not None:
                     yield found[0], probes, found[1]
+
+    def orders(self, loss: Loss) -> tuple[bool, ...]:
+        """Whether to try (target, prediction), after or before (prediction, target).
+
+        Numbers tell the order only where prediction and target have different ranges; elsewhere names do.
+        """
+        if len(loss.declaration.arrays) == 1:
+            return (False,)
+        if loss.shape == "overlap" or loss.declaration.of_prediction.holds_numbers_of_the_target:
+            return (Subject(self.function, OfNumPy()).target_is_first,)
+        return (False, True)
+
+    def takes_arrays(self) -> bool:
+        """Whether some call with whole arrays gave numbers."""
+        return any(found is not None and not found[0].layout.single for found in self.outputs.values())
 
     def outcome(
         self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
@@ -137,31 +155,32 @@ class Attempts:
     ) -> tuple[Subject, list[np.ndarray]] | None:
         """What `outcome` gives, from calls."""
         unary = len(loss.declaration.arrays) == 1
-        for framework in loaded():
+        for framework in loaded() if self.framework is None else [self.framework]:
             subject = Subject(self.function, framework, self.gradient, swapped, layout, kind, unary)
             try:
-                outputs = [subject.value(*one) for one in probes]
-                arrays = subject.turned(*probes[0])
-                if not layout.single and framework.name == "NumPy":
-                    subject = with_own_framework(subject, arrays)
+                if self.framework is None:
+                    subject.value(*probes[0])
+                    self.framework = framework if layout.single else own_framework(subject, subject.turned(*probes[0]))
+                    subject = replace(subject, framework=self.framework)
+                return subject, [subject.value(*one) for one in probes]
             except Refused as error:
                 self.errors.append(str(error))
-                continue
-            return subject, outputs
         return None
 
 
-def with_own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> Subject:
-    """The subject with the framework whose arrays come out, though NumPy's went in."""
+def own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> OfNumPy:
+    """The framework that differentiates the function, if it takes the arrays of one and gives them back."""
     for framework in loaded()[1:]:
-        other = replace(subject, framework=framework)
-        try:
-            raw = subject.function(*subject.ordered(arrays[0], list(arrays[1:])))
-        except Exception as error:  # a function that fails when it is called again
-            raise Refused(type(error).__name__) from error
-        if framework.owns(raw):
-            return other
-    return subject
+        for one in (framework, subject.framework):  # some make their own arrays of NumPy's
+            try:
+                with quiet(), framework.ready():
+                    given = [one.array(part) for part in arrays]
+                    raw = subject.function(*subject.ordered(given[0], given[1:]))
+            except Exception:  # it does not take them
+                continue
+            if framework.owns(raw):
+                return framework
+    return subject.framework
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -188,16 +207,14 @@ def grid(candidate: Candidate, fixed: dict[str, Any]) -> list[dict[str, Any]]:
 
 def evaluated(
     candidate: Candidate, probes: Sequence[Any], parameters: dict[str, Any], known: dict[Any, Any]
-) -> tuple[list[np.ndarray], list[float]] | None:
-    """(losses of the probes, their means), or None for parameters outside their domain; `known` keeps them."""
+) -> tuple[list[np.ndarray], list[float | None]] | None:
+    """(losses of the probes, their means if they are weighted), or None outside the domain; `known` keeps them."""
     key = (*parameters.values(), len(probes))
     if key not in known:
         try:
             losses = [candidate.losses(*one, parameters) for one in probes]
             weighted = any(name in candidate.options for name in ("class_weight", "ignore_index"))
-            means = [candidate.mean(*one, parameters) if weighted else float(loss.mean())
-                     for one, loss in zip(probes, losses, strict=True)]
-            known[key] = losses, means
+            known[key] = losses, [candidate.mean(*one, parameters) if weighted else None for one in probes]
         except (DomainError, ShapeError, TypeError):
             known[key] = None
     return known[key]
@@ -231,12 +248,20 @@ def comparable(outputs: Sequence[np.ndarray]) -> bool:
     return all(np.isfinite(output).all() for output in outputs) and any(np.any(output != 0) for output in outputs)
 
 
-def matches(attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False) -> Iterator[Match]:
-    """The ways in which the function is the candidate, exactly or, if `nearly`, but for a small constant."""
+def matches(
+    attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False, fit: bool = True
+) -> Iterator[Match]:
+    """The ways in which the function is the candidate, exactly or, if `nearly`, but for a small constant.
+
+    Without `fit`, parameters are only those that are fixed, and usual ones.
+    """
     for layout in candidate.layouts:
+        last = layout.normalized or (layout.single and candidate.loss.shape == "pointwise")
+        if last and attempts.takes_arrays():
+            continue  # what these are for, functions that refuse other input, this is not
         for variation in candidate.variations[: 1 if layout.name == "mask" else None]:
-            known: dict[Any, Any] = {}
             varied = replace(candidate, variation=variation)
+            known = attempts.known.setdefault((varied, layout.name), {})
             for subject, probes, outputs in attempts.subjects(candidate.loss, layout):
                 if not comparable(outputs):
                     continue
@@ -248,7 +273,7 @@ def matches(attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nea
                         found.append(Match(subject, varied, parameters, relation, tolerance))
                         if relation.factor == 1:
                             break
-                if not found and not nearly:
+                if not found and not nearly and fit:
                     found = list(fitted(subject, varied, probes, outputs, tried, fixed, tolerance, known))
                 if found:
                     yield min(found, key=lambda match: match.cost)
@@ -272,8 +297,8 @@ def fitted(
     names = [name for name, value in tried[0].items() if name not in fixed and not isinstance(value, bool)]
     if not names:
         return
-    start = max(tried, key=lambda parameters: -misfit(candidate, probes, outputs, parameters, known))
-    if not np.isfinite(misfit(candidate, probes, outputs, start, known)):
+    start = min(tried, key=lambda parameters: misfit(candidate, probes[:2], outputs[:2], parameters, known))
+    if misfit(candidate, probes, outputs, start, known) > NEAR:
         return
     point = np.array([start[name] for name in names], float)
     for _ in range(12):
@@ -311,9 +336,9 @@ def residual(
         sums = [np.asarray(reduce(loss)) for loss in found[0]]
         if all(one.size == output.size for one, output in zip(sums, outputs, strict=True)):
             want = np.concatenate([one.ravel() for one in sums])
-            if not np.isfinite(want).all():
+            if not np.isfinite(want).all() or not want.any():
                 return None
-            if got.size > 3:
+            if got.size > 1:
                 want = want * (got @ want) / (want @ want)
             return (got - want) / np.abs(got).max()
     return None

@@ -42,7 +42,7 @@ def differences(subject: Subject, prediction: np.ndarray, target: np.ndarray | N
 def ordinary(match_or_subject: Any, loss: Any, subject: Subject) -> tuple[np.ndarray, np.ndarray | None]:
     """A small input without a kink, in float64."""
     shape = subject.layout.shapes[-1] if len(subject.layout.shapes) > 1 else subject.layout.shapes[0]
-    prediction, target = probe(loss, shape, 7)
+    prediction, target = probe(loss, shape, 7, subject.layout.normalized)
     if loss.declaration.of_prediction.high > 1:
         prediction = prediction + 1 / 64 + np.linspace(0, 1 / 128, prediction.size).reshape(shape)
     elif loss.shape != "rows":
@@ -56,9 +56,12 @@ def gradient(subject: Subject, loss: Any, match: Match | None) -> Iterator[Findi
     inputs = subject.turned(prediction, target)
     try:
         value, slope = subject.value_and_slope(prediction, target)
-        own = differences(subject, prediction, target)
     except Refused as error:
         yield Finding("gradient", "wrong", f"Its gradient could not be computed: {error}.", inputs)
+        return
+    try:
+        own = differences(subject, prediction, target)
+    except Refused:  # of a function that refuses predictions whose classes do not add up to 1
         return
     if slope is None:
         if subject.framework.differentiates:

@@ -87,26 +87,30 @@ class Subject:
         others = [framework.array(part) for part in rest]
         given = {name: framework.array(value) for name, value in (options or {}).items()}
 
-        def call(first: Any) -> Any:
-            return value_of(self.function(*self.ordered(first, others), **given), prediction)
-
+        arguments = self.ordered(framework.array(prediction), others)
         if not slope:
-            return framework.read(call(framework.array(prediction))), None
+            return framework.read(value_of(framework.value(self.function, arguments, given), prediction)), None
         if self.gradient is not None:
-            value = framework.read(call(framework.array(prediction)))
+            value = framework.read(value_of(framework.value(self.function, arguments, given), prediction))
             others = [framework.array(part) for part in rest]
             along = self.gradient(*self.ordered(framework.array(prediction), others), **given)
             along = along[0] if isinstance(along, (tuple, list)) and len(along) == 1 else along
             return value, framework.read(along)
         if not framework.differentiates:
-            whole = self.function(*self.ordered(framework.array(prediction), others), **given)
+            whole = self.function(*arguments, **given)
             pair = is_pair(whole, prediction)
             return framework.read(value_of(whole, prediction)), framework.read(whole[1]) if pair else None
-        return framework.value_and_slope(call, prediction)
+        return framework.value_and_slope(self.function, arguments, len(rest) if self.swapped else 0, given)
 
     def ordered(self, prediction: Any, rest: list[Any]) -> list[Any]:
         """The arguments in the order of the function."""
         return [*rest, prediction] if self.swapped else [prediction, *rest]
+
+    @property
+    def target_is_first(self) -> bool:
+        """Whether the names of the arguments say that the target comes first."""
+        first = next(iter(self.parameters), "").lower()
+        return first in ("y", "t") or any(part in first for part in ("true", "target", "label", "truth", "mask"))
 
     @property
     def has_slope(self) -> bool:
