@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from lossbook import adversarial, binary, detection, divergence, multiclass, multilabel, regression, segmentation
 from lossbook.algebra import Loss
+from lossbook.typing import Activation
 from lossbook.workshop.audit.layouts import OF_SPACE, Layout, layouts
 
 MODULES = (binary, multiclass, multilabel, regression, segmentation, detection, divergence, adversarial)
@@ -46,7 +47,8 @@ class Candidate:
     text: str  # how it is called
     options: dict[str, Any] = field(default_factory=dict, hash=False, compare=False)  # beside parameters
     variation: Variation = PLAIN
-    said: str = ""  # what a report says if it is not the loss that was asked for
+    activation: str = ""  # of a loss on logits: what turns them into the probabilities of `base`
+    base: Loss | None = None
 
     @property
     def variations(self) -> tuple[Variation, ...]:
@@ -57,9 +59,21 @@ class Candidate:
         """All keywords of a call."""
         return {**self.options, **self.variation.keywords, **parameters}
 
+    @property
+    def activated(self) -> bool:
+        """Whether logits become probabilities before they are reshaped, which a loss on logits could not do."""
+        return bool(self.variation.shape and self.activation)
+
+    @property
+    def called(self) -> Loss:
+        """The loss that is called."""
+        return self.base if self.activated and self.base is not None else self.loss
+
     def arrays(self, prediction: np.ndarray, target: np.ndarray | None) -> tuple[np.ndarray, ...]:
         """The arrays of a call."""
         view = self.variation.view
+        if self.activated:
+            return view(activated(prediction, self.activation)), view(np.asarray(target))
         if len(self.loss.declaration.arrays) == 1 or target is None:
             return (view(prediction),)
         return view(prediction), view(target)
@@ -67,22 +81,45 @@ class Candidate:
     def losses(self, prediction: np.ndarray, target: np.ndarray | None, parameters: dict[str, Any]) -> np.ndarray:
         """One loss per element, row or image."""
         keywords = self.keywords(parameters)
-        return np.asarray(self.loss(*self.arrays(prediction, target), reduction="none", **keywords))
+        return np.asarray(self.called(*self.arrays(prediction, target), reduction="none", **keywords))
 
     def mean(self, prediction: np.ndarray, target: np.ndarray | None, parameters: dict[str, Any]) -> float:
         """The mean of this package."""
-        return float(self.loss(*self.arrays(prediction, target), **self.keywords(parameters)))
+        return float(self.called(*self.arrays(prediction, target), **self.keywords(parameters)))
 
     def slopes(self, prediction: np.ndarray, target: np.ndarray | None, parameters: dict[str, Any]) -> np.ndarray:
         """The slope of the sum of the losses along the prediction."""
         arrays = self.arrays(prediction, target)
-        slopes = self.loss.grad(*arrays, reduction="sum", **self.keywords(parameters))
-        return np.asarray(slopes).reshape(prediction.shape)
+        slopes = np.asarray(self.called.grad(*arrays, reduction="sum", **self.keywords(parameters)))
+        slopes = slopes.reshape(prediction.shape)
+        return along_logits(slopes, prediction, self.activation) if self.activated else slopes
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        """The layouts in which functions may take the prediction."""
-        return layouts(self.loss)
+        """The layouts in which functions may take the prediction, with as many classes as there are weights."""
+        weights = self.options.get("class_weight")
+        if weights is None:
+            return layouts(self.loss)
+        count = len(weights)
+        return tuple(replace(one, shapes=tuple((shape[0], count, *shape[2:]) for shape in one.shapes))
+                     for one in layouts(self.loss))
+
+
+def activated(logits: np.ndarray, activation: str) -> np.ndarray:
+    """The probabilities of logits, of their type."""
+    with np.errstate(over="ignore"):
+        if activation == "sigmoid":
+            return (1 / (1 + np.exp(-logits))).astype(logits.dtype)
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (e / e.sum(axis=1, keepdims=True)).astype(logits.dtype)
+
+
+def along_logits(slopes: np.ndarray, logits: np.ndarray, activation: str) -> np.ndarray:
+    """Slopes along the probabilities as slopes along the logits."""
+    p = activated(logits, activation)
+    if activation == "sigmoid":
+        return slopes * p * (1 - p)
+    return p * (slopes - (slopes * p).sum(axis=1, keepdims=True))
 
 
 @functools.cache
@@ -97,9 +134,9 @@ def all_losses() -> tuple[tuple[Loss, str], ...]:
     return tuple((loss, loss.name) for loss in found.values())
 
 
-def siblings(loss: Loss) -> Iterator[tuple[Loss, str]]:
-    """The same loss of logits, of probabilities, or of log-probabilities, beginning with itself."""
-    yield loss, loss.name
+def siblings(loss: Loss) -> Iterator[tuple[Loss, str, str]]:
+    """(loss, name, activation) of the same loss of logits, probabilities or log-probabilities, itself first."""
+    yield loss, loss.name, ""
     known = {text: one for one, text in all_losses()}
     base = loss.name.removesuffix("_with_logits")
     names = [base, f"{base}_with_logits"]
@@ -111,15 +148,16 @@ def siblings(loss: Loss) -> Iterator[tuple[Loss, str]]:
         names += ["binary.cross_entropy_with_logits", "binary.soft_margin", "binary.cross_entropy"]
     for name in dict.fromkeys(names):
         if name in known and name != loss.name:
-            yield known[name], name
+            yield known[name], name, ""
     if loss.shape == "overlap" and loss.declaration.of_prediction.holds_probabilities:
-        for activation in ("sigmoid", "softmax"):
-            yield loss.on_logits(activation), f"{loss.name}.on_logits({activation!r})"  # type: ignore[arg-type]
+        activations: tuple[Activation, ...] = ("sigmoid", "softmax")
+        for activation in activations:
+            yield loss.on_logits(activation), f"{loss.name}.on_logits({activation!r})", activation
 
 
 def candidates(like: Loss, options: dict[str, Any]) -> list[Candidate]:
     """What a function that is meant to be a loss may be, that loss first."""
-    return [Candidate(loss, text, options) for loss, text in siblings(like)]
+    return [Candidate(loss, text, options, PLAIN, activation, like) for loss, text, activation in siblings(like)]
 
 
 def everything() -> list[Candidate]:

@@ -4,6 +4,7 @@ import gc
 import tracemalloc
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lossbook.errors import DomainError, ShapeError
 from lossbook.workshop.audit.candidates import probe
 from lossbook.workshop.audit.findings import Finding, number, spelled
 from lossbook.workshop.audit.layouts import INDEX, ONE_HOT
-from lossbook.workshop.audit.search import Match, classes_of
+from lossbook.workshop.audit.search import Match, classes_of, related
 from lossbook.workshop.audit.subject import Refused, Subject, quiet
 
 WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights", "class_weight", "class_weights", "pos_weight")
@@ -26,6 +27,29 @@ def small(subject: Subject, loss: Any, dtype: Any = np.float64) -> tuple[np.ndar
     if target is not None and target.dtype.kind == "f":
         target = target.astype(dtype)
     return prediction.astype(dtype), target
+
+
+def other_shapes(match: Match) -> Iterator[Finding]:
+    """Whether arrays of more axes are reduced otherwise."""
+    for layout in match.candidate.layouts:
+        if layout is match.subject.layout or layout.fallback or match.subject.layout.single:
+            continue
+        subject = replace(match.subject, layout=layout)
+        probes = [probe(match.candidate.loss, shape, seed) for seed in range(2) for shape in layout.shapes]
+        try:
+            outputs = [subject.value(*one) for one in probes]
+        except Refused:
+            continue
+        relation = related(outputs, match.candidate, probes, match.parameters, match.error, {})
+        if relation is None or (relation.reduction in (match.relation.reduction, "other") and not relation.averaged):
+            continue
+        if relation.reduction != match.relation.reduction:
+            array = match.candidate.loss.declaration.arrays[0]
+            reduction, suffix = relation.suffix(array)
+            text = (f"With shape {probes[0][0].shape} it is reduced otherwise than with shape "
+                    f"{match.subject.layout.shapes[0]}: as reduction={reduction!r}{suffix and ', then ' + suffix}.")
+            yield Finding("reduction", "convention", text)
+            return
 
 
 def inputs_kept(subject: Subject, loss: Any) -> Iterator[Finding]:
@@ -156,7 +180,7 @@ def unchecked(match: Match) -> Iterator[Finding]:
     assert target is not None
     domain = loss.declaration.of_target
     if loss.shape == "boxes":
-        turned, said = prediction[:, [2, 1, 0, 3]].copy(), "a box with x1 > x2"
+        turned, said = prediction[:, [2, 3, 0, 1]].copy(), "a box with x1 > x2 and y1 > y2"
         target = prediction
         prediction = turned
     elif subject.kind is INDEX and loss.shape == "rows":
@@ -233,7 +257,9 @@ def ignored(match: Match) -> Iterator[Finding]:
     assert target is not None
     flat = target.copy()
     flat.ravel()[::2] = -7
-    for label in IGNORED:
+    own = getattr(subject.function, "ignore_index", subject.parameters.get("ignore_index"))
+    labels = dict.fromkeys((own, *IGNORED) if isinstance(own, int) else IGNORED)
+    for label in labels:
         marked = np.where(flat == -7, label, flat)
         try:
             got = subject.value(prediction, marked)
@@ -248,8 +274,8 @@ def ignored(match: Match) -> Iterator[Finding]:
                 yield Finding("ignored labels", "convention", text, subject.turned(prediction, marked), got, None)
                 yield from all_ignored(match, label, prediction, marked)
                 return
-    if "ignore_index" in subject.parameters or hasattr(subject.function, "ignore_index"):
-        yield Finding("ignored labels", "missing", "Its ignore_index leaves out none of the labels -100, -1 and 255.")
+    if isinstance(own, int):
+        yield Finding("ignored labels", "missing", f"Its ignore_index={own} leaves out no label.")
 
 
 def all_ignored(match: Match, label: int, prediction: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
@@ -288,6 +314,24 @@ def weights(match: Match) -> Iterator[Finding]:
                 yield Finding("weights", "convention", text, (*subject.turned(prediction, target), weight), got,
                               total / float(weight.sum()))
                 return
+
+
+def half_precision(match: Match) -> Iterator[Finding]:
+    """Whether the sums of a large mask overflow in float16."""
+    subject, loss = match.subject, match.candidate.loss
+    if loss.shape != "overlap" or subject.kind.name != "masks":
+        return
+    shape = (1, 1 if subject.layout.least[1] == 1 else 2, 512, 512)
+    target = np.zeros(shape, np.float16)
+    target[:, 0] = 1
+    prediction = np.full(shape, 0.5, np.float16)
+    try:
+        got = subject.value(prediction, target)
+    except Refused:
+        return
+    if not np.isfinite(got).all():
+        text = f"In float16 a mask of {shape[2]} by {shape[3]} pixels gives {number(got.ravel()[0])}."
+        yield Finding("float16", "inaccurate", text, (), got, match.expected(prediction, target))
 
 
 def memory(subject: Subject, loss: Any) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from lossbook.workshop.audit.search import (
     Match,
     best,
     comparable,
+    evaluated,
     matches,
     related,
     tolerance_of,
@@ -38,7 +39,8 @@ def diagnose(attempts: Attempts, choices: Sequence[Candidate], declared: dict[st
         return Diagnosis(shown(match.subject, choices[0], kind, severity, text, declared), match)
     subject = first_subject(attempts, choices[0])
     if subject is None:
-        said = attempts.errors[0] if attempts.errors else "it gives no numbers"
+        own = [error for error in attempts.errors if "numpy.ndarray" not in error and "Tensor" not in error]
+        said = (own or attempts.errors or ["it gives no numbers"])[0]
         text = f"It could not be called with the arrays of {choices[0].text}: {said}."
         return Diagnosis(Finding("call", "wrong", text))
     text = f"Its values are not those of {choices[0].text}, and no known mistake explains them."
@@ -140,10 +142,11 @@ def whole_numbers(attempts: Attempts, choices: Sequence[Candidate], declared: di
             for subject, probes, outputs in attempts.subjects(candidate.loss, layout):
                 if not comparable(outputs):
                     continue
-                losses = [candidate.losses(*one, parameters) for one in probes]
+                found = evaluated(candidate, probes, parameters, {})
+                losses = found[0] if found is not None else []
                 for reduce in (np.mean, np.sum, np.asarray):
                     wanted = [np.asarray(reduce(loss)) for loss in losses]
-                    if all(want.shape == output.shape and np.isin(output - np.floor(want), (0, 1)).all()
+                    if losses and all(want.shape == output.shape and np.isin(output - np.floor(want), (0, 1)).all()
                            for want, output in zip(wanted, outputs, strict=True)):
                         relation = related(wanted, candidate, probes, parameters, 1e-9, {})
                         if relation is not None:

@@ -67,8 +67,8 @@ class Clamp:
         return bool((np.minimum(x, np.abs(1 - x)) < 1e5 * self.epsilon).any())
 
 
-def extremes(match: Match) -> Iterator[Finding]:
-    """What a report says of the function far out."""
+def extremes(match: Match, with_slopes: bool = True) -> Iterator[Finding]:
+    """What a report says of the function far out; of its slopes only where they are right at ordinary inputs."""
     if match.subject.kind.name == "integers" and match.candidate.loss.shape == "overlap":
         return
     single, double = list(trials(match, np.float32)), list(trials(match, np.float64))
@@ -82,7 +82,7 @@ def extremes(match: Match) -> Iterator[Finding]:
     hidden = [clamp is not None and clamp.near(trial.point, logits) for trial in single]
     open_ones = [trial for trial, near in zip(single, hidden, strict=True) if not near]
     checks: tuple[Callable[..., Finding | None], ...] = (raised, not_numbers, wrong_zero_slopes)
-    for check in checks:
+    for check in checks if with_slopes else checks[:2]:
         for tried in (double, single):
             found = check(match, tried)
             if found is not None:
@@ -90,7 +90,9 @@ def extremes(match: Match) -> Iterator[Finding]:
                 break
     if not match.subject.has_slope:
         yield from flat(match, double, clamp)
-    for along in (False, True):
+    if clamp is None:
+        yield from negative(match, double)
+    for along in (False, True) if with_slopes else (False,):
         found = digits(match, open_ones, along)
         if found is not None:
             yield found
@@ -205,6 +207,17 @@ def flat(match: Match, tried: list[Trial], clamp: Clamp | None) -> Iterator[Find
             return
 
 
+def negative(match: Match, tried: list[Trial]) -> Iterator[Finding]:
+    """Values below 0 of a loss that has none."""
+    if match.candidate.loss.properties.get("minimum") != 0 or match.relation.factor < 0:
+        return
+    for trial in tried:
+        if trial.got is not None and trial.got.size and float(trial.got.min()) < 0 <= float(np.min(trial.want)):
+            text = f"Its value is negative at {at(match, trial)}: {number(trial.got.min())}. It cannot be."
+            yield Finding("negative value", "inaccurate", text, turned(match, trial), trial.got, trial.want)
+            return
+
+
 def ulps(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     """Errors in units in the last place of float32; 0 where the exact number is not a normal one."""
     with np.errstate(all="ignore"):
@@ -222,7 +235,7 @@ def digits(match: Match, tried: list[Trial], slopes: bool) -> Finding | None:
         if got is None or got.size != np.size(want) or (slopes and not np.isfinite(trial.want).all()):
             continue
         got, want = got.ravel(), np.ravel(want)
-        if slopes and at_kink(match, trial):
+        if (slopes and at_kink(match, trial)) or of_convention(match, trial):
             continue
         cap = ULPS + 50 * max((abs(math.log(abs(w))) for w in want if w and math.isfinite(w)), default=0.0)
         error = ulps(got, want)
@@ -244,6 +257,16 @@ def digits(match: Match, tried: list[Trial], slopes: bool) -> Finding | None:
     severity = "wrong" if large else "inaccurate"
     kind = f"{what} far out" if large else f"digits of the {what}"
     return Finding(kind, severity, text, turned(match, trial), got, want)
+
+
+def of_convention(match: Match, trial: Trial) -> bool:
+    """Whether a mask is scored by convention: a class is absent, or the values differ, which `of_masks` tells."""
+    if match.candidate.loss.shape != "overlap":
+        return False
+    target = trial.point[1]
+    assert target is not None
+    present = target.reshape(*target.shape[:2], -1).any(axis=2).all()
+    return not present or trial.got is None or not np.allclose(trial.got, trial.want, rtol=0.1, atol=FELT)
 
 
 def match_sums(match: Match) -> bool:

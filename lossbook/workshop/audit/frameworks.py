@@ -19,6 +19,11 @@ class OfNumPy:
     name = "NumPy"
     differentiates = False
 
+    def may_take(self, function: Any) -> bool:
+        """Whether the function may take such arrays."""
+        torch = sys.modules.get("torch")
+        return torch is None or not isinstance(function, torch.nn.Module)
+
     def array(self, array: Any) -> Any:
         """A copy of an array, as the function takes it."""
         return np.array(array)
@@ -59,6 +64,9 @@ class OfTorch(OfNumPy):
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
+
+    def may_take(self, function: Any) -> bool:
+        return True
 
     def array(self, array: Any) -> Any:
         return self.torch.from_numpy(np.array(array)) if isinstance(array, np.ndarray) else array
@@ -144,11 +152,11 @@ class OfJax(OfNumPy):
         return len(self.jax.live_arrays())
 
 
-def loaded() -> list[OfNumPy]:
-    """The frameworks whose functions may be audited, NumPy first."""
+def loaded(function: Any) -> list[OfNumPy]:
+    """The frameworks whose arrays a function may take, NumPy first."""
     found = [OfNumPy()]
     if "torch" in sys.modules:
         found.append(OfTorch(sys.modules["torch"]))
     if "jax" in sys.modules:
         found.append(OfJax(sys.modules["jax"]))
-    return found
+    return [framework for framework in found if framework.may_take(function)]

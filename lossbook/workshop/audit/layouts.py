@@ -36,6 +36,7 @@ class Layout:
     back: Back = kept  # slopes along what was turned, as slopes along the prediction
     turn_target: Turn | None = None  # of targets with a class axis; as predictions if None
     normalized: bool = False  # predictions add up to 1 over the classes, which the function asks for
+    fallback: bool = False  # it is tried after all others, since it does not show all of a function
     single: bool = False  # the function takes one element, row or box at a time
 
 
@@ -77,30 +78,33 @@ POINTWISE = (
     Layout("table", ((5, 3), (2, 4)), (1, 1)),
     Layout("vector", ((7,), (4,)), (1,)),
     Layout("image", ((3, 1, 4, 2), (2, 1, 3, 5)), (1, 1, 1, 1), "It takes images of shape (N, 1, H, W)."),
-    Layout("single", ((7,),), (1,), "It takes one number at a time.", single=True),
+    Layout("single", ((7,),), (1,), "It takes one number at a time.", single=True, fallback=True),
 )
 ROWS = (
     Layout("table", ((6, 3), (5, 4)), (1, -1)),
     Layout("image", ((5, 3, 2, 4), (2, 4, 3, 5)), (1, -1, 1, 1), "It takes images of shape (N, C, H, W)."),
     Layout("class axis last", ((5, 2, 4, 3), (2, 3, 5, 4)), (1, -1, 1, 1),
            "Its class axis is the last one, as in (N, H, W, C), not axis 1.", first_last, last_first),
-    Layout("single", ((6, 3), (5, 4)), (1, -1), "It takes one row at a time.", single=True),
+    Layout("single", ((6, 3), (5, 4)), (1, -1), "It takes one row at a time.", single=True, fallback=True),
 )
 OVERLAP = (
     Layout("image", ((5, 3, 2, 4), (3, 2, 4, 5)), (1, 2, 1, -1)),
-    Layout("one class", ((3, 1, 2, 4), (2, 1, 5, 3)), (1, 1, 1, -1), "It takes one class, as in (N, 1, H, W)."),
+    Layout("one class", ((3, 1, 2, 4), (2, 1, 5, 3)), (1, 1, 1, -1), "It takes one class, as in (N, 1, H, W).",
+           fallback=True),
     Layout("class axis last", ((5, 2, 4, 3), (3, 4, 5, 2)), (1, 2, 1, -1),
            "Its class axis is the last one, as in (N, H, W, C), not axis 1.", first_last, last_first),
     Layout("distribution", ((5, 3, 2, 4), (3, 2, 4, 5)), (1, 2, 1, -1),
-           "Its predictions have to add up to 1 over the classes.", normalized=True),
+           "Its predictions have to add up to 1 over the classes.",
+           normalized=True, fallback=True),
     Layout("distribution, class axis last", ((5, 2, 4, 3), (3, 4, 5, 2)), (1, 2, 1, -1),
            "Its predictions have to add up to 1 over the last axis, which is its class axis.", first_last, last_first,
-           normalized=True),
-    Layout("mask", ((1, 1, 3, 4), (1, 1, 2, 5)), (1, 1, 1, -1), "It takes one mask at a time.", only, alone),
+           normalized=True, fallback=True),
+    Layout("mask", ((1, 1, 3, 4), (1, 1, 2, 5)), (1, 1, 1, -1), "It takes one mask at a time.",
+           only, alone, fallback=True),
 )
 BOXES = (
     Layout("corners", ((6, 4), (5, 4)), (1, 4)),
-    Layout("single", ((6, 4), (5, 4)), (1, 4), "It takes one box at a time.", single=True),
+    Layout("single", ((6, 4), (5, 4)), (1, 4), "It takes one box at a time.", single=True, fallback=True),
     Layout("center", ((6, 4), (5, 4)), (1, 4), "Its boxes are (center x, center y, width, height).",
            *linear(TO_CENTER)),
     Layout("sides", ((6, 4), (5, 4)), (1, 4), "Its boxes are (x, y, width, height).", *linear(TO_SIDES)),

@@ -98,7 +98,7 @@ class Mistaken(Candidate):
         """The losses that come of the mistake."""
         assert self.mistake is not None
         assert target is not None
-        plain = Candidate(self.loss, self.text, self.options, Variation(keywords=self.variation.keywords))
+        plain = Candidate(self.called, self.text, self.options, Variation(keywords=self.variation.keywords))
         prediction, target = self.arrays(prediction, target)
         with np.errstate(all="ignore"):
             return np.asarray(self.mistake.losses(Case(plain, prediction, target, parameters)), float)
@@ -157,8 +157,9 @@ def focal_with(case: Case, factor: Callable[..., np.ndarray], positives_only: bo
     return -weight * factor(p, correct, gamma) * np.log(correct)
 
 
+GAMMA = "gamma on the wrong factor"
 OF_FOCAL = (
-    Mistake("gamma on the wrong factor", "The power gamma stands on the probability of the truth, p_t, where 1 - p_t "
+    Mistake(GAMMA, "The power gamma stands on the probability of the truth, p_t, where 1 - p_t "
             "belongs: the easy elements weigh most.",
             lambda c: focal_with(c, lambda p, correct, gamma: correct**gamma, False)),
     Mistake("one factor for both labels", "It uses (1 - p)**gamma for both labels; label 0 needs p**gamma.",
@@ -167,9 +168,9 @@ OF_FOCAL = (
             lambda c: focal_with(c, lambda p, correct, gamma: p**gamma, False)),
     Mistake("1 - alpha missing", "Label 0 has no weight: alpha multiplies label 1 alone, and 1 - alpha is missing.",
             lambda c: focal_with(c, lambda p, correct, gamma: (1 - correct) ** gamma, True)),
-    Mistake("gamma on the wrong factor", "The power gamma stands on the logarithm, where the factor 1 - p_t needs it.",
+    Mistake(GAMMA, "The power gamma stands on the logarithm, where the factor 1 - p_t needs it.",
             lambda c: focal_with(c, lambda p, right, gamma: (1 - right) * (-np.log(right)) ** (gamma - 1), False)),
-    Mistake("gamma on the wrong factor", "It forms 1 - p_t**gamma, where (1 - p_t)**gamma belongs.",
+    Mistake(GAMMA, "It forms 1 - p_t**gamma, where (1 - p_t)**gamma belongs.",
             lambda c: focal_with(c, lambda p, correct, gamma: 1 - correct**gamma, False)),
 )
 
@@ -251,6 +252,9 @@ OF_CLASSES = (
             lambda c: of_label(c, focused(c, sigmoid(c.prediction)))),
     Mistake("sigmoid for softmax", "It asks every class a yes-or-no question with a sigmoid, where a softmax belongs.",
             lambda c: (np.logaddexp(0, c.prediction) - c.hot * c.prediction).sum(axis=1)),
+    Mistake("sigmoid for softmax", "It asks every class a yes-or-no question with a focal loss of its own, where a "
+            "softmax belongs.",
+            lambda c: yes_or_no(c).sum(axis=1)),
     Mistake("label off by one", "It takes the class after the true one: labels count from 0, not from 1.",
             lambda c: of_label(c, focused(c, c.probabilities), 1)),
     Mistake("label off by one", "It takes the class before the true one: labels count from 0, not from 1.",
@@ -279,10 +283,24 @@ OF_CLASSES = (
     Mistake("smoothing over other classes", "Its smoothing spreads over the other classes alone, s/(C - 1) each: that "
             "is smoothing=s*C/(C - 1) here.",
             lambda c: smoothed(c, c.parameter("smoothing", 0.1) or 0.1), "convention"),
-    Mistake("gamma on the wrong factor", "The power gamma stands on the probability of the truth, p_t, where 1 - p_t "
+    Mistake("alpha by class", "Its alpha is the weight of all classes but the first, which has 1 - alpha: say "
+            "alpha=1.0, class_weight=[1 - alpha, alpha, ...] here.", lambda c: by_class(c), "convention"),
+    Mistake(GAMMA, "The power gamma stands on the probability of the truth, p_t, where 1 - p_t "
             "belongs: the easy rows weigh most.",
             lambda c: of_label(c, c.probabilities ** c.parameter("gamma", 2.0) * -np.log(c.probabilities))),
 )
+
+
+def by_class(case: Case) -> Losses:
+    """Focal losses of classes that are weighted with alpha, but the first with 1 - alpha."""
+    alpha = case.parameter("alpha", 0.25)
+    return case.meant(alpha=1.0) * np.where(case.target == 0, 1 - alpha, alpha)
+
+
+def yes_or_no(case: Case) -> np.ndarray:
+    """Binary focal losses, without alpha, of every class on its own."""
+    right = np.abs(1 - case.hot - sigmoid(case.prediction))
+    return (1 - right) ** case.parameter("gamma", 0.0) * -np.log(right)
 
 
 def smoothed(case: Case, amount: float) -> Losses:
@@ -395,7 +413,8 @@ def mistakes(candidate: Candidate) -> Iterator[Mistake]:
         if loss.name in ("regression.huber", "regression.smooth_l1"):
             yield from OF_BENDS
     elif loss.shape == "rows" and declaration.of_target.holds_classes and not loss.name.endswith("kullback_leibler"):
-        yield from OF_CLASSES
+        focal = "gamma" in declaration.parameters
+        yield from (one for one in OF_CLASSES if focal or one.name not in ("alpha by class", GAMMA))
         yield PER_CLASS
     elif loss.shape == "overlap":
         yield from {"segmentation.dice": OF_DICE, "segmentation.jaccard": OF_JACCARD}.get(loss.name, ())

@@ -25,7 +25,7 @@ def points(match: Match, dtype: Any) -> Iterator[Point]:
             target = None if label is None else np.full(shape, label, dtype)
             yield np.full(shape, value, dtype), target
     elif loss.shape == "rows":
-        yield from rows(declaration, least, dtype)
+        yield from rows(declaration, least, match.subject.layout.shapes[0][1], dtype)
     elif loss.shape == "overlap":
         yield from masks(match, declaration, least, dtype)
     else:
@@ -49,18 +49,18 @@ def elements(declaration: Any) -> Iterator[tuple[float, float | None]]:
         yield from ((value, label) for label in labels for value in values)
 
 
-def rows(declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Point]:
-    """One row of three classes: sure and right, sure and wrong, equal."""
+def rows(declaration: Any, least: tuple[int, ...], classes: int, dtype: Any) -> Iterator[Point]:
+    """One row of a few classes: sure and right, sure and wrong, equal."""
     ends = least[2:]
     for value in PROBABILITIES if declaration.of_prediction.high == 1 else LOGITS:
         if declaration.of_prediction.high == 1:
-            row = np.array([value, (1 - value) / 2, (1 - value) / 2])
+            row = np.array([value] + [(1 - value) / (classes - 1)] * (classes - 1))
         elif declaration.of_prediction.high == 0:
-            row = -np.array([value, value / 2, 1.0])
+            row = -np.array([value, value / 2] + [1.0] * (classes - 2))
         else:
-            row = np.array([value, 0.0, -0.5])
+            row = np.array([value, 0.0] + [-0.5] * (classes - 2))
         for label in (0, 1):
-            yield row.reshape(1, 3, *ends).astype(dtype), np.full((1, *ends), label)
+            yield row.reshape(1, classes, *ends).astype(dtype), np.full((1, *ends), label)
 
 
 def masks(match: Match, declaration: Any, least: tuple[int, ...], dtype: Any) -> Iterator[Point]:

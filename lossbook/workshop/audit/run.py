@@ -20,6 +20,8 @@ from lossbook.workshop.audit.search import Attempts, Match, best
 from lossbook.workshop.audit.slopes import gradient as gradients
 from lossbook.workshop.audit.subject import Subject
 
+OF_GRADIENT = ("gradient", "zero gradient", "detached", "detached weight", "alpha held fixed")
+
 
 def audited(function: Callable[..., Any], like: Loss, gradient: Any, parameters: dict[str, Any]) -> Report:
     """The report on a function that is meant to be a loss."""
@@ -157,10 +159,11 @@ def of_any(subject: Subject, loss: Loss, match: Match | None) -> Iterator[Findin
 def of_match(match: Match) -> Iterator[Finding]:
     """What can be said of a function that is a loss of this package."""
     subject, loss = match.subject, match.candidate.loss
-    yield from of_any(subject, loss, match)
-    yield from extremes(match)
+    known = list(of_any(subject, loss, match))
+    yield from known
+    yield from extremes(match, not any(finding.kind in OF_GRADIENT and finding.inputs for finding in known))
     for check in (checks.broadcasting, checks.empty, checks.unchecked, checks.soft, checks.ignored, checks.weights,
-                  checks.normalized):
+                  checks.normalized, checks.other_shapes, checks.half_precision):
         yield from check(match)
     yield from checks.memory(subject, loss)
 

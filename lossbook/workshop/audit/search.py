@@ -76,15 +76,20 @@ class Match:
         """The call of this package, as text."""
         declaration, variation = self.candidate.loss.declaration, self.candidate.variation
         names = list(declaration.arrays)
+        text = self.candidate.text
+        if self.candidate.activated and self.candidate.base is not None:
+            text = self.candidate.base.name
+            names[0] = f"{self.candidate.activation}({names[0]}{', axis=1' * (self.candidate.activation == 'softmax')})"
         if variation.shape:
-            names = [f"{name}.reshape({variation.shape.format(name)})" for name in names]
+            names = [f"{name}.reshape({variation.shape.format(array)})"
+                     for name, array in zip(names, declaration.arrays, strict=True)]
         reduction, suffix = self.relation.suffix(declaration.arrays[0])
         keywords = {**self.candidate.options, **self.parameters, **variation.keywords}
         said = [f"{name}={round_trip(value)}" for name, value in keywords.items()
                 if name not in NEUTRAL or value != NEUTRAL[name]]
         if reduction != "mean":
             said.append(f"reduction={reduction!r}")
-        return f"{self.relation.prefix}{self.candidate.text}({', '.join(names + said)}){suffix}"
+        return f"{self.relation.prefix}{text}({', '.join(names + said)}){suffix}"
 
 
 def round_trip(value: Any) -> str:
@@ -155,7 +160,7 @@ class Attempts:
     ) -> tuple[Subject, list[np.ndarray]] | None:
         """What `outcome` gives, from calls."""
         unary = len(loss.declaration.arrays) == 1
-        for framework in loaded() if self.framework is None else [self.framework]:
+        for framework in loaded(self.function) if self.framework is None else [self.framework]:
             subject = Subject(self.function, framework, self.gradient, swapped, layout, kind, unary)
             try:
                 if self.framework is None:
@@ -170,7 +175,9 @@ class Attempts:
 
 def own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> OfNumPy:
     """The framework that differentiates the function, if it takes the arrays of one and gives them back."""
-    for framework in loaded()[1:]:
+    for framework in loaded(subject.function):
+        if type(framework) is OfNumPy:
+            continue
         for one in (framework, subject.framework):  # some make their own arrays of NumPy's
             try:
                 with quiet(), framework.ready():
@@ -249,14 +256,17 @@ def comparable(outputs: Sequence[np.ndarray]) -> bool:
 
 
 def matches(
-    attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False, fit: bool = True
+    attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False, fit: bool = True,
+    fallback: bool | None = None,
 ) -> Iterator[Match]:
     """The ways in which the function is the candidate, exactly or, if `nearly`, but for a small constant.
 
-    Without `fit`, parameters are only those that are fixed, and usual ones.
+    Without `fit`, parameters are only those that are fixed, and usual ones; `fallback` chooses among the layouts.
     """
     for layout in candidate.layouts:
         last = layout.normalized or (layout.single and candidate.loss.shape == "pointwise")
+        if fallback is not None and layout.fallback != fallback:
+            continue
         if last and attempts.takes_arrays():
             continue  # what these are for, functions that refuse other input, this is not
         for variation in candidate.variations[: 1 if layout.name == "mask" else None]:
@@ -281,9 +291,9 @@ def matches(
 
 def best(attempts: Attempts, choices: Sequence[Candidate], fixed: dict[str, Any]) -> Match | None:
     """The plainest call of the first loss that the function is."""
-    for nearly in (False, True):
+    for nearly, fallback in itertools.product((False, True), (False, True)):
         for candidate in choices:
-            for match in matches(attempts, candidate, fixed, nearly):
+            for match in matches(attempts, candidate, fixed, nearly, fallback=fallback):
                 return match
     return None
 
