@@ -51,8 +51,9 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
     "LogProbability", "Logit", "Loss", "NonNegative", "Outcome", "Partial", "Positive", "Probability", "Real",
-    "ShapeError", "Sign", "TrueBox", "adversarial", "binary", "detection", "divergence", "get_threads", "labels",
-    "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use", "warm", "words",
+    "ShapeError", "Sign", "TrueBox", "adversarial", "audit", "binary", "detection", "divergence", "find",
+    "get_threads", "labels", "loss", "multiclass", "multilabel", "regression", "segmentation", "set_threads", "use",
+    "warm", "words",
 ]  # fmt: skip
 
 _offer_only(

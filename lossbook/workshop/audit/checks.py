@@ -32,7 +32,8 @@ def small(subject: Subject, loss: Any, dtype: Any = np.float64) -> tuple[np.ndar
 def other_shapes(match: Match) -> Iterator[Finding]:
     """Whether arrays of more axes are reduced otherwise."""
     for layout in match.candidate.layouts:
-        if layout is match.subject.layout or layout.fallback or match.subject.layout.single:
+        own = match.subject.layout
+        if layout is own or layout.single or layout.normalized or own.single or match.candidate.loss.shape == "overlap":
             continue
         subject = replace(match.subject, layout=layout)
         probes = [probe(match.candidate.loss, shape, seed) for seed in range(2) for shape in layout.shapes]

@@ -11,6 +11,8 @@ from lossbook.workshop.audit.findings import Finding, number
 from lossbook.workshop.audit.layouts import kinds
 from lossbook.workshop.audit.mistakes import OUTER, Mistaken, Outer, mistakes, others
 from lossbook.workshop.audit.search import (
+    DEFAULTS,
+    SINGLY,
     Attempts,
     Match,
     best,
@@ -75,7 +77,7 @@ def mistaken(
         fixed = {**candidate.loss.declaration.defaults, **known(candidate, declared)}
         for mistake in mistakes(candidate):
             tried = Mistaken(candidate.loss, candidate.text, candidate.options, mistake=mistake)
-            for match in matches(attempts, tried, fixed, nearly):
+            for match in matches(attempts, tried, fixed, DEFAULTS, nearly):
                 yield mistake.name, mistake.severity, mistake.text, match
 
 
@@ -84,8 +86,7 @@ def of_other_losses(
 ) -> Iterator[tuple[str, str, str, Match]]:
     """What `hypotheses` gives of losses that were not meant, with their defaults if `plain`."""
     for other in others(candidate):
-        fixed = other.loss.declaration.defaults if plain else {}
-        for match in matches(attempts, other, fixed, fit=False):
+        for match in matches(attempts, other, {}, DEFAULTS if plain else SINGLY):
             yield "another loss", "wrong", f"It is another loss: it equals {match.call}.", match
 
 

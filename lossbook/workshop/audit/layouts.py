@@ -76,15 +76,17 @@ def linear(matrix: np.ndarray) -> tuple[Turn, Back]:
 
 POINTWISE = (
     Layout("table", ((5, 3), (2, 4)), (1, 1)),
-    Layout("vector", ((7,), (4,)), (1,)),
-    Layout("image", ((3, 1, 4, 2), (2, 1, 3, 5)), (1, 1, 1, 1), "It takes images of shape (N, 1, H, W)."),
+    Layout("vector", ((7,), (4,)), (1,), fallback=True),
+    Layout("image", ((3, 1, 4, 2), (2, 1, 3, 5)), (1, 1, 1, 1), "It takes images of shape (N, 1, H, W).",
+           fallback=True),
     Layout("single", ((7,),), (1,), "It takes one number at a time.", single=True, fallback=True),
 )
 ROWS = (
     Layout("table", ((6, 3), (5, 4)), (1, -1)),
-    Layout("image", ((5, 3, 2, 4), (2, 4, 3, 5)), (1, -1, 1, 1), "It takes images of shape (N, C, H, W)."),
+    Layout("image", ((5, 3, 2, 4), (2, 4, 3, 5)), (1, -1, 1, 1), "It takes images of shape (N, C, H, W).",
+           fallback=True),
     Layout("class axis last", ((5, 2, 4, 3), (2, 3, 5, 4)), (1, -1, 1, 1),
-           "Its class axis is the last one, as in (N, H, W, C), not axis 1.", first_last, last_first),
+           "Its class axis is the last one, as in (N, H, W, C), not axis 1.", first_last, last_first, fallback=True),
     Layout("single", ((6, 3), (5, 4)), (1, -1), "It takes one row at a time.", single=True, fallback=True),
 )
 OVERLAP = (

@@ -8,7 +8,7 @@ import numpy as np
 from lossbook.algebra import Loss
 from lossbook.names import OPTIONS
 from lossbook.workshop.audit import checks
-from lossbook.workshop.audit.candidates import candidates, everything
+from lossbook.workshop.audit.candidates import Candidate, candidates, everything
 from lossbook.workshop.audit.conventions import conventions
 from lossbook.workshop.audit.diagnosis import diagnose, exchanged, first_subject, mistaken
 from lossbook.workshop.audit.extremes import extremes
@@ -16,7 +16,7 @@ from lossbook.workshop.audit.findings import Finding, in_order
 from lossbook.workshop.audit.layouts import OF_SPACE
 from lossbook.workshop.audit.mistakes import Mistaken
 from lossbook.workshop.audit.report import Report
-from lossbook.workshop.audit.search import Attempts, Match, best
+from lossbook.workshop.audit.search import EFFORTS, Attempts, Match, best
 from lossbook.workshop.audit.slopes import gradient as gradients
 from lossbook.workshop.audit.subject import Subject
 
@@ -56,13 +56,23 @@ def identified(function: Callable[..., Any], gradient: Any, parameters: dict[str
         raise TypeError(f"audit.identify: function must be callable; got {type(function).__name__}")
     attempts = Attempts(function, gradient)
     choices = [one for one in everything() if not parameters.keys() - one.loss.declaration.defaults.keys()]
-    match = best(attempts, choices, dict(parameters))
+    match = first_of_all(attempts, choices, dict(parameters))
     if match is None:
         text = "No loss of this package gives its numbers, for any parameters, order, reduction or factor tried."
         return Report(name_of(function), "every loss", (Finding("value", "missing", text),), None)
     loss = match.candidate.loss
     findings = [*conventions(match, loss, parameters), *of_match(match)]
     return Report(name_of(function), loss.name, in_order(findings), match.call)
+
+
+def first_of_all(attempts: Attempts, choices: list[Candidate], fixed: dict[str, Any]) -> Match | None:
+    """The match among all losses: with their defaults, then losses of elements, of rows, of masks and of boxes."""
+    match = best(attempts, choices, fixed, EFFORTS[:1])
+    for efforts in (EFFORTS[1:3], EFFORTS[3:]):
+        for shape in OF_SPACE:
+            if match is None:
+                match = best(attempts, [one for one in choices if one.loss.shape == shape], fixed, efforts)
+    return match
 
 
 def checked(function: Any, like: Any, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

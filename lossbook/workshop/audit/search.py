@@ -26,6 +26,8 @@ USUAL = {  # values that implementations use, the most common first
 }
 NEUTRAL = {"pos_weight": 1.0, "smoothing": 0.0, "floor": 0.0, "squared": False}  # parameters that then change nothing
 SEEDS = 3  # probes of each shape: enough that no wrong parameters fit them
+DEFAULTS, SINGLY, TOGETHER, FITTED = range(4)  # how many parameters are tried
+EFFORTS = (False, DEFAULTS), (False, SINGLY), (False, FITTED), (True, SINGLY)  # (nearly, effort), in this order
 NEAR = 0.1  # how far off, relative to the largest output, parameters may be from which a fit starts
 MANY = 150  # combinations of parameters that are tried
 
@@ -117,6 +119,7 @@ class Attempts:
     function: Any
     gradient: Any
     outputs: dict[Any, Any] = field(default_factory=dict)
+    ordinary: set[str] = field(default_factory=set)  # shapes of losses whose ordinary arrays the function takes
     framework: OfNumPy | None = None  # that of the function, once a call has told it
     errors: list[str] = field(default_factory=list)
     known: dict[Any, dict[Any, Any]] = field(default_factory=dict)  # losses of candidates, by layout and parameters
@@ -141,10 +144,6 @@ class Attempts:
         if loss.shape == "overlap" or loss.declaration.of_prediction.holds_numbers_of_the_target:
             return (Subject(self.function, OfNumPy()).target_is_first,)
         return (False, True)
-
-    def takes_arrays(self) -> bool:
-        """Whether some call with whole arrays gave numbers."""
-        return any(found is not None and not found[0].layout.single for found in self.outputs.values())
 
     def outcome(
         self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
@@ -193,8 +192,8 @@ def own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> OfNumPy:
 # --- parameters ------------------------------------------------------------------------------------------------------
 
 
-def grid(candidate: Candidate, fixed: dict[str, Any]) -> list[dict[str, Any]]:
-    """Combinations of parameters to try, beginning with the defaults; those that are fixed stay."""
+def grid(candidate: Candidate, fixed: dict[str, Any], effort: int) -> list[dict[str, Any]]:
+    """Parameters to try: the defaults, then others one at a time, then together; those that are fixed stay."""
     declaration = candidate.loss.declaration
     defaults = {name: fixed.get(name, value) for name, value in declaration.defaults.items()}
     free = {}
@@ -202,13 +201,12 @@ def grid(candidate: Candidate, fixed: dict[str, Any]) -> list[dict[str, Any]]:
         if name not in fixed and name in declaration.arguments:
             usual = USUAL.get(declaration.arguments[name].name, ())
             free[name] = tuple(dict.fromkeys((default, *usual)))
-    single = [{**defaults, name: value} for name, values in free.items() for value in values]
-    together = [{**defaults, **dict(zip(free, values, strict=True))}
-                for values in itertools.product(*(values[:9] for values in free.values()))]
-    found = []
-    for parameters in [defaults, *single, *together[:MANY]]:
-        if parameters not in found:
-            found.append(parameters)
+    found = [defaults]
+    if effort >= SINGLY:
+        found += [{**defaults, name: value} for name, values in free.items() for value in values[1:]]
+    if effort >= TOGETHER and len(free) > 1:
+        several = itertools.product(*(values[:9] for values in free.values()))
+        found += [{**defaults, **dict(zip(free, values, strict=True))} for values in several][:MANY]
     return found
 
 
@@ -251,50 +249,74 @@ def tolerance_of(outputs: Sequence[np.ndarray]) -> float:
 
 
 def comparable(outputs: Sequence[np.ndarray]) -> bool:
-    """Whether outputs are finite numbers, not all 0."""
-    return all(np.isfinite(output).all() for output in outputs) and any(np.any(output != 0) for output in outputs)
+    """Whether outputs are finite numbers, not all the same."""
+    numbers = np.concatenate([np.ravel(output) for output in outputs])
+    return bool(numbers.size and np.isfinite(numbers).all() and np.ptp(numbers.astype(float)))
 
 
 def matches(
-    attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], nearly: bool = False, fit: bool = True,
+    attempts: Attempts, candidate: Candidate, fixed: dict[str, Any], effort: int, nearly: bool = False,
     fallback: bool | None = None,
 ) -> Iterator[Match]:
     """The ways in which the function is the candidate, exactly or, if `nearly`, but for a small constant.
 
-    Without `fit`, parameters are only those that are fixed, and usual ones; `fallback` chooses among the layouts.
+    `effort` says which parameters are tried, and `fallback` which layouts, both if it is None.
     """
+    shape = candidate.loss.shape
     for layout in candidate.layouts:
-        last = layout.normalized or (layout.single and candidate.loss.shape == "pointwise")
         if fallback is not None and layout.fallback != fallback:
             continue
-        if last and attempts.takes_arrays():
-            continue  # what these are for, functions that refuse other input, this is not
+        if layout.fallback and shape in attempts.ordinary and (shape == "pointwise" or layout.normalized):
+            continue  # these are for functions that refuse ordinary arrays
         for variation in candidate.variations[: 1 if layout.name == "mask" else None]:
             varied = replace(candidate, variation=variation)
             known = attempts.known.setdefault((varied, layout.name), {})
             for subject, probes, outputs in attempts.subjects(candidate.loss, layout):
                 if not comparable(outputs):
                     continue
-                tolerance, tried = NEARLY if nearly else tolerance_of(outputs), grid(candidate, fixed)
-                found = []
-                for parameters in tried:
-                    relation = related(outputs, varied, probes, parameters, tolerance, known)
-                    if relation is not None:
-                        found.append(Match(subject, varied, parameters, relation, tolerance))
-                        if relation.factor == 1:
-                            break
-                if not found and not nearly and fit:
-                    found = list(fitted(subject, varied, probes, outputs, tried, fixed, tolerance, known))
-                if found:
-                    yield min(found, key=lambda match: match.cost)
+                if not layout.fallback:
+                    attempts.ordinary.add(shape)
+                tolerance = NEARLY if nearly else tolerance_of(outputs)
+                found = match_of(subject, varied, probes, outputs, fixed, effort, tolerance, known)
+                if found is not None:
+                    yield found
 
 
-def best(attempts: Attempts, choices: Sequence[Candidate], fixed: dict[str, Any]) -> Match | None:
-    """The plainest call of the first loss that the function is."""
-    for nearly, fallback in itertools.product((False, True), (False, True)):
-        for candidate in choices:
-            for match in matches(attempts, candidate, fixed, nearly, fallback=fallback):
-                return match
+def match_of(
+    subject: Subject, candidate: Candidate, probes: Sequence[Any], outputs: Sequence[np.ndarray],
+    fixed: dict[str, Any], effort: int, tolerance: float, known: dict[Any, Any],
+) -> Match | None:
+    """The plainest match of one way of calling the function."""
+    found: list[Match] = []
+    for level in range(effort + 1):
+        if level == FITTED:
+            if not found and tolerance != NEARLY:
+                tried = grid(candidate, fixed, effort)
+                found = list(fitted(subject, candidate, probes, outputs, tried, fixed, tolerance, known))
+            break
+        for parameters in grid(candidate, fixed, level):
+            relation = related(outputs, candidate, probes, parameters, tolerance, known)
+            if relation is not None:
+                found.append(Match(subject, candidate, parameters, relation, tolerance))
+                if relation.factor == 1:
+                    return found[-1]
+        if found and level == DEFAULTS:  # a factor may stand for another value of a parameter
+            effort = max(effort, SINGLY)
+    if found and effort == DEFAULTS:
+        return match_of(subject, candidate, probes, outputs, fixed, SINGLY, tolerance, known)
+    return min(found, key=lambda match: match.cost, default=None)
+
+
+def best(
+    attempts: Attempts, choices: Sequence[Candidate], fixed: dict[str, Any],
+    order: Sequence[tuple[bool, int]] = EFFORTS,
+) -> Match | None:
+    """The plainest call of the first loss that the function is, with little effort first."""
+    for nearly, effort in order:
+        for fallback in (False, True):
+            for candidate in choices:
+                for match in matches(attempts, candidate, fixed, effort, nearly, fallback):
+                    return match
     return None
 
 
