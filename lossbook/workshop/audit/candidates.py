@@ -178,7 +178,7 @@ def probe(
     prediction = drawn(declaration.of_prediction, loss.shape == "rows" or normalized, shape, random)
     if len(declaration.arrays) == 1:
         return prediction, None
-    domain = declaration.of_target
+    domain: Any = declaration.of_target
     if domain.components:
         target = drawn(domain, False, shape, random)
         target[::2] = prediction[::2] + np.array([0.5, -0.25, 1.0, 0.75])  # overlaps

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.errors import DomainError, ShapeError
 from lossbook.workshop.audit.candidates import probe
 from lossbook.workshop.audit.findings import Finding, number, spelled
-from lossbook.workshop.audit.layouts import INDEX, ONE_HOT
-from lossbook.workshop.audit.search import Match, classes_of, related
+from lossbook.workshop.audit.layouts import INDEX
+from lossbook.workshop.audit.match import Match
+from lossbook.workshop.audit.search import related
 from lossbook.workshop.audit.subject import Refused, Subject, quiet
 
-WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights", "class_weight", "class_weights", "pos_weight")
-IGNORED = (-100, -1, 255)
 CALLS = 30  # whose memory is counted
 
 
@@ -157,21 +155,6 @@ def empty(match: Match) -> Iterator[Finding]:
         yield Finding("empty input", "convention", text, subject.turned(*none), got, want)
 
 
-def normalized(match: Match) -> Iterator[Finding]:
-    """Whether probabilities of a row are divided by their sum."""
-    subject, loss = match.subject, match.candidate.loss
-    if loss.shape != "rows" or loss.declaration.of_prediction.high != 1:
-        return
-    prediction, target = small(subject, loss)
-    try:
-        once, half = (subject.value(part, target) for part in (prediction, prediction / 2))
-    except Refused:
-        return
-    if np.allclose(once, half, rtol=1e-4):
-        text = "It divides the probabilities of a row by their sum first; here they are taken as they are."
-        yield Finding("normalization", "convention", text, subject.turned(prediction / 2, target), half)
-
-
 def unchecked(match: Match) -> Iterator[Finding]:
     """Targets outside their domain that are taken without an error."""
     subject, loss = match.subject, match.candidate.loss
@@ -179,7 +162,7 @@ def unchecked(match: Match) -> Iterator[Finding]:
         return
     prediction, target = small(subject, loss)
     assert target is not None
-    domain = loss.declaration.of_target
+    domain: Any = loss.declaration.of_target
     if loss.shape == "boxes":
         turned, said = prediction[:, [2, 3, 0, 1]].copy(), "a box with x1 > x2 and y1 > y2"
         target = prediction
@@ -201,127 +184,11 @@ def unchecked(match: Match) -> Iterator[Finding]:
     yield Finding("targets unchecked", "missing", text, subject.turned(prediction, target), got, None)
 
 
-def soft(match: Match) -> Iterator[Finding]:
-    """What it makes of soft labels."""
-    subject, loss = match.subject, match.candidate.loss
-    domain = loss.declaration.of_target
-    if subject.unary or not domain.may_be_smoothed or loss.name.startswith("divergence"):
-        return
-    prediction, target = small(subject, loss)
-    assert target is not None
-    if loss.shape == "rows" and domain.holds_classes:
-        if subject.kind is not ONE_HOT or target.ndim == prediction.ndim:
-            return
-        target = np.moveaxis(np.eye(prediction.shape[1])[target], -1, 1) * 0.75
-        target += 0.25 / prediction.shape[1]
-    elif subject.kind.name not in ("floats", "masks"):
-        yield Finding("soft labels", "missing", "It takes no soft labels.")
-        return
-    else:
-        target = target * 0.5 + 0.25
-    try:
-        got = subject.value(prediction, target)
-    except Refused as error:
-        yield Finding("soft labels", "missing", f"It refuses soft labels: {error}.", subject.turned(prediction, target))
-        return
-    try:
-        want = match.expected(prediction, target)
-    except (DomainError, ShapeError):
-        return
-    if got.size != np.size(want) or np.allclose(got.ravel(), np.ravel(want), rtol=max(1e-6, 10 * match.error)):
-        return
-    text = "With soft labels it gives other numbers than this package, which mixes the costs of the two answers."
-    if "gamma" in match.parameters and np.allclose(got, interpolated(match, prediction, target), rtol=1e-4):
-        text = ("With soft labels it forms the probability of the truth p_t = y*p + (1 - y)*(1 - p) first, where this "
-                "package mixes the costs of the two answers.")
-    yield Finding("soft labels", "convention", text, subject.turned(prediction, target), got, want)
-
-
-def interpolated(match: Match, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """A focal loss of soft labels by p_t between the labels, times cross-entropy."""
-    p = prediction if match.candidate.loss.declaration.of_prediction.high == 1 else 1 / (1 + np.exp(-prediction))
-    if p.shape != target.shape:
-        return np.full(1, np.nan)
-    gamma, alpha = match.parameters["gamma"], match.parameters["alpha"]
-    right = target * p + (1 - target) * (1 - p)
-    weight = target * alpha + (1 - target) * (1 - alpha)
-    losses = -weight * (1 - right) ** gamma * (target * np.log(p) + (1 - target) * np.log1p(-p))
-    return match.relation.apply(losses, classes_of(prediction))
-
-
-def ignored(match: Match) -> Iterator[Finding]:
-    """Which label it leaves out, and what comes of a batch in which no label counts."""
-    subject, loss = match.subject, match.candidate.loss
-    if loss.shape != "rows" or subject.kind is not INDEX or subject.layout.single:
-        return
-    prediction, target = small(subject, loss)
-    assert target is not None
-    flat = target.copy()
-    flat.ravel()[::2] = -7
-    own = getattr(subject.function, "ignore_index", subject.parameters.get("ignore_index"))
-    labels = dict.fromkeys((own, *IGNORED) if isinstance(own, int) else IGNORED)
-    for label in labels:
-        marked = np.where(flat == -7, label, flat)
-        try:
-            got = subject.value(prediction, marked)
-            want = loss(prediction, marked, ignore_index=label, reduction="none", **match.candidate.keywords(
-                match.parameters))
-        except (Refused, ValueError, TypeError):
-            continue
-        counted = int((marked != label).sum())
-        for divisor, what in ((counted, "the labels that count"), (marked.size, "all labels, the ignored ones too")):
-            if got.ndim == 0 and np.isclose(float(got), match.relation.factor * want.sum() / divisor, rtol=1e-4):
-                text = f"It leaves out the label {label}, and its mean divides by the number of {what}."
-                yield Finding("ignored labels", "convention", text, subject.turned(prediction, marked), got, None)
-                yield from all_ignored(match, label, prediction, marked)
-                return
-    if isinstance(own, int):
-        yield Finding("ignored labels", "missing", f"Its ignore_index={own} leaves out no label.")
-
-
-def all_ignored(match: Match, label: int, prediction: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
-    """What comes of a batch in which every label is ignored."""
-    subject, nothing = match.subject, np.full_like(target, label)
-    try:
-        got = subject.value(prediction, nothing)
-    except Refused as error:
-        text = f"It raises an error if all labels are ignored: {error}."
-        yield Finding("all ignored", "missing", text, subject.turned(prediction, nothing))
-        return
-    text = f"If all labels are ignored its value is {number(got)}" + (", as here." if np.isnan(got) else ", not NaN.")
-    yield Finding("all ignored", "convention", text, subject.turned(prediction, nothing), got, np.nan)
-
-
-def weights(match: Match) -> Iterator[Finding]:
-    """What its mean divides by when there are weights."""
-    subject, loss = match.subject, match.candidate.loss
-    if subject.layout.single or match.relation.reduction != "mean":
-        return
-    prediction, target = small(subject, loss)
-    losses = match.losses(prediction, target)
-    weight = np.linspace(0.5, 2.0, losses.size).reshape(losses.shape)
-    for name in WEIGHTS:
-        if name not in subject.parameters:
-            continue
-        try:
-            got = subject.value(prediction, target, **{name: weight})
-        except Refused:
-            continue
-        total = match.relation.factor * float((weight * losses).sum())
-        for divisor, what in ((weight.sum(), "the sum of the weights, as here"),
-                              (weight.size, "the number of elements, whatever the weights")):
-            if got.ndim == 0 and np.isclose(float(got), total / divisor, rtol=1e-4):
-                text = f"With {name}= its mean divides by {what}."
-                yield Finding("weights", "convention", text, (*subject.turned(prediction, target), weight), got,
-                              total / float(weight.sum()))
-                return
-
-
 def half_precision(match: Match) -> Iterator[Finding]:
     """Whether the sums of a large mask overflow in float16."""
     subject, loss = match.subject, match.candidate.loss
-    if loss.shape != "overlap" or subject.kind.name != "masks":
-        return
+    if loss.shape != "overlap" or subject.kind.name != "masks" or not subject.framework.differentiates:
+        return  # in NumPy nobody trains in float16
     shape = (1, 1 if subject.layout.least[1] == 1 else 2, 512, 512)
     target = np.zeros(shape, np.float16)
     target[:, 0] = 1

@@ -6,7 +6,7 @@ from typing import Any
 from lossbook.algebra import Loss
 from lossbook.workshop.audit.findings import Finding, number
 from lossbook.workshop.audit.layouts import kinds
-from lossbook.workshop.audit.search import Match
+from lossbook.workshop.audit.match import Match
 
 PREDICTIONS = {
     "Logit": "raw scores (logits)", "Probability": "probabilities", "LogProbability": "logarithms of probabilities",

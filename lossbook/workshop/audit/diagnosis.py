@@ -6,22 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from lossbook.workshop.audit.attempts import Attempts
 from lossbook.workshop.audit.candidates import Candidate, probe
+from lossbook.workshop.audit.cases import Mistaken
 from lossbook.workshop.audit.findings import Finding, number
 from lossbook.workshop.audit.layouts import kinds
-from lossbook.workshop.audit.mistakes import OUTER, Mistaken, Outer, mistakes, others
-from lossbook.workshop.audit.search import (
-    DEFAULTS,
-    SINGLY,
-    Attempts,
-    Match,
-    best,
-    comparable,
-    evaluated,
-    matches,
-    related,
-    tolerance_of,
-)
+from lossbook.workshop.audit.match import Match
+from lossbook.workshop.audit.mistakes import OUTER, Outer, mistakes, others
+from lossbook.workshop.audit.search import DEFAULTS, SINGLY, best, comparable, evaluated, matches, related, tolerance_of
 from lossbook.workshop.audit.subject import Refused, Subject
 
 
@@ -173,7 +165,7 @@ SIMPLE = {True: (0.5, 0.25, 0.75), False: (1.0, 0.0, -1.0, 2.0, 0.5)}
 def simple_inputs(candidate: Candidate, subject: Subject) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Inputs of few small numbers, the smallest first."""
     loss = candidate.loss
-    declaration = loss.declaration
+    declaration: Any = loss.declaration
     if loss.shape == "pointwise":
         shape = subject.layout.least
         labels = (1.0, 0.0) if declaration.of_target is None or declaration.of_target.low >= 0 else (1.0, -1.0)

@@ -2,69 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from lossbook.workshop.audit.clamps import Clamp, clamped, of_clamp
 from lossbook.workshop.audit.findings import Finding, number
-from lossbook.workshop.audit.layouts import LOGARITHMS
-from lossbook.workshop.audit.points import Point, points
-from lossbook.workshop.audit.search import NEARLY, Match
+from lossbook.workshop.audit.match import Match
 from lossbook.workshop.audit.subject import Refused
+from lossbook.workshop.audit.trials import Trial, at, place, trials, turned
 
 ULPS = 500  # a tenth of a per mille of float32's digits: 9 of 24 bits
 FELT = 1e-3  # a value or slope of this size matters to training
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a function gave at a point, and what it had to give."""
-
-    point: Point
-    got: np.ndarray | None
-    want: np.ndarray
-    slope: np.ndarray | None
-    exact: np.ndarray
-    error: str = ""
-
-
-def trials(match: Match, dtype: Any) -> Iterator[Trial]:
-    """The function at every point."""
-    # What is added to all slopes of a row, as by a division by the sum of the row, is nothing to a softmax in front.
-    up_to_a_constant = match.candidate.loss.shape == "rows" and match.candidate.loss.declaration.of_prediction.high == 1
-    for point in points(match, dtype):
-        if match.subject.layout is LOGARITHMS and not point[0].all():
-            continue  # which has no logarithm
-        try:
-            want, exact = match.expected(*point), match.slopes(*point)
-        except ValueError:
-            continue
-        try:
-            value, slope = match.subject.value_and_slope(*point)
-            if up_to_a_constant and slope is not None and slope.shape == exact.shape:
-                slope, exact = (part - part.mean(axis=1, keepdims=True) for part in (slope, exact))
-            yield Trial(point, value, want, slope, exact)
-        except Refused as error:
-            yield Trial(point, None, want, None, exact, str(error))
-
-
-@dataclass(frozen=True)
-class Clamp:
-    """A small constant that keeps probabilities from 0 and 1."""
-
-    epsilon: float
-    added: bool
-    point: Point
-    got: float
-    want: float
-
-    def near(self, point: Point, logits: bool) -> bool:
-        """Whether the constant is felt at a point."""
-        x = np.abs(point[0])
-        if logits:
-            return bool((np.exp(-x) < 1e5 * self.epsilon).any())
-        return bool((np.minimum(x, np.abs(1 - x)) < 1e5 * self.epsilon).any())
 
 
 def extremes(match: Match, with_slopes: bool = True) -> Iterator[Finding]:
@@ -97,32 +45,6 @@ def extremes(match: Match, with_slopes: bool = True) -> Iterator[Finding]:
         if found is not None:
             yield found
     yield from of_masks(match, double)
-
-
-def turned(match: Match, trial: Trial) -> tuple[np.ndarray, ...]:
-    """The inputs of a trial, as the function takes them."""
-    return match.subject.turned(*trial.point)
-
-
-def at(match: Match, trial: Trial) -> str:
-    """Where a trial was made, for a sentence."""
-    return place(match, trial) + (" in float32" if trial.point[0].dtype == np.float32 else "")
-
-
-def place(match: Match, trial: Trial) -> str:
-    """The prediction and the target of a trial."""
-    prediction, target = trial.point
-    first = prediction.ravel()
-    if match.candidate.loss.shape in ("overlap", "boxes") or (first != first[0]).any():
-        where = "[" + ", ".join(map(number, first)) + "]"
-    else:
-        where = number(first[0])
-    if target is None:
-        return f"prediction {where}"
-    labels = target.ravel()
-    if match.candidate.loss.shape in ("overlap", "boxes"):
-        return f"prediction {where}, target [" + ", ".join(map(number, labels)) + "]"
-    return f"prediction {where}, target {number(labels[0])}"
 
 
 def raised(match: Match, tried: list[Trial]) -> Finding | None:
@@ -281,94 +203,11 @@ def at_kink(match: Match, trial: Trial) -> bool:
     if shape == "boxes":
         assert target is not None
         return bool((prediction == target).any() or (prediction[:, :2] == prediction[:, 2:]).any())
-    return match.candidate.loss.declaration.of_prediction.holds_numbers_of_the_target and bool(
+    domain = match.candidate.loss.declaration.of_prediction
+    if shape == "overlap":
+        return domain.high == 1 and bool((prediction == target).any())
+    return domain.holds_numbers_of_the_target and bool(
         (prediction == target).all())
-
-
-# --- clamps ----------------------------------------------------------------------------------------------------------
-
-
-def clamped(match: Match, tried: list[Trial]) -> Clamp | None:
-    """The constant that keeps the value finite where a sure mistake costs infinitely much, or that stops its growth."""
-    domain, loss = match.candidate.loss.declaration.of_prediction, match.candidate.loss
-    if loss.shape not in ("pointwise", "rows") or domain.holds_numbers_of_the_target or match.relation.offset:
-        return None
-    found = []
-    for trial in tried:
-        if trial.got is None or trial.got.size != np.size(trial.want) or not np.isfinite(trial.got).all():
-            continue
-        got, want = (float(np.ravel(part)[0]) / match.relation.factor for part in (trial.got, trial.want))
-        if want == np.inf or (want > 190 and got < 0.9 * want):
-            found.append((got, want, trial))
-    if not found or (len(found) > 1 and max(got for got, _, _ in found) > 1.5 * abs(found[0][0]) + 60):
-        return None
-    got, want, trial = min(found, key=lambda one: abs(float(one[2].point[0].ravel()[0])))  # near 0, if there is one
-    epsilon = behaves_as(match, trial)
-    if epsilon is None:
-        return None
-    ends = (float(np.ravel(part)[0]) for part in (trial.got, trial.want))
-    return Clamp(epsilon, adds(match, trial, epsilon), trial.point, *ends)
-
-
-def adds(match: Match, trial: Trial, epsilon: float) -> bool:
-    """Whether the constant is added to a probability that is larger than it, and not only the least that it may be."""
-    prediction, target = trial.point
-    if match.candidate.loss.declaration.of_prediction.high != 1 or prediction.ravel()[0] > 0.5 or epsilon < 1e-30:
-        return match.error == NEARLY
-    near, added = (np.where(prediction == prediction.ravel()[0], size * epsilon, prediction) for size in (3, 4))
-    try:
-        got = float(np.ravel(match.subject.value(near, target))[0])
-    except Refused:
-        return False
-    clipped, moved = (float(np.ravel(match.expected(one, target))[0]) for one in (near, added))
-    return abs(got - moved) < abs(got - clipped)
-
-
-def behaves_as(match: Match, trial: Trial) -> float | None:
-    """The probability of the truth that would cost what the function gives, found by bisection."""
-    prediction, target = trial.point
-    domain, shape = match.candidate.loss.declaration.of_prediction, match.candidate.loss.shape
-
-    def with_probability(log_p: float) -> np.ndarray:
-        p = math.exp(log_p)
-        if shape == "rows":
-            labels = np.ravel(np.asarray(target))[0] if target is not None else 0
-            row = np.full(prediction.shape[1], (1 - p) / (prediction.shape[1] - 1))
-            row[int(labels)] = p
-            row = row if domain.high == 1 else np.log(np.maximum(row, 1e-300))
-            return np.broadcast_to(row.reshape(1, -1, *[1] * (prediction.ndim - 2)), prediction.shape).copy()
-        if domain.high > 1:
-            far = -(log_p - math.log1p(-p))
-            return np.full(prediction.shape, -far if prediction.ravel()[0] < 0 else far)
-        return np.full(prediction.shape, p if prediction.ravel()[0] < 0.5 else 1 - p)
-
-    low, high = -700.0, -0.7
-    if prediction.ravel()[0] >= 0.5 and domain.high == 1 and shape == "pointwise":
-        low = -36.0  # nearer to 1 there is no number
-    goal = float(np.ravel(trial.got)[0])
-    sign = match.relation.factor
-    for _ in range(60):
-        middle = (low + high) / 2
-        value = float(np.ravel(match.expected(with_probability(middle), target))[0])
-        if value / sign > goal / sign:
-            low = middle
-        else:
-            high = middle
-    return math.exp((low + high) / 2) if -699 < (low + high) / 2 < -0.71 else None
-
-
-def of_clamp(match: Match, clamp: Clamp) -> Finding:
-    """The statement about a clamp."""
-    near = float(f"{clamp.epsilon:.2g}")
-    value = near if abs(near - clamp.epsilon) <= 0.02 * near else clamp.epsilon
-    how = "adds to" if clamp.added else "keeps as the least of"
-    if clamp.epsilon < 1e-30:
-        text = (f"It stops the logarithm: the cost of a sure mistake is {number(clamp.got)}, as if the probability of "
-                f"the truth were {value:.3g}, where it is {number(clamp.want)}.")
-    else:
-        text = (f"It has a small constant, about {value:.2g}, which it {how} a probability: a sure mistake costs "
-                f"{number(clamp.got)}, not {number(clamp.want)}.")
-    return Finding("clamp", "convention", text, match.subject.turned(*clamp.point), clamp.got, clamp.want)
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------

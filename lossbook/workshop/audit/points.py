@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lossbook.workshop.audit.layouts import MASK
-from lossbook.workshop.audit.search import Match
+from lossbook.workshop.audit.match import Match
 
 Point = tuple[np.ndarray, np.ndarray | None]
 
@@ -18,7 +18,7 @@ RESIDUALS = (0.0, 1e-12, 1e-6, 1e-3, 0.1, 2.0, 30.0, 100.0, 800.0, 1e5, 1e15)
 def points(match: Match, dtype: Any) -> Iterator[Point]:
     """The inputs, each as small as the layout allows, in a type."""
     loss, least = match.candidate.loss, match.subject.layout.least
-    declaration = loss.declaration
+    declaration: Any = loss.declaration
     if loss.shape == "pointwise" or (loss.shape == "rows" and not declaration.of_target.holds_classes):
         shape = tuple(2 if length == -1 else length for length in least)
         for value, label in elements(declaration):
@@ -91,5 +91,5 @@ def boxes() -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
         (0.5, 2.0, 2.5, 5.0), true, (5.0, 6.0, 8.0, 7.0), (5.0, 1.0, 8.0, 4.0), (1.5, 2.0, 2.0, 3.0),
         (2.0, 2.0, 2.0, 2.0), (5.0, 5.0, 5.0, 5.0), (1.0, 1.0, 3.001, 4.0), (1000.0, 1000.0, 1001.0, 1001.0),
     ]
-    points = [(2.0, 2.0, 2.0, 2.0), (2.0, 2.0, 3.0, 2.0)]
-    return [*predicted, points[0], true], [true] * len(predicted) + [points[0], points[1]]
+    point, line = (2.0, 2.0, 2.0, 2.0), (2.0, 2.0, 3.0, 2.0)
+    return [*predicted, point, true], [*[true] * len(predicted), point, line]

@@ -136,4 +136,4 @@ def with_axes(
         if all(abs(one - factor) <= 3 * tolerance * abs(factor) for one in factors):
             fitting.append(Relation(dimensions, summed, averaged, factor, 0.0, per_class, own_mean))
     plain = [one for one in fitting if abs(one.factor) == 1]
-    return (plain or fitting or [None])[0]
+    return next(iter(plain or fitting), None)

@@ -8,15 +8,18 @@ import numpy as np
 from lossbook.algebra import Loss
 from lossbook.names import OPTIONS
 from lossbook.workshop.audit import checks
+from lossbook.workshop.audit import checks_of_labels as labels
+from lossbook.workshop.audit.attempts import Attempts
 from lossbook.workshop.audit.candidates import Candidate, candidates, everything
+from lossbook.workshop.audit.cases import Mistaken
 from lossbook.workshop.audit.conventions import conventions
 from lossbook.workshop.audit.diagnosis import diagnose, exchanged, first_subject, mistaken
 from lossbook.workshop.audit.extremes import extremes
 from lossbook.workshop.audit.findings import Finding, in_order
 from lossbook.workshop.audit.layouts import OF_SPACE
-from lossbook.workshop.audit.mistakes import Mistaken
+from lossbook.workshop.audit.match import Match
 from lossbook.workshop.audit.report import Report
-from lossbook.workshop.audit.search import EFFORTS, Attempts, Match, best
+from lossbook.workshop.audit.search import EFFORTS, best
 from lossbook.workshop.audit.slopes import gradient as gradients
 from lossbook.workshop.audit.subject import Subject
 
@@ -142,8 +145,9 @@ def unheeded(
 
 def moves(match: Match, name: str) -> bool:
     """Whether a parameter of the function changes what it gives."""
-    arrays = checks.small(match.subject, match.candidate.loss)
-    return not np.array_equal(*(match.subject.value(*arrays, **{name: value}) for value in (0.125, 0.875)))
+    prediction, target = checks.small(match.subject, match.candidate.loss)
+    few, many = (match.subject.value(prediction, target, **options) for options in ({name: 0.125}, {name: 0.875}))
+    return not np.array_equal(few, many)
 
 
 def swapped_default(match: Match, like: Loss, declared: dict[str, Any]) -> Iterator[Finding]:
@@ -172,8 +176,8 @@ def of_match(match: Match) -> Iterator[Finding]:
     known = list(of_any(subject, loss, match))
     yield from known
     yield from extremes(match, not any(finding.kind in OF_GRADIENT and finding.inputs for finding in known))
-    for check in (checks.broadcasting, checks.empty, checks.unchecked, checks.soft, checks.ignored, checks.weights,
-                  checks.normalized, checks.other_shapes, checks.half_precision):
+    for check in (checks.broadcasting, checks.empty, checks.unchecked, checks.other_shapes, checks.half_precision,
+                  labels.soft, labels.ignored, labels.weights, labels.normalized):
         yield from check(match)
     yield from checks.memory(subject, loss)
 

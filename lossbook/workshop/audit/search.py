@@ -2,21 +2,19 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lossbook.algebra import Loss
 from lossbook.errors import DomainError, ShapeError
-from lossbook.workshop.audit.candidates import Candidate, probe
+from lossbook.workshop.audit.attempts import Attempts
+from lossbook.workshop.audit.candidates import Candidate
 from lossbook.workshop.audit.findings import snapped
-from lossbook.workshop.audit.frameworks import OfNumPy, loaded
-from lossbook.workshop.audit.layouts import Kind, Layout, kinds
+from lossbook.workshop.audit.match import EXACT, NEARLY, SINGLE, Match, classes_of
 from lossbook.workshop.audit.relation import Relation, relate
-from lossbook.workshop.audit.subject import Refused, Subject, quiet
+from lossbook.workshop.audit.subject import Subject
 
-EXACT, SINGLE, NEARLY = 1e-9, 3e-5, 1e-4  # relative: of float64, of float32, of a function with a small constant
 USUAL = {  # values that implementations use, the most common first
     "Exponent": (2.0, 0.0, 1.0, 3.0, 0.5, 1.5, 4.0, 5.0, 4 / 3, 0.75),
     "Fraction": (0.25, 0.5, 0.75, 0.0, 0.1, 0.2, 0.3, 0.7, 0.8, 0.9, 1.0, 0.05),
@@ -24,169 +22,12 @@ USUAL = {  # values that implementations use, the most common first
     "Positive": (1.0, 0.5, 2.0, 0.25, 1.5, 0.1, 1 / 9, 3.0, 10.0),
     "Flag": (False, True),
 }
-NEUTRAL = {"pos_weight": 1.0, "smoothing": 0.0, "floor": 0.0, "squared": False}  # parameters that then change nothing
-SEEDS = 3  # probes of each shape: enough that no wrong parameters fit them
 DEFAULTS, SINGLY, TOGETHER, FITTED = range(4)  # how many parameters are tried
 EFFORTS = (False, DEFAULTS), (False, SINGLY), (False, FITTED), (True, SINGLY)  # (nearly, effort), in this order
 NEAR = 0.1  # how far off, relative to the largest output, parameters may be from which a fit starts
 MANY = 150  # combinations of parameters that are tried
 
 
-@dataclass(frozen=True)
-class Match:
-    """A call of this package that gives what the function gives."""
-
-    subject: Subject
-    candidate: Candidate
-    parameters: dict[str, Any]
-    relation: Relation
-    error: float  # the tolerance within which it holds
-
-    @property
-    def cost(self) -> tuple[int, int]:
-        """How far it is from the plain call that was asked for."""
-        relation = self.relation
-        reduction = {"mean": 0, "none": 0, "sum": 0}.get(relation.reduction, 2)
-        factor = 0 if relation.factor == 1 else 1 if abs(relation.factor) == 1 else 3
-        defaults = self.candidate.loss.declaration.defaults
-        moved = sum(value != defaults[name] for name, value in self.parameters.items())
-        return factor + reduction, moved
-
-    def losses(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
-        """The losses of this package."""
-        return self.candidate.losses(prediction, target, self.parameters)
-
-    def expected(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
-        """What the function has to give, in float64."""
-        prediction, target = widened(prediction), widened(target)
-        mean = None
-        if self.relation.own_mean:
-            mean = self.candidate.mean(prediction, target, self.parameters)
-        return self.relation.apply(self.losses(prediction, target), classes_of(prediction), mean)
-
-    def slopes(self, prediction: np.ndarray, target: np.ndarray | None) -> np.ndarray:
-        """What the slope of the sum of its output has to be, in float64."""
-        prediction, target = widened(prediction), widened(target)
-        losses, mean = self.losses(prediction, target), None
-        if self.relation.own_mean:
-            mean = self.candidate.mean(prediction, target, self.parameters)
-        divisor = self.relation.divisor(losses, classes_of(prediction), mean)
-        return self.relation.factor / divisor * self.candidate.slopes(prediction, target, self.parameters)
-
-    @property
-    def call(self) -> str:
-        """The call of this package, as text."""
-        declaration, variation = self.candidate.loss.declaration, self.candidate.variation
-        names = list(declaration.arrays)
-        text = self.candidate.text
-        if self.candidate.activated and self.candidate.base is not None:
-            text = self.candidate.base.name
-            names[0] = f"{self.candidate.activation}({names[0]}{', axis=1' * (self.candidate.activation == 'softmax')})"
-        if variation.shape:
-            names = [f"{name}.reshape({variation.shape.format(array)})"
-                     for name, array in zip(names, declaration.arrays, strict=True)]
-        reduction, suffix = self.relation.suffix(declaration.arrays[0])
-        keywords = {**self.candidate.options, **self.parameters, **variation.keywords}
-        said = [f"{name}={round_trip(value)}" for name, value in keywords.items()
-                if name not in NEUTRAL or value != NEUTRAL[name]]
-        if reduction != "mean":
-            said.append(f"reduction={reduction!r}")
-        return f"{self.relation.prefix}{text}({', '.join(names + said)}){suffix}"
-
-
-def round_trip(value: Any) -> str:
-    """A keyword's value as text; arrays as lists."""
-    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
-
-
-def widened(array: np.ndarray | None) -> Any:
-    """Floating-point arrays in float64."""
-    return array.astype(np.float64) if array is not None and array.dtype.kind == "f" else array
-
-
-def classes_of(prediction: np.ndarray) -> int:
-    """The length of the class axis, if there is one."""
-    return prediction.shape[1] if prediction.ndim > 1 else 1
-
-
-# --- what the function gives -----------------------------------------------------------------------------------------
-
-
-@dataclass
-class Attempts:
-    """The function's outputs for all ways of calling it, each computed once."""
-
-    function: Any
-    gradient: Any
-    outputs: dict[Any, Any] = field(default_factory=dict)
-    ordinary: set[str] = field(default_factory=set)  # shapes of losses whose ordinary arrays the function takes
-    framework: OfNumPy | None = None  # that of the function, once a call has told it
-    errors: list[str] = field(default_factory=list)
-    known: dict[Any, dict[Any, Any]] = field(default_factory=dict)  # losses of candidates, by layout and parameters
-
-    def subjects(self, loss: Loss, layout: Layout) -> Iterator[tuple[Subject, list[Any], list[np.ndarray]]]:
-        """(subject, probes, outputs) of every way in which a call gives numbers."""
-        probes = [probe(loss, shape, seed, layout.normalized) for seed in range(SEEDS) for shape in layout.shapes]
-        unary = len(loss.declaration.arrays) == 1
-        for kind in kinds(loss)[: 1 if unary else None]:
-            for swapped in self.orders(loss):
-                found = self.outcome(loss, layout, kind, swapped, probes)
-                if found is not None:
-                    yield found[0], probes, found[1]
-
-    def orders(self, loss: Loss) -> tuple[bool, ...]:
-        """Whether to try (target, prediction), after or before (prediction, target).
-
-        Numbers tell the order only where prediction and target have different ranges; elsewhere names do.
-        """
-        if len(loss.declaration.arrays) == 1:
-            return (False,)
-        if loss.shape == "overlap" or loss.declaration.of_prediction.holds_numbers_of_the_target:
-            return (Subject(self.function, OfNumPy()).target_is_first,)
-        return (False, True)
-
-    def outcome(
-        self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
-    ) -> tuple[Subject, list[np.ndarray]] | None:
-        """(subject, outputs for the probes), or None if the function refuses them."""
-        key = tuple((p.tobytes(), None if t is None else t.tobytes()) for p, t in probes), layout, kind, swapped
-        if key not in self.outputs:
-            self.outputs[key] = self.called(loss, layout, kind, swapped, probes)
-        return self.outputs[key]
-
-    def called(
-        self, loss: Loss, layout: Layout, kind: Kind, swapped: bool, probes: Sequence[Any]
-    ) -> tuple[Subject, list[np.ndarray]] | None:
-        """What `outcome` gives, from calls."""
-        unary = len(loss.declaration.arrays) == 1
-        for framework in loaded(self.function) if self.framework is None else [self.framework]:
-            subject = Subject(self.function, framework, self.gradient, swapped, layout, kind, unary)
-            try:
-                if self.framework is None:
-                    subject.value(*probes[0])
-                    self.framework = framework if layout.single else own_framework(subject, subject.turned(*probes[0]))
-                    subject = replace(subject, framework=self.framework)
-                return subject, [subject.value(*one) for one in probes]
-            except Refused as error:
-                self.errors.append(str(error))
-        return None
-
-
-def own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> OfNumPy:
-    """The framework that differentiates the function, if it takes the arrays of one and gives them back."""
-    for framework in loaded(subject.function):
-        if type(framework) is OfNumPy:
-            continue
-        for one in (framework, subject.framework):  # some make their own arrays of NumPy's
-            try:
-                with quiet(), framework.ready():
-                    given = [one.array(part) for part in arrays]
-                    raw = subject.function(*subject.ordered(given[0], given[1:]))
-            except Exception:  # it does not take them
-                continue
-            if framework.owns(raw):
-                return framework
-    return subject.framework
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -217,9 +58,10 @@ def evaluated(
     key = (*parameters.values(), len(probes))
     if key not in known:
         try:
-            losses = [candidate.losses(*one, parameters) for one in probes]
+            losses = [candidate.losses(p, t, parameters) for p, t in probes]
             weighted = any(name in candidate.options for name in ("class_weight", "ignore_index"))
-            known[key] = losses, [candidate.mean(*one, parameters) if weighted else None for one in probes]
+            known[key] = losses, [candidate.mean(p, t, parameters) if weighted else None
+                                  for p, t in probes]
         except (DomainError, ShapeError, TypeError):
             known[key] = None
     return known[key]

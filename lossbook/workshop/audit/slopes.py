@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from lossbook.workshop.audit.candidates import probe
+from lossbook.workshop.audit.cases import Mistaken
 from lossbook.workshop.audit.findings import Finding, number, snapped
-from lossbook.workshop.audit.mistakes import Mistaken
-from lossbook.workshop.audit.search import Match, widened
+from lossbook.workshop.audit.match import Match, widened
 from lossbook.workshop.audit.subject import Refused, Subject
 
 STEP = 2.0**-10  # of central differences, improved by one step of Richardson
