@@ -145,7 +145,8 @@ def find(name: str) -> Found:
     first, _, last = name.strip().removesuffix("()").rpartition(".")
     library = LIBRARIES.get(first.partition(".")[0].lower())
     known = [one for one in table() if library is None or one.library == library]
-    exact = tuple(one for one in known if plainly(one.name) == plainly(last))
+    exact = tuple(one for one in known if one.name == last)
+    exact = exact or tuple(one for one in known if plainly(one.name) == plainly(last))
     if exact:
         return Found(name, exact)
     close = difflib.get_close_matches(plainly(last), [plainly(one.name) for one in known], n=NEAREST, cutoff=0.5)
