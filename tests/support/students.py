@@ -141,6 +141,23 @@ def labels_of_another_kind(z, y):
     return np.mean(np.logaddexp(0, z) - y * z)
 
 
+@student(binary.cross_entropy, "log(1 + p)")
+def one_plus_p(p, y):
+    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 + p))
+
+
+@student(binary.cross_entropy, "not a number")
+def whole_probabilities(p, y):
+    p = p.astype(int)
+    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+@student(binary.focal_with_logits, "gamma on the wrong factor")
+def gamma_times(z, y, gamma=2.0, alpha=0.25):
+    p = sigmoid(z)
+    return -np.mean(gamma * (alpha * y * (1 - p) * np.log(p) + (1 - alpha) * (1 - y) * p * np.log(1 - p)))
+
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +184,16 @@ def square_of_the_mean(p, y):
 @student(regression.squared_error, "integer division")
 def whole_numbers(p, y):
     return np.sum((p - y) ** 2) // p.size
+
+
+@student(regression.squared_error, "divisor")
+def divided_twice(p, y):
+    return np.mean((p - y) ** 2) / p.size
+
+
+@student(regression.squared_error, "divisor")
+def one_less(p, y):
+    return np.sum((p - y) ** 2) / (p.size - 1)
 
 
 @student(regression.squared_error, "factor", "convention")
@@ -267,6 +294,27 @@ def yes_or_no_for_each(p, y):
 def softmax_of_labels(z, y):
     p = softmax(z, -1)
     return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+@student(multiclass.cross_entropy_with_logits, "sign of the score")
+def score_added(z, y):
+    return (np.log(np.exp(z).sum(axis=1)) + picked(z, y)).mean()
+
+
+@student(multiclass.cross_entropy_with_logits, "smoothing not shared", smoothing=0.1)
+def smoothing_of_every_class(z, y):
+    target = 0.9 * np.eye(z.shape[1])[y] + 0.1
+    return -(target * np.log(softmax(z))).sum(axis=1).mean()
+
+
+@student(multiclass.cross_entropy_with_logits, "classes not summed")
+def summed_over_the_batch(z, y):
+    return -(np.eye(z.shape[1])[y] * np.log(softmax(z))).sum(axis=0)
+
+
+@student(multiclass.kullback_leibler, "arguments exchanged")
+def the_other_divergence(p, q):
+    return (p * np.log(p / q)).sum(axis=1).mean()
 
 
 # --- masks and boxes -------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Attempts:
         """
         if len(loss.declaration.arrays) == 1:
             return (False,)
-        if loss.shape == "overlap" or loss.declaration.of_prediction.holds_numbers_of_the_target:
+        if loss.shape == "overlap" or loss.declaration.of_prediction.holds_numbers_of_the_target or is_divergence(loss):
             return (Subject(self.function, OfNumPy()).target_is_first,)
         return (False, True)
 
@@ -73,6 +73,11 @@ class Attempts:
             except Refused as error:
                 self.errors.append(str(error))
         return None
+
+
+def is_divergence(loss: Loss) -> bool:
+    """Whether prediction and target are both distributions."""
+    return loss.name.startswith("divergence") or loss.name == "multiclass.kullback_leibler"
 
 
 def own_framework(subject: Subject, arrays: tuple[np.ndarray, ...]) -> OfNumPy:

@@ -140,6 +140,9 @@ def weights(match: Match) -> Iterator[Finding]:
             got = subject.value(prediction, target, **{name: weight})
         except Refused:
             continue
+        if got.ndim == 0 and float(got) == float(subject.value(prediction, target)):
+            yield Finding("weights", "missing", f"Its {name}= changes nothing.")
+            return
         total = match.relation.factor * float((weight * losses).sum())
         for divisor, what in ((weight.sum(), "the sum of the weights, as here"),
                               (weight.size, "the number of elements, whatever the weights")):

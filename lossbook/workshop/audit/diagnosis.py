@@ -38,6 +38,10 @@ def diagnose(attempts: Attempts, choices: Sequence[Candidate], declared: dict[st
         text = f"It could not be called with the arrays of {choices[0].text}: {said}."
         return Diagnosis(Finding("call", "wrong", text))
     text = f"Its values are not those of {choices[0].text}, and no known mistake explains them."
+    value = subject.value(*probe(choices[0].loss, subject.layout.shapes[0]))
+    if not np.isfinite(value).all():
+        text = f"It gives {number(value[~np.isfinite(value)].flat[0])} at ordinary inputs of {choices[0].text}."
+        return Diagnosis(shown(subject, choices[0], "not a number", "wrong", text, declared))
     return Diagnosis(shown(subject, choices[0], "value", "wrong", text, declared))
 
 
@@ -51,6 +55,8 @@ def hypotheses(
         yield "parameter", "wrong", other_parameters(moved, declared), moved
     yield from of_other_losses(attempts, choices[0], plain=True)
     yield from mistaken(attempts, choices, declared, nearly=True)
+    for text, match in divided(attempts, choices, declared):
+        yield "divisor", "wrong", text, match
     for outer, match in transformed(attempts, choices, declared):
         text = f"{outer.text} What stands inside equals {match.call}."
         yield outer.name, "wrong", text, match
@@ -107,6 +113,32 @@ def exchanged(found: dict[str, Any], declared: dict[str, Any]) -> bool:
         return False
     other = declared.get("beta", alpha) if "beta" in found else 1 - meant
     return bool(np.isclose(alpha, other)) and np.isclose(found.get("beta", meant), meant)
+
+
+DIVISORS: tuple[tuple[str, Any], ...] = (
+    ("It divides by the number of elements twice.", lambda count: count),
+    ("It divides by N - 1, where a mean divides by N.", lambda count: (count - 1) / count),
+    ("It divides by N + 1, where a mean divides by N.", lambda count: (count + 1) / count),
+)
+
+
+def divided(
+    attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any]
+) -> Iterator[tuple[str, Match]]:
+    """Means that are divided by another number, of elements or of rows."""
+    for candidate in choices:
+        parameters = {**candidate.loss.declaration.defaults, **known(candidate, declared)}
+        for subject, probes, outputs in attempts.subjects(candidate.loss, candidate.layouts[0]):
+            found = evaluated(candidate, probes, parameters, {})
+            if not comparable(outputs) or found is None or any(output.ndim for output in outputs):
+                continue
+            for rows in (False, True):
+                counts = [len(loss) if rows else loss.size for loss in found[0]]
+                for text, factor in DIVISORS:
+                    whole = [np.asarray(output * factor(n)) for output, n in zip(outputs, counts, strict=True)]
+                    relation = related(whole, candidate, probes, parameters, tolerance_of(outputs), {})
+                    if relation is not None and relation.factor == 1 and relation.reduction == "mean":
+                        yield text, Match(subject, candidate, parameters, relation, tolerance_of(outputs))
 
 
 def transformed(

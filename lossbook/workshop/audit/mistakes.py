@@ -5,11 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lossbook.workshop.audit.attempts import is_divergence
 from lossbook.workshop.audit.candidates import Candidate, all_losses
 from lossbook.workshop.audit.cases import GAMMA, Mistake
 from lossbook.workshop.audit.mistakes_of_elements import OF_BENDS, OF_FOCAL, OF_LABELS, OF_NUMBERS
 from lossbook.workshop.audit.mistakes_of_regions import OF_BOXES, OF_DICE, OF_JACCARD, OF_MASKS
 from lossbook.workshop.audit.mistakes_of_rows import OF_CLASSES, PER_CLASS
+
+REVERSED = Mistake(
+    "arguments exchanged", "It takes the divergence the other way round: D(p || y), where D(y || p) is meant.",
+    lambda c: c.meant(c.target, c.prediction),
+)
 
 
 def mistakes(candidate: Candidate) -> Iterator[Mistake]:
@@ -18,7 +24,9 @@ def mistakes(candidate: Candidate) -> Iterator[Mistake]:
     declaration = loss.declaration
     if declaration.of_target is None:
         return
-    if loss.shape == "pointwise" and declaration.of_target.may_be_smoothed and not loss.name.startswith("divergence"):
+    if is_divergence(loss):
+        yield REVERSED
+    elif loss.shape == "pointwise" and declaration.of_target.may_be_smoothed:
         yield from OF_LABELS
         if "gamma" in declaration.parameters:
             yield from OF_FOCAL
@@ -26,7 +34,7 @@ def mistakes(candidate: Candidate) -> Iterator[Mistake]:
         yield from OF_NUMBERS
         if loss.name in ("regression.huber", "regression.smooth_l1"):
             yield from OF_BENDS
-    elif loss.shape == "rows" and declaration.of_target.holds_classes and not loss.name.endswith("kullback_leibler"):
+    elif loss.shape == "rows" and declaration.of_target.holds_classes and not is_divergence(loss):
         focal = "gamma" in declaration.parameters
         yield from (one for one in OF_CLASSES if focal or one.name not in ("alpha by class", GAMMA))
         yield PER_CLASS

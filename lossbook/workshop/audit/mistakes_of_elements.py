@@ -28,6 +28,8 @@ OF_LABELS = (
             lambda c: -np.abs(1 - c.target - c.probabilities)),
     Mistake("logarithm missing", "The logarithm is missing: it averages one minus the probability of the true label.",
             lambda c: np.abs(c.target - c.probabilities)),
+    Mistake("log(1 + p)", "It takes log(1 + p) where log(1 - p) belongs.",
+            lambda c: c.target * c.ones - (1 - c.target) * np.log1p(c.probabilities)),
     Mistake("log1p", "It takes log(1 + p) where log(p) belongs.",
             lambda c: -np.log1p(np.abs(1 - c.target - c.probabilities))),
     Mistake("prediction rounded", "It rounds the prediction to 0 or 1 and counts mistakes (argmax or a threshold), so "
@@ -71,6 +73,8 @@ OF_FOCAL = (
             lambda c: focal_with(c, lambda p, correct, gamma: (1 - correct) ** gamma, True)),
     Mistake(GAMMA, "The power gamma stands on the logarithm, where the factor 1 - p_t needs it.",
             lambda c: focal_with(c, lambda p, right, gamma: (1 - right) * (-np.log(right)) ** (gamma - 1), False)),
+    Mistake(GAMMA, "It multiplies by gamma, where (1 - p_t) is to be raised to the power gamma.",
+            lambda c: focal_with(c, lambda p, correct, gamma: gamma * (1 - correct), False)),
     Mistake(GAMMA, "It forms 1 - p_t**gamma, where (1 - p_t)**gamma belongs.",
             lambda c: focal_with(c, lambda p, correct, gamma: 1 - correct**gamma, False)),
 )

@@ -51,6 +51,12 @@ OF_CLASSES = (
             lambda c: focused(c, c.probabilities).sum(axis=1)),
     Mistake("label ignored", "It ignores the label: it takes the entropy of the prediction.",
             lambda c: -(c.probabilities * np.log(c.probabilities)).sum(axis=1)),
+    Mistake("label ignored", "It ignores the label: it averages the logarithm of the sum of the exponentials alone.",
+            lambda c: np.logaddexp.reduce(c.prediction, axis=1)),
+    Mistake("sign of the score", "It adds the score of the true class, which it has to subtract.",
+            lambda c: np.logaddexp.reduce(c.prediction, axis=1) + of_label(c, c.prediction)),
+    Mistake("smoothing not shared", "Its smoothing adds s to every class, where each has a share s/C.",
+            lambda c: smoothed_by(c, *[c.parameter("smoothing", 0.1) or 0.1] * 2)),
     Mistake("argmax", "It scores the class with the largest score (argmax) instead of the true one.",
             lambda c: focused(c, c.probabilities).min(axis=1)),
     Mistake("argmax", "It counts the rows whose largest score (argmax) is not the true class: its slope is 0.",
@@ -84,9 +90,14 @@ def yes_or_no(case: Case) -> np.ndarray:
 
 def smoothed(case: Case, amount: float) -> Losses:
     """Cross-entropy with a target smoothed over the other classes."""
-    cost = -np.log(case.probabilities)
-    target = (1 - amount) * case.hot + amount / (case.prediction.shape[1] - 1) * (1 - case.hot)
-    return (target * cost).sum(axis=1)
+    share = amount / (case.prediction.shape[1] - 1)
+    return smoothed_by(case, amount + share, share)
+
+
+def smoothed_by(case: Case, taken: float, given: float) -> Losses:
+    """Cross-entropy with a target that loses one share at the true class and gains another everywhere."""
+    target = (1 - taken) * case.hot + given
+    return (target * -np.log(case.probabilities)).sum(axis=1)
 
 
 PER_CLASS = Mistake(
