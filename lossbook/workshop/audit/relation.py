@@ -1,6 +1,7 @@
 """How the output of a function follows from a loss per element: axes summed, divisor, factor."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Relation:
         if self.own_mean:
             total = float(losses.sum())
             return total / mean if mean else float(losses.size)
-        count = float(np.prod([losses.shape[axis] for axis in self.averaged]))
+        count = float(math.prod(losses.shape[axis] for axis in self.averaged))
         return count * classes if self.per_class else count
 
     def apply(self, losses: np.ndarray, classes: int, mean: float | None = None) -> np.ndarray:
@@ -129,7 +130,9 @@ def with_axes(
         trial = Relation(dimensions, summed, averaged, 1.0, 0.0, per_class, own_mean)
         counts = [trial.divisor(loss, count, mean) for loss, count, mean in zip(losses, classes, means, strict=True)]
         factors = [ratio * count for ratio, count in zip(ratios, counts, strict=True)]
-        factor = snapped(float(np.mean(factors)), max(tolerance, 1e-9))
+        if max(factors) - min(factors) > 6 * tolerance * abs(factors[0]):
+            continue
+        factor = snapped(sum(factors) / len(factors), max(tolerance, 1e-9))
         for value in NAMED:
             if abs(value - factor) <= 1e-5 * abs(value):
                 factor = value

@@ -124,12 +124,20 @@ def matches(
                     yield found
 
 
+def mixed(outputs: Sequence[np.ndarray]) -> bool:
+    """Whether some outputs are clearly negative and some positive."""
+    numbers = np.concatenate([np.ravel(output) for output in outputs])
+    return bool(numbers.min() < -1e-6 and numbers.max() > 1e-6)
+
+
 def match_of(
     subject: Subject, candidate: Candidate, probes: Sequence[Any], outputs: Sequence[np.ndarray],
     fixed: dict[str, Any], effort: int, tolerance: float, known: dict[Any, Any],
 ) -> Match | None:
     """The plainest match of one way of calling the function."""
     found: list[Match] = []
+    if candidate.loss.shape == "overlap" and mixed(outputs):
+        return None  # neither such a loss nor its score has both signs
     for level in range(effort + 1):
         if level == FITTED:
             if not found and tolerance != NEARLY:
