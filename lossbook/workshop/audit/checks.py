@@ -103,7 +103,7 @@ def python_number(subject: Subject, arrays: tuple[np.ndarray, np.ndarray | None]
     if subject.layout.single:
         return True
     with quiet(), subject.framework.ready():
-        return isinstance(subject.function(*subject.ordered(*fresh(subject, subject.turned(*arrays)))), (float, int))
+        return type(subject.function(*subject.ordered(*fresh(subject, subject.turned(*arrays))))) in (float, int)
 
 
 def broadcasting(match: Match) -> Iterator[Finding]:

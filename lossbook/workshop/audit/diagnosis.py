@@ -76,6 +76,8 @@ def mistaken(
         for mistake in mistakes(candidate):
             tried = Mistaken(candidate.loss, candidate.text, candidate.options, mistake=mistake)
             for match in matches(attempts, tried, fixed, DEFAULTS, nearly):
+                if match.subject.swapped and not match.subject.target_is_first:
+                    continue  # with labels in the place of the prediction, much looks like a mistake
                 yield mistake.name, mistake.severity, mistake.text, match
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from lossbook.workshop.audit.attempts import is_divergence
 from lossbook.workshop.audit.candidates import Candidate, all_losses
 from lossbook.workshop.audit.cases import GAMMA, Mistake
-from lossbook.workshop.audit.mistakes_of_elements import OF_BENDS, OF_FOCAL, OF_LABELS, OF_NUMBERS
+from lossbook.workshop.audit.mistakes_of_elements import ADDED, OF_BENDS, OF_FOCAL, OF_LABELS, OF_NUMBERS
 from lossbook.workshop.audit.mistakes_of_regions import OF_BOXES, OF_DICE, OF_JACCARD, OF_MASKS
 from lossbook.workshop.audit.mistakes_of_rows import OF_CLASSES, PER_CLASS
 
@@ -28,6 +28,8 @@ def mistakes(candidate: Candidate) -> Iterator[Mistake]:
         yield REVERSED
     elif loss.shape == "pointwise" and declaration.of_target.may_be_smoothed:
         yield from OF_LABELS
+        if declaration.of_prediction.holds_probabilities:
+            yield from ADDED
         if "gamma" in declaration.parameters:
             yield from OF_FOCAL
     elif loss.shape == "pointwise" and declaration.of_target.name == "Outcome":

@@ -1,6 +1,7 @@
 """Mistakes of losses per element: of labels 0 and 1, and of numbers."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +45,20 @@ OF_LABELS = (
             lambda c: binary_of(c, softmax(c.prediction, -1))),
     Mistake("softmax for sigmoid", "It takes a softmax over all elements, where every element needs a sigmoid.",
             lambda c: binary_of(c, softmax(c.prediction, None))),
+)
+
+
+def with_constant(epsilon: float, case: Case) -> Losses:
+    """The losses with a constant added to each probability of the truth."""
+    p, y = case.probabilities, case.target
+    ones = case.meant(np.minimum(p + epsilon, 1), np.ones_like(y))
+    return y * ones + (1 - y) * case.meant(np.maximum(p - epsilon, 0), np.zeros_like(y))
+
+
+ADDED = tuple(
+    Mistake("clamp", f"It adds a constant of about {epsilon:g} to the probability inside the logarithm.",
+            partial(with_constant, epsilon), "convention")
+    for epsilon in (1e-4, 1e-3, 1e-2)
 )
 
 

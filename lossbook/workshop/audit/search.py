@@ -150,9 +150,7 @@ def match_of(
                 found.append(Match(subject, candidate, parameters, relation, tolerance))
                 if relation.factor == 1:
                     return found[-1]
-        if found and level == DEFAULTS:  # a factor may stand for another value of a parameter
-            effort = max(effort, SINGLY)
-    if found and effort == DEFAULTS:
+    if found and effort == DEFAULTS:  # a factor may stand for another value of a parameter
         return match_of(subject, candidate, probes, outputs, fixed, SINGLY, tolerance, known)
     return min(found, key=lambda match: match.cost, default=None)
 
