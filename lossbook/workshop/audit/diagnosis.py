@@ -49,8 +49,12 @@ def hypotheses(
     attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, Match]]:
     """(kind, severity, sentence, match) for what explains the values, the likeliest first."""
-    yield from mistaken(attempts, choices, declared, nearly=False)
+    exact = list(mistaken(attempts, choices, declared, nearly=False))
+    yield from (found for found in exact if abs(found[3].relation.factor) == 1)
     moved = best(attempts, choices, {}) if declared else None
+    if moved is not None and abs(moved.relation.factor) == 1:
+        yield "parameter", "wrong", other_parameters(moved, declared), moved
+    yield from exact
     if moved is not None:
         yield "parameter", "wrong", other_parameters(moved, declared), moved
     yield from of_other_losses(attempts, choices[0], plain=True)
