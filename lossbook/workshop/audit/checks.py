@@ -31,7 +31,9 @@ def other_shapes(match: Match) -> Iterator[Finding]:
     """Whether arrays of more axes are reduced otherwise."""
     for layout in match.candidate.layouts:
         own = match.subject.layout
-        if layout is own or layout.single or layout.normalized or own.single or match.candidate.loss.shape == "overlap":
+        if layout is own or layout.single or own.single or match.candidate.loss.shape not in ("pointwise", "rows"):
+            continue
+        if layout.turn is not own.turn:
             continue
         subject = replace(match.subject, layout=layout)
         probes = [probe(match.candidate.loss, shape, seed) for seed in range(2) for shape in layout.shapes]

@@ -152,6 +152,7 @@ FLOATS = Kind("floats", as_floats)
 INTEGERS = Kind("integers", as_integers, "Its labels must be integers.")
 INDEX = Kind("class indices", lambda target, p: index(target, p).astype(np.int64))
 ONE_HOT = Kind("one-hot", one_hot, "Its targets are one-hot, with the class axis, not class indices.")
+DISTRIBUTION = Kind("distributions", one_hot)
 MASK = Kind("masks", one_hot)
 OF_MASK = Kind("class indices", lambda target, p: index(target, p).astype(np.int64),
                "Its targets are class indices without the class axis, not masks.")
@@ -176,4 +177,6 @@ def kinds(loss: Any) -> tuple[Kind, ...]:
     """The kinds of targets that functions of such a loss may take."""
     if loss.shape == "rows" and not loss.declaration.of_target.holds_classes:
         return (FLOATS, INTEGERS)
+    if loss.name == "multiclass.kullback_leibler":
+        return (DISTRIBUTION,)
     return KINDS[loss.shape]

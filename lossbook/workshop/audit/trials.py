@@ -39,7 +39,8 @@ def trials(match: Match, dtype: Any) -> Iterator[Trial]:
         try:
             value, slope = match.subject.value_and_slope(*point)
             if up_to_a_constant and slope is not None and slope.shape == exact.shape:
-                slope, exact = (part - part.mean(axis=1, keepdims=True) for part in (slope, exact))
+                with np.errstate(invalid="ignore"):  # of infinite slopes
+                    slope, exact = (part - part.mean(axis=1, keepdims=True) for part in (slope, exact))
             yield Trial(point, value, want, slope, exact)
         except Refused as error:
             yield Trial(point, None, want, None, exact, str(error))
