@@ -51,7 +51,8 @@ def hypotheses(
     """(kind, severity, sentence, match) for what explains the values, the likeliest first."""
     exact = list(mistaken(attempts, choices, declared, nearly=False))
     yield from (found for found in exact if abs(found[3].relation.factor) == 1)
-    moved = best(attempts, choices, {}) if declared else None
+    moved = best(attempts, choices, turned_round(declared)) if "alpha" in declared else None
+    moved = moved or (best(attempts, choices, {}) if declared else None)
     if moved is not None and abs(moved.relation.factor) == 1:
         yield "parameter", "wrong", other_parameters(moved, declared), moved
     yield from exact
@@ -110,6 +111,14 @@ def other_parameters(match: Match, declared: dict[str, Any]) -> str:
         text += (" Alpha and beta are exchanged: alpha weighs false positives, beta false negatives." if "beta" in found
                  else " It weighs the wrong class: alpha belongs to label 1, 1 - alpha to label 0.")
     return text
+
+
+def turned_round(declared: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with alpha and beta, or alpha and 1 - alpha, in each other's place."""
+    alpha = declared["alpha"]
+    if "beta" in declared:
+        return {**declared, "alpha": declared["beta"], "beta": alpha}
+    return {**declared, "alpha": 1 - alpha}
 
 
 def exchanged(found: dict[str, Any], declared: dict[str, Any]) -> bool:
