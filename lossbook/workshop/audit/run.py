@@ -71,7 +71,7 @@ def identified(function: Callable[..., Any], gradient: Any, parameters: dict[str
 def first_of_all(attempts: Attempts, choices: list[Candidate], fixed: dict[str, Any]) -> Match | None:
     """The match among all losses: with their defaults, then losses of elements, of rows, of masks and of boxes."""
     match = best(attempts, choices, fixed, EFFORTS[:1])
-    for efforts in (EFFORTS[1:3], EFFORTS[3:]):
+    for efforts in (EFFORTS[1:4], EFFORTS[4:]):
         for shape in OF_SPACE:
             if match is None:
                 match = best(attempts, [one for one in choices if one.loss.shape == shape], fixed, efforts)

@@ -23,7 +23,7 @@ USUAL = {  # values that implementations use, the most common first
     "Flag": (False, True),
 }
 DEFAULTS, SINGLY, TOGETHER, FITTED = range(4)  # how many parameters are tried
-EFFORTS = (False, DEFAULTS), (False, SINGLY), (False, FITTED), (True, SINGLY)  # (nearly, effort), in this order
+EFFORTS = (False, DEFAULTS), (False, SINGLY), (True, DEFAULTS), (False, FITTED), (True, SINGLY)  # (nearly, effort)
 NEAR = 0.1  # how far off, relative to the largest output, parameters may be from which a fit starts
 MANY = 150  # combinations of parameters that are tried
 
