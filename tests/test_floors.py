@@ -21,7 +21,7 @@ FLOORS = (  # from the ground up; modules of one floor may import one another, b
     ("definition", "settings", "algebra", "loss", "joined", "distance", "ahead"),
     ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
     ("figures", "workshop"),
-    ("",),
+    ("", "__main__"),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FILES = {

@@ -14,7 +14,6 @@ from lossbook.algebra import Loss
 from lossbook.declaration import read
 from lossbook.domains import Domain
 from lossbook.loss import loss as declare
-from lossbook.workshop.stable import stable as find_stable
 
 
 @overload
@@ -91,6 +90,8 @@ def loss(
 
 def stabilized(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that returns the stable form of what another returns."""
+    from lossbook.workshop.stable import stable as find_stable  # which few declarations ask for
+
     domains, _ = read(function.__name__, inspect.signature(function))
 
     @functools.wraps(function)

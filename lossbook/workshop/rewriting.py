@@ -301,6 +301,8 @@ def as_entropy(term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr] | 
     if found is None:
         return None
     (number, p), ratio = sympy.factor_terms(found[0]).as_content_primitive(), found[1]
+    if not p.is_polynomial():
+        return None
     if p.subs(dict.fromkeys(p.free_symbols, sympy.Rational(1, 3))).is_negative:  # 1 - q and not q - 1
         number, p = -number, -p
     q = sympy.factor(sympy.cancel(p / ratio))
