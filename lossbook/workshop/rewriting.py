@@ -328,7 +328,7 @@ def sums_of_terms(expression: sympy.Expr) -> sympy.Expr:
     inside, outside = sympy.S.Zero, sympy.S.Zero
     for term in Add.make_args(sympy.expand(expression)):
         sums = [factor for factor in Mul.make_args(term) if isinstance(factor, words.sum_pixels)]
-        if len(sums) == 1:
+        if len(sums) == 1 and not (term / sums[0]).has(*SUMS):
             inside += term / sums[0] * sums[0].args[0]
         else:
             outside += term
@@ -341,8 +341,17 @@ def shares(part: sympy.Expr) -> sympy.Expr:
     if part.is_Mul and part.has(*SUMS):
         top, bottom = sympy.fraction(part)
         rest = sums_of_terms(bottom - top)
-        if bottom.is_Add and top.has(words.sum_pixels):
+        if bottom.is_Add and top.has(words.sum_pixels) and sympy.count_ops(rest) <= sympy.count_ops(bottom):
             return words.share(top, rest)
+    return part
+
+
+def of_nothing(part: sympy.Expr) -> sympy.Expr:
+    """The mean over something that may be nothing: where it is, its factor is 0, and so is its reciprocal."""
+    if part.is_Mul:
+        for total in part.args:
+            if total.is_Pow and total.exp == -1 and words.less(0, total.base) in part.args:
+                return part * total.base * words.reciprocal(total.base)
     return part
 
 

@@ -190,6 +190,7 @@ def steps_for(where: Mapping[Any, Domain]) -> tuple[Step, ...]:
         Step("a distribution sums to 1, so that a number of the row goes into the sum", rewriting.in_sums(where)),
         Step("a difference as a sum of products that are not negative", rewriting.never_cancel(where)),
         Step("a/(a + b) as the share of a", rewriting.shares),
+        Step("1/b is not needed where b is 0", rewriting.of_nothing),
     )
 
 
