@@ -11,7 +11,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 def test_the_code_of_the_readme_prints_what_it_says():
     """Every Python block, run in order in one namespace, prints the text block that follows it."""
     pairs = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
-    assert len(pairs) == 3
+    assert len(pairs) == 4
     assert len(pairs) == README.count("```python")
     names = {"__name__": "__main__"}
     for code, output in pairs:
