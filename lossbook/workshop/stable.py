@@ -244,8 +244,12 @@ class Forms:
     def _ruler(self, dtype: str) -> Ruler:
         return Ruler(self.given, [form.expression for form in self.every], self.where, dtype)
 
+    def loss(self, form: Form) -> FormulaLoss:
+        """A form as a loss, whose parameters have no values of their own."""
+        return declared(form.expression, self.where)
+
     def _error(self, form: Form, dtype: str) -> Certificate:
-        return self.ruler(dtype).measure(calls(declared(form.expression, self.where)))
+        return self.ruler(dtype).measure(calls(self.loss(form)))
 
     def cost(self, form: Form) -> tuple[Any, ...]:
         """What is compared between forms: whether the promise is kept, bits of error, length."""
