@@ -3,6 +3,7 @@
 Two expressions are the same function if they are the same fraction. Sums keep a symbolic number of terms.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import sympy
@@ -73,15 +74,22 @@ class Quantities:
         return self.quantity(expression.func(*map(sympy.cancel, map(self.fraction, expression.args))))
 
     def sum(self, expression: sympy.Sum) -> sympy.Expr:
-        """A sum: terms apart, what does not depend on the index in front, the same name for the same index."""
+        """A sum, over the inner index first."""
         inner, *limits = expression.args
-        if len(limits) > 1:
-            return self.sum(sympy.Sum(sympy.Sum(inner, *limits[:-1]), limits[-1]))
-        index, low, high = limits[0]
-        depth = 1 + max((int(s.name[5:]) for s in inner.free_symbols if s.name.startswith("index")), default=0)
-        counter = sympy.Symbol(f"index{depth}", integer=True)
+        free = (sympy.Symbol(f"index{number}", integer=True) for number in itertools.count(1))
+        unused = (symbol for symbol in free if symbol not in inner.free_symbols)
+        counters = [*reversed([next(unused) for _ in limits])]  # the outer index first
+        body = inner.xreplace({limit[0]: counter for limit, counter in zip(limits, counters, strict=True)})
+        for (_, low, high), counter in zip(limits, counters, strict=True):
+            body = self.summed(body, counter, low, high)
+            if counter != counters[-1]:
+                body = self.unfolded(body)
+        return body
+
+    def summed(self, body: sympy.Expr, counter: sympy.Symbol, low: sympy.Expr, high: sympy.Expr) -> sympy.Expr:
+        """The sum over an index: terms apart, what does not depend on the index in front."""
         total = sympy.S.Zero
-        for term in sympy.Add.make_args(sympy.expand_mul(inner.xreplace({index: counter}))):
+        for term in sympy.Add.make_args(sympy.expand_mul(body)):
             deltas = [delta for delta in term.atoms(sympy.KroneckerDelta) if delta.has(counter)]
             if deltas:  # an index is one of those of the sum
                 (other,) = [argument for argument in deltas[0].args if argument != counter] or [counter]
@@ -93,6 +101,22 @@ class Quantities:
                     front, rest = (front, rest * factor) if self.depends(factor, counter) else (front * factor, rest)
                 total += front * self.sum_of(rest, counter, low, high)
         return total
+
+    def unfolded(self, expression: sympy.Expr) -> sympy.Expr:
+        """An expression in quantities as one in the numbers that they are made of."""
+        meanings = {name: known for known, name in self.named.items()}
+
+        def unfold(part: sympy.Expr) -> sympy.Expr:
+            if part in meanings:
+                return unfold(meanings[part])
+            if not part.args or isinstance(part, sympy.Indexed):
+                return part
+            if part.func.__name__ == "sum":
+                body, counter, low, high = part.args
+                return sympy.Sum(unfold(body), (counter, low, high))
+            return part.func(*map(unfold, part.args))
+
+        return unfold(expression)
 
     def terms_of(self, term: sympy.Expr) -> Sequence[sympy.Expr]:
         """A term as a fraction whose numerator is taken apart."""
@@ -107,6 +131,13 @@ class Quantities:
         meaning = next((known for known, name in self.named.items() if name == rest), None)
         if isinstance(meaning, sympy.Indexed) and meaning.base.label.name == DISTRIBUTION:
             return sympy.S.One
+        # The same sum has the same name, wherever it stands: its index is the first that is free.
+        whole = self.unfolded(rest)
+        taken = {symbol.name for symbol in whole.free_symbols - {counter}}
+        first = next(name for number in itertools.count(1) if (name := f"index{number}") not in taken)
+        renamed = sympy.Symbol(first, integer=True)
+        if renamed != counter:
+            rest, counter = self.fraction(whole.xreplace({counter: renamed})), renamed
         name = sympy.Function("sum", positive=bool(rest.is_positive))(rest, counter, low, high)
         return self.named.setdefault(name, sympy.Dummy(f"q{len(self.named)}", positive=rest.is_positive))
 
@@ -155,7 +186,12 @@ class Quantities:
         meanings = {name: known for known, name in self.named.items()}
         for factor, count in factors:
             known = meanings.get(factor)
-            total += count * (known.args[0] if isinstance(known, sympy.exp) else self.quantity(sympy.log(factor)))
+            if isinstance(known, sympy.exp):
+                total += count * known.args[0]
+            elif isinstance(known, sympy.Pow):
+                total += count * known.exp * self.logarithm(known.base)
+            else:
+                total += count * self.quantity(sympy.log(factor))
         return total
 
     def raised(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:

@@ -280,6 +280,10 @@ def as_numpy(ruler: Ruler) -> Measured:
 
 def declared(formula: sympy.Expr, where: Mapping[Any, Domain]) -> FormulaLoss:
     """The loss of a formula; its parameters have no values of their own."""
+    arrays = {symbol for symbol, domain in where.items() if domain.role != "parameter"}
+    for exponent in {power.exp for power in formula.atoms(sympy.Pow)}:
+        if exponent.free_symbols & arrays:
+            raise TypeError(f"stable: an exponent must be a number or a parameter; got {exponent}")
 
     def searched(*arrays: sympy.Symbol, **parameters: sympy.Symbol) -> sympy.Expr:
         """A formula that was searched for."""
