@@ -32,6 +32,12 @@ PRINTED = {
         -y * (1 - probability) ** g * log(probability) - (1 - y) * probability**g * log(1 - probability),
         {**BINARY, g: Exponent}, None,
     ),
+    "minus the logarithm of a likelihood": (
+        -log(p**y * (1 - p) ** (1 - y)), {p: Probability, y: Label}, -y * log(p) - (1 - y) * words.log1p(-p),
+    ),
+    "the same of a logit": (
+        -log(probability**y * (1 - probability) ** (1 - y)), BINARY, CROSS_ENTROPY,
+    ),
     "labels of -1 and 1": (log(1 + exp(-y * x)), {x: Logit, y: Sign}, softplus(-x * y)),
     "squared error of a probability": ((probability - y) ** 2, BINARY, words.residual_of_logit(y, x) ** 2),
     "an exponential near 1": (exp(x) - 1, {x: Real}, None),

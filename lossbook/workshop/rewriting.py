@@ -105,6 +105,15 @@ def log_of_factors(inside: Any, kinds: tuple[Any, ...]) -> Any:
     return total + log(rest)
 
 
+def powers(part: sympy.Expr) -> sympy.Expr:
+    """The logarithm of a likelihood p**y * (1 - p)**(1 - y), factor by factor."""
+    if isinstance(part, log):
+        factors = [factor.as_base_exp() for factor in Mul.make_args(part.args[0]) if not isinstance(factor, exp)]
+        if any(not exponent.is_number for _, exponent in factors) and len(factors) == len(Mul.make_args(part.args[0])):
+            return Add(*(exponent * log(base) for base, exponent in factors))
+    return part
+
+
 def complement(part: sympy.Expr) -> sympy.Expr:
     """1 - sigmoid(u) is sigmoid(-u), 1 less a softmax the sigmoid of minus the log-odds, y - sigmoid(u) a residual."""
     if not part.is_Add:

@@ -172,6 +172,7 @@ class Form:
 # Rules that are always for the better, in the order in which they are tried; then all again, while there is a change.
 STEPS = (
     Step("the softmax and the logarithm of its sum, by their names", rewriting.rows),
+    Step("the logarithm of a product of powers", rewriting.powers),
     Step("the definitions of sigmoid and softplus, read backwards", rewriting.logistic),
     Step("1 - sigmoid(x) = sigmoid(-x)", rewriting.complement),
     Step("the definitions of log cosh and tanh, read backwards", rewriting.hyperbolic),
