@@ -98,8 +98,11 @@ def html(lines: Sequence[Any]) -> str:
         if line.verdict == "refuted":
             sentences = what_is_wrong(line, lambda part: mathml(print_latex(part)))
             notes += [f'<span class="difference">{sentence}</span>' for sentence in sentences]
-        cells = (f'<div class="name">{mathml(name)}</div>', f'<div class="formula">{mathml(expression)}</div>')
-        cells += (f'<div class="notes">{" ".join(notes)}</div>',)
+        cells = [
+            f'<div class="name">{mathml(name)}</div>',
+            f'<div class="formula" tabindex="0">{mathml(expression)}</div>',  # in reach of keys, since it may scroll
+            f'<div class="notes">{" ".join(notes)}</div>',
+        ]
         rows.append(f'<div class="line {line.verdict}">{"".join(cells)}</div>')
     style = files("lossbook.workshop").joinpath("derivation.css").read_text(encoding="utf-8")
     return f'<style>{style}</style>\n<div class="derivation">\n' + "\n".join(rows) + "\n</div>"
