@@ -143,6 +143,18 @@ def test_algebra(kind):
 
 
 @every_kind
+def test_certificates(kind):
+    """A loss of one formula of numbers has a certificate; another says why it has none."""
+    try:
+        assert kind.loss.certificate("float32")
+    except TypeError as error:
+        assert str(error).startswith(f"{kind.loss.name}: a certificate needs one formula of numbers")  # noqa: PT017
+        assert kind.loss.shape in ("boxes", "distance", "joined", "mixed", "overlap")
+    with pytest.raises(ValueError, match="dtype"):
+        binary.focal.certificate("half")
+
+
+@every_kind
 def test_copies(kind):
     """A loss pickles as itself or its equal, is its own copy, and has one hash."""
     again = pickle.loads(pickle.dumps(kind.loss))
@@ -156,10 +168,10 @@ def test_copies(kind):
 def test_every_public_method_is_tried():
     """The methods above are all that a loss has; a new one needs a test for every kind."""
     tried = {
-        "array_symbols", "axis", "declaration", "evaluate", "formula", "formula_for", "formula_of", "grad",
-        "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial", "properties",
-        "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary", "terms_of_sum",
-        "text", "textbook", "value_and_grad", "with_parameters",
+        "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for", "formula_of",
+        "grad", "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial",
+        "properties", "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary",
+        "terms_of_sum", "text", "textbook", "value_and_grad", "with_parameters",
     }  # fmt: skip
     found = {name for name in (*dir(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}
     assert found - {"terms", "shared", "evaluation", "keywords_of"} <= tried

@@ -41,6 +41,8 @@ PRINTED = {
     "labels of -1 and 1": (log(1 + exp(-y * x)), {x: Logit, y: Sign}, softplus(-x * y)),
     "squared error of a probability": ((probability - y) ** 2, BINARY, words.residual_of_logit(y, x) ** 2),
     "an exponential near 1": (exp(x) - 1, {x: Real}, None),
+    "a hyperbolic sine": ((exp(x) - exp(-x)) / 2, {x: Real}, None),
+    "two roots": (sqrt(s + 1) - sqrt(s), {s: Positive}, None),
     "log-odds": (log(p / (1 - p)), {p: Probability}, None),
     "log cosh": (log(cosh(x - y)), {x: Real, y: Outcome}, words.log_cosh(x - y)),
     "log cosh as in libraries": (Abs(x) + log(1 + exp(-2 * Abs(x))) - log(2), {x: Real}, words.log_cosh(x)),

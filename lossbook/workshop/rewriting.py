@@ -224,10 +224,17 @@ def near_one(part: sympy.Expr) -> sympy.Expr:
         if constant == 1 and not rest.has(exp):
             return words.log1p(rest)
     if part.is_Add:
-        for term in part.args:
-            count, raised = term.as_coeff_Mul()
-            if isinstance(raised, exp) and -count in part.args:
-                return replaced(part, (term, -count), count * expm1(*raised.args))
+        terms = {term: term.as_coeff_Mul() for term in part.args}
+        raised = [term for term, (_, rest) in terms.items() if isinstance(rest, exp)]
+        for term in raised:
+            count, u = terms[term][0], terms[term][1].args[0]
+            if -count in part.args:
+                return replaced(part, (term, -count), count * expm1(u))
+            for other in raised:
+                if terms[other][0] == -count:
+                    v = terms[other][1].args[0]
+                    inside = expm1(u) - expm1(-u) if v == -u else exp(v) * expm1(u - v)
+                    return near_one(replaced(part, (term, other), count * inside))
     if isinstance(part, log) and part.args[0].is_Mul:
         top, bottom = part.args[0].as_numer_denom()
         if bottom != 1 and part.args[0].is_rational_function() and not bottom.is_number:
@@ -236,7 +243,7 @@ def near_one(part: sympy.Expr) -> sympy.Expr:
 
 
 def roots(part: sympy.Expr) -> sympy.Expr:
-    """sqrt(x**2 + d**2) - d as a quotient without a difference."""
+    """sqrt(x**2 + d**2) - d, and a difference of two roots, as quotients without a difference."""
     if not part.is_Add or len(part.args) != 2:
         return part
     for root, other in itertools.permutations(part.args):
@@ -247,6 +254,8 @@ def roots(part: sympy.Expr) -> sympy.Expr:
             x = sympy.sqrt(sympy.factor(found[0].base - d**2)).replace(sympy.Abs, lambda inside: inside)
             if d.is_positive and not x.has(sympy.sqrt):
                 return count * words.hypot_minus(x, d)
+            if d.is_Pow and d.exp == sympy.S.Half and not count.could_extract_minus_sign():
+                return count * sympy.expand(found[0].base - d.base) / (found[0] + d)
     return part
 
 
