@@ -207,6 +207,13 @@ def test_domains(given):
         derive(x, x, where={x: given})
 
 
+@pytest.mark.parametrize(("text", "where"), [(3, {"x": Logit}), ("x = x", {x: Logit})])
+def test_what_is_printed_is_text(text, where):
+    """Names stand in `where` as they are printed."""
+    with pytest.raises(TypeError, match=r"derive.latex: the derivation and the names of where must be text"):
+        derive.latex(text, where=where)
+
+
 def shown():
     """A derivation with all verdicts but agreement."""
     return derive(Eq(L, softplus(x) - x * y), (y * softplus(-x) + (1 - y) * softplus(x), "a & b"), x, where=DOMAINS)

@@ -174,7 +174,10 @@ def test_a_declaration_of_a_textbook_formula():
     ("expression", "where", "message"),
     [
         (x * y * z, {x: Real, y: Real, z: Real}, "stable: a formula has one prediction and one target; got x, y, z"),
-        (x * y, {x: Real}, "the symbol y has no domain"),
+        (x * y, {x: Real}, "stable: the symbol y has no domain"),
+        ("x", {x: Real}, "stable: expression must be a SymPy expression; got str 'x'"),
+        (sympy.Integer(3), {x: Real}, "stable: expression must depend on x; got 3"),
+        (x**y, {x: Positive, y: Label}, "stable: an exponent must be a number or a parameter; got y"),
         (sympy.sin(x), {x: Real}, "sin"),
     ],
 )

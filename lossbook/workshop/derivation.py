@@ -164,6 +164,8 @@ class Derive:
         """
         from lossbook.workshop.latex import read
 
+        if not isinstance(text, str) or not all(isinstance(name, str) for name in where):
+            raise TypeError("derive.latex: the derivation and the names of where must be text, as they are printed")
         printed = read(text, where)
         domains = domains_of(printed.where)
         lines: list[Line] = []

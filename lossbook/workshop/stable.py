@@ -11,6 +11,7 @@ import sympy
 
 from lossbook.algebra import FormulaLoss
 from lossbook.domains import Domain
+from lossbook.errors import DomainError
 from lossbook.exact.ruler import Certificate, Measured, Ruler, calls, checked
 from lossbook.exact.written_out import canonical, domains_of, exactly, from_indices
 from lossbook.workshop import display, rewriting
@@ -118,10 +119,21 @@ def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
     >>> found.error("float32").before.value.ulp > 1e6, found.error("float32").after.value.ulp < 3
     (True, True)
     """
-    domains = in_roles(domains_of(where))
-    names = canonical((expression,), domains)
+    if not isinstance(expression, sympy.Expr):
+        kind = type(expression).__name__
+        raise TypeError(f"stable: expression must be a SymPy expression; got {kind} {expression!r}")
+    if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        raise DomainError("stable", "expression", "must be finite", said=str(expression))
+    try:
+        domains = in_roles(domains_of(where))
+        names = canonical((expression,), domains)
+    except TypeError as error:
+        raise TypeError(str(error).replace("derive:", "stable:")) from None
+    along = next(iter(domains), None)
+    if along is None or not expression.has(along):
+        raise TypeError(f"stable: expression must depend on {along or 'a symbol of where'}; got {expression}")
     mine = {names[symbol]: domain for symbol, domain in domains.items()}
-    given = exactly(sympy.sympify(expression).xreplace(names))
+    given = exactly(expression.xreplace(names))
     given, mine = from_indices(given, mine)
     forms = Forms(given, mine)
     best = min(forms.every, key=forms.cost)
