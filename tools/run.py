@@ -32,6 +32,10 @@ LARGE = [
     for name in ("activations", "arguments", "compose", "declarations", "row_words", "ties", "weights_and_sums")
 ]
 MADE = [f"tests/test_{name}.py" for name in ("dask", "distance", "generated", "kinds", "your_own_loss")]
+WORKSHOP = [
+    *(f"tests/test_{name}.py" for name in ("accuracy", "audit", "derive", "exhaustive", "find", "highest", "latex")),
+    *(f"tests/test_{name}.py" for name in ("notes_derivations", "stable")),
+]
 
 # What `check` runs: the generated sources, all facts of all losses on NumPy but their exactness, and three kernels.
 QUICK = [
@@ -84,7 +88,8 @@ def book():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        for chosen in (LARGEST, LARGE, MADE, [f"--ignore={file}" for file in LARGEST + LARGE + MADE]):
+        rest = [f"--ignore={file}" for file in LARGEST + LARGE + MADE + WORKSHOP]
+        for chosen in (LARGEST, LARGE, MADE, WORKSHOP, rest):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
