@@ -1,8 +1,7 @@
 """Loss functions that are written once, as a formula: values, gradients and kernels follow from it."""
 
 import sys as _sys
-from typing import TYPE_CHECKING as _CHECKING
-from typing import Any as _Any
+import typing as _typing
 
 from lossbook import (
     accuracy,
@@ -44,7 +43,7 @@ from lossbook.evaluation.reduce import Partial
 from lossbook.names import offer_only as _offer_only
 from lossbook.workshop.declare import loss
 
-if _CHECKING:
+if _typing.TYPE_CHECKING:
     from lossbook.workshop.audit import audit as audit
     from lossbook.workshop.derivation import derive as derive
     from lossbook.workshop.find import find as find
@@ -71,12 +70,14 @@ _WORKSHOP = {  # loaded when they are asked for
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> _Any:
-    """The tools of the workshop."""
-    if name not in _WORKSHOP:
-        raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
-    from importlib import import_module
+if not _typing.TYPE_CHECKING:  # to a type checker the module would have any attribute
 
-    tool = getattr(import_module(_WORKSHOP[name]), name)
-    setattr(_sys.modules[__name__], name, tool)
-    return tool
+    def __getattr__(name: str) -> _typing.Any:
+        """The tools of the workshop."""
+        if name not in _WORKSHOP:
+            raise AttributeError(f"module 'lossbook' has no attribute {name!r}")
+        from importlib import import_module
+
+        tool = getattr(import_module(_WORKSHOP[name]), name)
+        setattr(_sys.modules[__name__], name, tool)
+        return tool

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
-from oracle import exact, ulp
+from oracle import exact
 
 from lossbook import BackendError, DomainError, ShapeError
+from lossbook.accuracy import ulp
 from lossbook.boxes import decode_boxes, encode_boxes
 
 DTYPES = (np.float16, np.float32, np.float64)

@@ -212,6 +212,7 @@ def test_what_cannot_be_read_is_shown_with_its_place(text, line, column, rule):
     assert printed.strip() == text.split("\n")[line - 1].strip()
     assert mark.index("^") == 4 + column - 1
     assert isinstance(caught.value, ValueError)
+    assert caught.value.__context__ is None  # other packages pickle it as well
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 

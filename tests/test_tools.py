@@ -115,7 +115,7 @@ def test_the_environment_is_made_when_it_is_missing_or_old(tmp_path, monkeypatch
 
 def test_every_file_that_is_named_exists():
     """A test file that is renamed does not fall out of a group in silence."""
-    names = {name.partition("::")[0] for name in (*run.LARGEST, *run.LARGE, *run.MADE, *run.QUICK)}
+    names = {name.partition("::")[0] for name in (*run.LARGEST, *run.LARGE, *run.MADE, *run.WORKSHOP, *run.QUICK)}
     assert [name for name in sorted(names) if not (ROOT / name).exists()] == []
 
 

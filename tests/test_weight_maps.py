@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from mpmath import mp
-from oracle import exact, ulp
+from oracle import exact
 from processes import child
 
 from lossbook import BackendError, DomainError, ShapeError, segmentation
+from lossbook.accuracy import ulp
 from lossbook.labels import class_weights
 from lossbook.weight_maps import edge_weights
 

@@ -24,6 +24,7 @@ means from there on, also where that equality has a condition. `L(y, p) = ...` d
 arguments, L; `p_k = ...` defines every entry of p if k is an index. Nothing is read from a definition further below.
 """
 
+import contextlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -133,10 +134,11 @@ def read(text: str, where: Mapping[str, Domain]) -> Printed:
         raise NotationError(text, 1, 1, "expected a formula")
     names = Names(declared, tree)
     lines = Lines(text, Terms(Meanings(names, error)))
-    try:
+    found = None
+    with contextlib.suppress(RecursionError):
         found = [line for number, row in enumerate(tree.children[::2], 1) for line in lines.of_row(row, number)]
-    except RecursionError:
-        raise NotationError(text, 1, 1, "expected fewer brackets inside one another") from None
+    if found is None:  # raised here, the error has no other behind it, which might not travel between processes
+        raise NotationError(text, 1, 1, "expected fewer brackets inside one another")
     lines.check_last()
     return Printed(tuple(found), {printed: symbol for (printed, _), symbol in names.made.items()}, names.where)
 
@@ -164,13 +166,15 @@ def parsed(text: str, names: Collection[str]) -> Any:
             parser.feed_token(token)
         return parser.feed_eof(token)
     except UnexpectedToken as error:
-        expected = sorted({READABLE[kind] for kind in parser.accepts() if kind in READABLE})
-        at_end = error.token.type == "$END"
-        got = "the end" if at_end else error.token.value
-        rule = f"expected {', '.join(expected) or 'something else'}; got {got}"
-        line = (error.token.end_line if at_end else error.token.line) or 1
-        column = (error.token.end_column if at_end else error.token.column) or 1
-        raise NotationError(text, line, column, rule) from None
+        unexpected = error.token
+    # Raised here, the error has none of the parser behind it, which could not travel between processes.
+    expected = sorted({READABLE[kind] for kind in parser.accepts() if kind in READABLE})
+    at_end = unexpected.type == "$END"
+    got = "the end" if at_end else unexpected.value
+    rule = f"expected {', '.join(expected) or 'something else'}; got {got}"
+    line = (unexpected.end_line if at_end else unexpected.line) or 1
+    column = (unexpected.end_column if at_end else unexpected.column) or 1
+    raise NotationError(text, line, column, rule)
 
 
 @cache
