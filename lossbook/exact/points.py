@@ -170,8 +170,7 @@ class Pair:
     def difference(self, count: int) -> Point | None:
         """A point at which the sides differ, or None after all simple points and `count` others."""
         simple = simple_points(self.domains)
-        looked_at = simple[:LOOKED_AT]
-        for point in looked_at:  # a side that is no real number is the graver fault
+        for point in simple[:LOOKED_AT]:  # a side that is no real number is the graver fault
             self.values(point, DIGITS)
         found = next((point for point in simple if self.differ(point)), None)
         if found is None and self.symbols:
@@ -201,7 +200,7 @@ class Pair:
     def values(self, point: Point, digits: int) -> list[Any] | None:
         """Both sides at a point, or None where one has no value or a slope none."""
         with mpmath.workdps(digits):
-            exact = [mpmath.mpf(number.numerator) / number.denominator for number in point]
+            exact = in_mpmath(point)
             values = [value_at(side, exact) for side in self.sides]
             if any(isinstance(value, mpmath.mpc) for value in values):
                 named = ", ".join(f"{symbol} = {number}" for symbol, number in zip(self.symbols, point, strict=True))
@@ -222,6 +221,11 @@ class Pair:
                 return True
         self.agreed += 1
         return False
+
+
+def in_mpmath(point: Point) -> list[Any]:
+    """The numbers of a point in the working precision."""
+    return [mpmath.mpf(number.numerator) / number.denominator for number in point]
 
 
 def is_settled(value: Any, better: Any) -> bool:

@@ -8,6 +8,7 @@ from sympy.core.relational import Relational
 
 CHOICES = (sympy.Abs, sympy.Max, sympy.Min, sympy.sign, sympy.Heaviside)
 
+
 def edges(first: sympy.Expr, second: sympy.Expr) -> Iterator[tuple[sympy.Expr, sympy.Expr]]:
     """The two expressions where pieces of their definitions meet, as at x = delta of x <= delta and x > delta.
 

@@ -11,8 +11,6 @@ from lossbook.documentation import print_latex
 
 WIDTH = 60  # characters of a line in a terminal that leave room for its reason
 MARKS = {"start": "", "proved": "proved", "agrees": "agrees at 200 points, not proved", "refuted": "wrong"}
-
-
 IN_A_TERMINAL = {r"\le": "<=", r"\leq": "<=", r"\ge": ">=", r"\geq": ">=", r"\approx": "~", r"\ne": "!="}
 
 

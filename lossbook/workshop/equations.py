@@ -11,7 +11,18 @@ import sympy
 
 from lossbook.domains import Domain
 from lossbook.errors import DomainError
-from lossbook.exact.points import DIGITS, SIGNIFICANT, Point, Table, drawn, exactly, simple_points, tables, value_at
+from lossbook.exact.points import (
+    DIGITS,
+    SIGNIFICANT,
+    Point,
+    Table,
+    drawn,
+    exactly,
+    in_mpmath,
+    simple_points,
+    tables,
+    value_at,
+)
 from lossbook.exact.written_out import Sides, written_out
 from lossbook.workshop.cases import CHOICES, in_cases, with_choices
 from lossbook.workshop.proof import Verdict, in_positive_numbers, is_proved
@@ -48,7 +59,7 @@ def solved_alone(sides: Table) -> tuple[dict[Any, Any] | None, int]:
     solutions = 0
     with mpmath.workdps(DIGITS):
         for point in chain(simple_points(domains), roots(functions, domains)):
-            exact = [mpmath.mpf(number.numerator) / number.denominator for number in point]
+            exact = in_mpmath(point)
             values = [value_at(function, exact) for function in functions]
             if any(value is None or not mpmath.isfinite(value) for value in values):
                 continue
@@ -84,7 +95,7 @@ def root_between(function: Any, low: Point, high: Point) -> Iterator[Point]:
     """The point between two at which the function changes its sign, if it does and is 0 there."""
 
     def value(point: Point) -> Any:
-        return value_at(function, [mpmath.mpf(number.numerator) / number.denominator for number in point])
+        return value_at(function, in_mpmath(point))
 
     ends = value(low), value(high)
     if any(end is None or not mpmath.isfinite(end) for end in ends) or ends[0] * ends[1] >= 0:

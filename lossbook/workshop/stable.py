@@ -293,15 +293,14 @@ def as_numpy(ruler: Ruler) -> Measured:
 
 def declared(formula: sympy.Expr, where: Mapping[Any, Domain]) -> FormulaLoss:
     """The loss of a formula; its parameters have no values of their own."""
-    arrays = {symbol for symbol, domain in where.items() if domain.role != "parameter"}
+    of_arrays = [symbol for symbol, domain in where.items() if domain.role != "parameter"]
     for exponent in {power.exp for power in formula.atoms(sympy.Pow)}:
-        if exponent.free_symbols & arrays:
+        if exponent.free_symbols & set(of_arrays):
             raise TypeError(f"stable: an exponent must be a number or a parameter; got {exponent}")
 
     def searched(*arrays: sympy.Symbol, **parameters: sympy.Symbol) -> sympy.Expr:
         """A formula that was searched for."""
-        names = [str(symbol) for symbol, domain in where.items() if domain.role != "parameter"]
-        given = {**dict(zip(names, arrays, strict=True)), **parameters}
+        given = dict(zip(map(str, of_arrays), arrays, strict=True)) | parameters
         return formula.xreplace({symbol: given[str(symbol)] for symbol in where})
 
     positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
