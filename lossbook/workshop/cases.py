@@ -1,6 +1,6 @@
 """Cases of an expression: where |a| is a and where it is -a, which of two is larger, which piece of it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sympy
@@ -84,30 +84,43 @@ def decided(expression: sympy.Expr, switch: sympy.Expr, sign: int) -> sympy.Expr
 
 
 def with_choices(expression: sympy.Expr) -> sympy.Expr:
-    """An expression whose pieces, as of a function defined by cases, are chosen by Heaviside's step."""
+    """An expression whose pieces, as of a function defined by cases, are chosen by Heaviside's step.
+
+    Where two sides are equal, cases meet and either will do; single points, as of an equation, are for `edges`.
+    """
     if not expression.args:
         return expression
     if isinstance(expression, sympy.Piecewise):
-        total, rest = sympy.S.Zero, sympy.S.One
-        for value, condition in expression.args:
-            here = sympy.S.One if condition == True else truth(condition)  # noqa: E712 - a SymPy truth
-            total, rest = total + rest * here * with_choices(value), rest * (1 - here)
-        return total
+        return with_choices(as_factors(expression, lambda high, low, strict: sympy.Heaviside(high - low)))
     return expression.func(*map(with_choices, expression.args))
 
 
-def truth(condition: Any) -> sympy.Expr:
-    """1 where a condition holds and 0 elsewhere; where two sides are equal, cases meet and either will do."""
+Above = Callable[[sympy.Expr, sympy.Expr, bool], sympy.Expr]  # 1 where the first is above the second, strictly or not
+
+
+def as_factors(pieces: sympy.Piecewise, above: Above) -> sympy.Expr:
+    """The pieces of a definition, each times 1 where its condition is the first to hold, and 0 elsewhere."""
+    total, rest = sympy.S.Zero, sympy.S.One
+    for value, condition in pieces.args:
+        here = truth(condition, above)
+        total, rest = total + rest * here * value, rest * (1 - here)
+    return total
+
+
+def truth(condition: Any, above: Above) -> sympy.Expr:
+    """1 where a condition holds and 0 elsewhere; an equation holds at single points, and counts as false."""
+    if condition == True:  # noqa: E712 - a SymPy truth
+        return sympy.S.One
     if isinstance(condition, sympy.And):
-        return sympy.Mul(*map(truth, condition.args))
+        return sympy.Mul(*(truth(part, above) for part in condition.args))
     if isinstance(condition, sympy.Or):
-        return 1 - sympy.Mul(*(1 - truth(part) for part in condition.args))
+        return 1 - sympy.Mul(*(1 - truth(part, above) for part in condition.args))
     if isinstance(condition, sympy.Not):
-        return 1 - truth(condition.args[0])
-    if isinstance(condition, sympy.Eq | sympy.Ne):  # at single points, which `edges` are for
+        return 1 - truth(condition.args[0], above)
+    if isinstance(condition, sympy.Eq | sympy.Ne):
         return sympy.Integer(isinstance(condition, sympy.Ne))
     if isinstance(condition, sympy.StrictGreaterThan | sympy.GreaterThan):
-        return sympy.Heaviside(with_choices(condition.lhs - condition.rhs))
+        return above(condition.lhs, condition.rhs, isinstance(condition, sympy.StrictGreaterThan))
     if isinstance(condition, sympy.StrictLessThan | sympy.LessThan):
-        return sympy.Heaviside(with_choices(condition.rhs - condition.lhs))
+        return above(condition.rhs, condition.lhs, isinstance(condition, sympy.StrictLessThan))
     raise TypeError(f"derive: a piece needs a condition of <, <=, > or >=; got {condition}")

@@ -16,6 +16,7 @@ from sympy.codegen.cfunctions import expm1
 from lossbook import words
 from lossbook.domains import Domain
 from lossbook.words import log_cosh, log_odds, logsumexp, sigmoid, sigmoid_power, softmax, softplus, sum_classes
+from lossbook.workshop.cases import as_factors
 
 LARGEST_FRACTION = 2520  # coefficients are fractions whose denominators divide it
 SUMS = (words.sum_classes, words.sum_pixels)
@@ -408,24 +409,9 @@ def choices(part: sympy.Expr) -> sympy.Expr:
     """Pieces of a definition, each times the truth of its condition."""
     if not isinstance(part, sympy.Piecewise):
         return part
-    total, rest = sympy.S.Zero, sympy.S.One
-    for value, condition in part.args:
-        here = truth(condition)
-        total, rest = total + value * here * rest, rest * (1 - here)
-    return total
-
-
-def truth(condition: Any) -> sympy.Expr:
-    """1 where a condition holds, else 0."""
-    if condition == True:  # noqa: E712 - a SymPy truth
-        return sympy.S.One
-    if isinstance(condition, sympy.StrictLessThan | sympy.GreaterThan):
-        less = words.less(condition.lhs, condition.rhs)
-        return less if isinstance(condition, sympy.StrictLessThan) else 1 - less
-    if isinstance(condition, sympy.StrictGreaterThan | sympy.LessThan):
-        less = words.less(condition.rhs, condition.lhs)
-        return less if isinstance(condition, sympy.StrictGreaterThan) else 1 - less
-    raise TypeError(f"stable: a piece needs a condition of <, <=, > or >=; got {condition}")
+    if any(condition.has(sympy.Eq, sympy.Ne) for _, condition in part.args):
+        raise TypeError(f"stable: a piece needs a condition of <, <=, > or >=; got {part}")
+    return as_factors(part, lambda high, low, strict: words.less(low, high) if strict else 1 - words.less(high, low))
 
 
 # --- sums of two words ------------------------------------------------------------------------------------------------
