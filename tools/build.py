@@ -26,6 +26,19 @@ JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; m
 COMMAND = [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
 
 
+# What a double click on the folder opens: Jupyter Book writes no more than the refresh.
+FRONT = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>lossbook</title>
+<meta http-equiv="refresh" content="0; url=book/index.html">
+</head>
+<body><p><a href="book/index.html">lossbook: the loss functions of convolutional networks</a></p></body>
+</html>
+"""
+
+
 def fingerprint() -> str:
     """One number for the names and contents of all that the pages are made from."""
     digest = hashlib.sha256(sys.version.encode())
@@ -63,6 +76,7 @@ def ensure(quiet: bool = True) -> Path:
                 done = subprocess.run(COMMAND, cwd=ROOT, env=env, **streams)
             if done.returncode:
                 raise RuntimeError(f"the book does not build\n{(done.stdout or '')[-8000:]}")
+            (HTML / "index.html").write_text(FRONT, encoding="utf-8")
             MADE_FROM.write_text(now)
     return HTML
 

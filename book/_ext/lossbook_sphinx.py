@@ -223,6 +223,8 @@ VALUE_OF = {
     "pointwise": "element", "rows": "row of classes", "overlap": "image and class", "boxes": "box", "distance": "pixel",
     "joined": "whole batch",
 }  # fmt: skip
+# Letters of a page's description.
+DESCRIPTION = 200
 # Pages that treat no loss.
 LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
 
@@ -397,6 +399,19 @@ class UniqueIds(SphinxPostTransform):
             block["ids"] = [f"proof-{number}"]
 
 
+def describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """A description for search engines and previews: the first sentences of the page's text."""
+    if doctree is None:
+        return
+    texts = (paragraph.astext() for paragraph in doctree.findall(nodes.paragraph))
+    text = next((" ".join(text.split()) for text in texts if len(text) > 60), context["title"])
+    if len(text) > DESCRIPTION:
+        text = (
+            text[:DESCRIPTION].rpartition(". ")[0] + "." if ". " in text[60:DESCRIPTION] else text[:DESCRIPTION] + "…"
+        )
+    context["metatags"] += f'<meta name="description" content="{escape(text)}" />\n'
+
+
 class AuthorYear(BaseLabelStyle):
     """Labels of the bibliography that read like the citations: Lin et al., 2017."""
 
@@ -418,4 +433,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("vocabulary", Vocabulary)
     app.add_directive("atlas", Atlas)
     app.add_post_transform(UniqueIds)
+    app.connect("html-page-context", describe)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,97 @@
+"""Every page in a real browser: nothing stops those who use a keyboard, a screen reader, a phone or dark mode.
+
+A Chromium that is on the machine is driven, or the one that CHROMIUM names; without one, these tests are skipped.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import build
+import pytest
+
+pytestmark = pytest.mark.xdist_group("built")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
+SETTINGS = ((1300, "light"), (390, "light"), (1300, "dark"), (390, "dark"))
+
+# What axe finds in the theme and in docutils, on every page alike: the rule, and a part of the element.
+NOT_OURS = (
+    ("region", "logo__image"),  # the logo stands outside of the theme's landmarks
+    ("aria-required-children", "citation-list"), ("aria-allowed-role", "doc-biblioentry"),
+    ("aria-deprecated-role", "doc-biblioentry"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if not found:
+        pytest.skip("no Chromium on this machine: the pages are not looked at in a browser")
+    driver = pytest.importorskip("playwright.sync_api")
+    with driver.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    package = pytest.importorskip("axe_playwright_python")
+    return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def html():
+    return build.ensure()
+
+
+def names():
+    """All pages; they may not be built yet."""
+    return sorted(
+        [
+            *(
+                f"book/{path.stem}"
+                for path in (build.ROOT / "book").glob("*.[im]*")
+                if path.suffix in (".ipynb", ".md")
+            ),
+            "search",
+            "genindex",
+        ]
+    )
+
+
+def opened(context, page):
+    """A page whose formulas are set, with the errors of its scripts and what it asked of other hosts."""
+    tab, errors = context.new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on(
+        "request",
+        lambda request: errors.append(request.url) if not request.url.startswith(("file:", "data:")) else None,
+    )
+    tab.goto(page.as_uri())
+    tab.evaluate("async () => { await window.MathJax?.startup?.promise; await new Promise(requestAnimationFrame); }")
+    return tab, errors
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
+    """On a wide screen and a phone, in light and dark: axe finds nothing, no script stops, nothing runs out of it."""
+    found = []
+    for width, mode in SETTINGS:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+        context.add_init_script(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+        tab, errors = opened(context, html / f"{name}.html")
+        found += [f"{width} {mode}: {error}" for error in errors]
+        if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{width} {mode}: the page scrolls sideways")
+        tab.evaluate(axe)
+        # In dark mode, only what colors decide is looked at again.
+        rules = {"runOnly": ["color-contrast"]} if mode == "dark" else {}
+        for problem in tab.evaluate("rules => axe.run(document, rules)", rules)["violations"]:
+            for node in problem["nodes"]:
+                if not any(problem["id"] == rule and part in node["html"] for rule, part in NOT_OURS):
+                    found.append(f"{width} {mode}: {problem['id']} {node['target']} {node['html'][:120]}")
+        context.close()
+    assert found == [], "\n".join(found)
