@@ -75,7 +75,8 @@ class Descent(SphinxDirective):
             f"score z of the answer yes, which is right</text>"
             f"{curve(cross_entropy_with_logits, blue, '')}{curve(squared_error, red, '7 4')}"
             f'<text x="{LEFT + 70}" y="{TOP + 14}" fill="{blue}">cross-entropy</text>'
-            f'<text x="{LEFT + 10}" y="{TOP + HEIGHT - 44}" fill="{red}">squared error of the probability</text>'
+            f'<text fill="{red}"><tspan x="{LEFT + 10}" y="{TOP + HEIGHT - 50}">squared error</tspan>'
+            f'<tspan x="{LEFT + 10}" dy="1.2em">of the probability</tspan></text>'
             f"{ball(cross_entropy_with_logits, blue, 'rolls')}{ball(squared_error, red, 'stays')}</svg>"
         )
         replay = (
