@@ -1,9 +1,17 @@
-"""Tabs that show one loss in several libraries: ``{frameworks} binary.cross_entropy_with_logits``."""
+"""What losses are called elsewhere: tabs that show one loss in several libraries, and the table of all names.
+
+``{frameworks} binary.cross_entropy_with_logits`` prints an entry of frameworks.toml, and ``{same_names}`` what
+`lossbook.find` knows.
+"""
+
+from itertools import groupby
 
 from docutils import nodes
 from framework_calls import CALLS, VALUES, entries, setting, values
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from lossbook.workshop.find import table
 
 
 class Frameworks(SphinxDirective):
@@ -28,6 +36,32 @@ class Frameworks(SphinxDirective):
         return self.parse_text_to_nodes("\n".join([*parts, "::::"]))
 
 
+class SameNames(SphinxDirective):
+    """A tab for each library, with a row for names that are called alike here."""
+
+    def run(self) -> list[nodes.Node]:
+        parts = ["::::{tab-set}", ":sync-group: framework", ""]
+        for library, names in groupby(table(), key=lambda one: one.library):
+            parts += [f":::{{tab-item}} {library}", f":sync: {library}", "", *self.rows(list(names)), ":::", ""]
+        return self.parse_text_to_nodes("\n".join([*parts, "::::"]))
+
+    def rows(self, names: list) -> list[str]:
+        """The table of a library, and what has no loss here."""
+        parts = ["```{list-table}", ":header-rows: 1", ":widths: 34 38 28", "", "* - name there", "  - call here"]
+        parts += ["  - what the call does not say"]
+        here = [one for one in names if one.call]
+        for (call, note), alike in groupby(here, key=lambda one: (one.call, one.note)):
+            alike = list(alike)
+            card = f"atlas-{alike[0].loss.name}".replace(".", "-").replace("_", "-")
+            parts += [f"* - {', '.join(f'`{one.qualified}`' for one in alike)}"]
+            parts += [f"  - `{call}` ({{ref}}`card <{card}>`)", f"  - {note.replace('*', chr(92) + '*') or '—'}"]
+        parts += ["```", ""]
+        if missing := [f"`{one.name}`" for one in names if not one.call]:
+            parts += [f"Without a loss of this kind here: {', '.join(missing)}.", ""]
+        return parts
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("frameworks", Frameworks)
+    app.add_directive("same_names", SameNames)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

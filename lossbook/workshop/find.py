@@ -24,6 +24,13 @@ LIBRARIES = {  # how a qualified name begins
     "torchvision": "torchvision", "sklearn": "scikit-learn", "kornia": "kornia", "smp": "segmentation_models_pytorch",
     "segmentation_models_pytorch": "segmentation_models_pytorch", "fvcore": "fvcore",
 }  # fmt: skip
+MODULES = {  # of a library's classes, and of its functions
+    "PyTorch": ("torch.nn", "torch.nn.functional"), "Keras": ("keras.losses", "keras.losses"),
+    "optax": ("optax.losses", "optax.losses"), "MONAI": ("monai.losses", "monai.losses"),
+    "torchvision": ("torchvision.ops", "torchvision.ops"), "scikit-learn": ("sklearn._loss.loss", "sklearn.metrics"),
+    "kornia": ("kornia.losses", "kornia.losses"), "fvcore": ("fvcore.nn", "fvcore.nn"),
+    "segmentation_models_pytorch": ("segmentation_models_pytorch.losses", "segmentation_models_pytorch.losses"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,11 @@ class Translation:
     name: str
     call: str | None
     note: str
+
+    @property
+    def qualified(self) -> str:
+        """The name with its modules, as one imports it."""
+        return f"{MODULES[self.library][not self.name[0].isupper()]}.{self.name}"
 
     @property
     def loss(self) -> Any:
