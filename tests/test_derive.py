@@ -47,6 +47,12 @@ TRUE = {
         Piecewise((x**2 / 2, Abs(x) < a), (a * Abs(x) - a**2 / 2, x > 0), (-a * x - a**2 / 2, True)),
     ),
     "the slope of pieces": (Derivative(Abs(x), x), Piecewise((1, x > 0), (-1, True))),
+    "a density of Gauss": (
+        -log(exp(-((y - x) ** 2) / (2 * a**2)) / (a * sqrt(2 * sympy.pi))),
+        (y - x) ** 2 / (2 * a**2) + log(a) + log(2 * sympy.pi) / 2,
+    ),
+    "a density of Student": (-log((1 + x**2 / a) ** (-(a + 1) / 2)), (a + 1) / 2 * log(1 + x**2 / a)),
+    "roots of numbers": (log(a * sqrt(6) / sqrt(sympy.pi)), log(a) + log(2) / 2 + log(3) / 2 - log(sympy.pi) / 2),
     "a decimal is what is printed": (0.1 * x, x / 10),
     "the slope of logsumexp": (Derivative(logsumexp(z), z), softmax(z)),
     "sums over pixels": (sum_pixels(p * y), sum_pixels(p) - sum_pixels(p * (1 - y))),
