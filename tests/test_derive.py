@@ -248,6 +248,9 @@ def test_in_a_notebook_and_in_print():
     assert len(list(tree.iter("{http://www.w3.org/1998/Math/MathML}math"))) == 4 + 5
     assert r"\text{a \& b; proved}" in bundle["text/latex"]
     assert bundle["text/plain"] == str(shown())
+    mu, theta_1 = symbols("mu theta_1")
+    greek = derive(mu * theta_1, where={mu: Logit, theta_1: Logit})._repr_mimebundle_()["text/latex"]
+    assert r"\mu \theta_{1}" in greek
 
 
 def test_the_same_on_every_run():

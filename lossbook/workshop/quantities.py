@@ -41,39 +41,6 @@ def is_sum_over(meaning: sympy.Expr, counter: sympy.Symbol) -> bool:
     return meaning.func.__name__ == "sum" and meaning.args[1] == counter
 
 
-def factor_list(expression: sympy.Expr) -> tuple[sympy.Expr, list[tuple[sympy.Expr, sympy.Expr]]]:
-    """The number in front of a product, and (factor, how often), where a factor may stand under a root."""
-    number, every = sympy.S.One, []
-    for part in sympy.Mul.make_args(expression):
-        base, power = part.as_base_exp()
-        if part.is_number:
-            number *= part
-        elif power.is_Rational and not power.is_Integer:
-            front, factors = factor_list(base)
-            number *= front**power
-            every += [(factor, count * power) for factor, count in factors]
-        else:
-            front, factors = sympy.factor_list(part)
-            number *= front
-            every += factors
-    return number, every
-
-
-def factors_of_number(number: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
-    """(factor, how often) of a positive number: primes where it is rational or a root of such."""
-    every = []
-    for part in sympy.Mul.make_args(number):
-        base, power = part.as_base_exp()
-        if base.is_Rational and power.is_Rational:
-            every += [(sympy.Integer(p), k * power) for p, k in sympy.factorint(base.p).items()]
-            every += [(sympy.Integer(p), -k * power) for p, k in sympy.factorint(base.q).items()]
-        elif power.is_Rational:
-            every.append((base, power))
-        else:
-            every.append((part, sympy.Integer(1)))
-    return [(factor, count) for factor, count in every if factor != 1]
-
-
 class Quantities:
     """Writes expressions in positive numbers as fractions of logarithms of irreducible factors, and of their powers."""
 
@@ -254,3 +221,36 @@ class Quantities:
                 else:
                     result *= self.quantity(sympy.exp(self.fraction(term)))
         return result
+
+
+def factor_list(expression: sympy.Expr) -> tuple[sympy.Expr, list[tuple[sympy.Expr, sympy.Expr]]]:
+    """The number in front of a product, and (factor, how often), where a factor may stand under a root."""
+    number, every = sympy.S.One, []
+    for part in sympy.Mul.make_args(expression):
+        base, power = part.as_base_exp()
+        if part.is_number:
+            number *= part
+        elif power.is_Rational and not power.is_Integer:
+            front, factors = factor_list(base)
+            number *= front**power
+            every += [(factor, count * power) for factor, count in factors]
+        else:
+            front, factors = sympy.factor_list(part)
+            number *= front
+            every += factors
+    return number, every
+
+
+def factors_of_number(number: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """(factor, how often) of a positive number: primes where it is rational or a root of such."""
+    every = []
+    for part in sympy.Mul.make_args(number):
+        base, power = part.as_base_exp()
+        if base.is_Rational and power.is_Rational:
+            every += [(sympy.Integer(p), k * power) for p, k in sympy.factorint(base.p).items()]
+            every += [(sympy.Integer(p), -k * power) for p, k in sympy.factorint(base.q).items()]
+        elif power.is_Rational:
+            every.append((base, power))
+        else:
+            every.append((part, sympy.Integer(1)))
+    return [(factor, count) for factor, count in every if factor != 1]
