@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 import sympy
+from sympy.core.alphabets import greeks
 
 from lossbook.backends import BACKENDS, HOST
 from lossbook.declaration import Declaration
@@ -22,7 +23,7 @@ from lossbook.spaces import Space
 MARKED = {ord(sign): f"&#{ord(sign)};" for sign in "&<>*[]"}
 MARKED |= {ord(sign): f"<span>&#{ord(sign)};</span>" for sign in "$\\"}
 
-GREEK = {"alpha", "beta", "gamma", "delta", "epsilon"}
+GREEK = {*greeks, "lambda"}
 
 
 def plainly(text: str) -> str:
@@ -65,7 +66,8 @@ def latex(loss: Any) -> str:
 def print_latex(expression: sympy.Expr) -> str:
     """LaTeX in which a parameter with a long name is set as a word, not as a product of letters."""
     names = {s: rf"\mathrm{{{s.name}}}\,".replace("_", r"\_") for s in expression.free_symbols}
-    words_only = {s: text for s, text in names.items() if len(s.name.partition("_")[0]) > 1 and s.name not in GREEK}
+    letters = {s: s.name.partition("_")[0] for s in names}
+    words_only = {s: text for s, text in names.items() if len(letters[s]) > 1 and letters[s] not in GREEK}
     return sympy.latex(expression, symbol_names=words_only)
 
 

@@ -47,6 +47,12 @@ TRUE = {
         Piecewise((x**2 / 2, Abs(x) < a), (a * Abs(x) - a**2 / 2, x > 0), (-a * x - a**2 / 2, True)),
     ),
     "the slope of pieces": (Derivative(Abs(x), x), Piecewise((1, x > 0), (-1, True))),
+    "a density of Gauss": (
+        -log(exp(-((y - x) ** 2) / (2 * a**2)) / (a * sqrt(2 * sympy.pi))),
+        (y - x) ** 2 / (2 * a**2) + log(a) + log(2 * sympy.pi) / 2,
+    ),
+    "a density of Student": (-log((1 + x**2 / a) ** (-(a + 1) / 2)), (a + 1) / 2 * log(1 + x**2 / a)),
+    "roots of numbers": (log(a * sqrt(6) / sqrt(sympy.pi)), log(a) + log(2) / 2 + log(3) / 2 - log(sympy.pi) / 2),
     "a decimal is what is printed": (0.1 * x, x / 10),
     "the slope of logsumexp": (Derivative(logsumexp(z), z), softmax(z)),
     "sums over pixels": (sum_pixels(p * y), sum_pixels(p) - sum_pixels(p * (1 - y))),
@@ -242,6 +248,9 @@ def test_in_a_notebook_and_in_print():
     assert len(list(tree.iter("{http://www.w3.org/1998/Math/MathML}math"))) == 4 + 5
     assert r"\text{a \& b; proved}" in bundle["text/latex"]
     assert bundle["text/plain"] == str(shown())
+    mu, theta_1 = symbols("mu theta_1")
+    greek = derive(mu * theta_1, where={mu: Logit, theta_1: Logit})._repr_mimebundle_()["text/latex"]
+    assert r"\mu \theta_{1}" in greek
 
 
 def test_the_same_on_every_run():

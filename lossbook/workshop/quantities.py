@@ -158,25 +158,19 @@ class Quantities:
     def factors(self, base: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
         """(factor, how often) of a positive expression."""
         top, bottom = sympy.fraction(sympy.together(self.fraction(base)))
-        coefficient, factors = sympy.factor_list(top)
-        below, others = sympy.factor_list(bottom)
+        coefficient, factors = factor_list(top)
+        below, others = factor_list(bottom)
         every = [*factors, *((factor, -count) for factor, count in others)]
         number = coefficient / below
-        if number.is_Rational and number != 1:
-            sign = -1 if number < 0 else 1
-            every += [(sympy.Integer(p), k) for p, k in sympy.factorint(abs(number.p)).items()]
-            every += [(sympy.Integer(p), -k) for p, k in sympy.factorint(number.q).items()]
-            if sign < 0:
-                every = self.signed(every)
-        elif number != 1:
-            every.append((number, sympy.Integer(1)))
-        return every
+        if number.is_negative:
+            number, every = -number, self.signed(every)
+        return [*every, *factors_of_number(number)]
 
     @staticmethod
     def signed(factors: list) -> list:
         """A minus sign goes into one of the factors, whose product is positive."""
         for index, (factor, count) in enumerate(factors):
-            if count % 2 and not factor.is_number:
+            if count % 2 == 1 and not factor.is_number:
                 return [*factors[:index], (sympy.expand(-factor), count), *factors[index + 1 :]]
         return [*factors, (sympy.Integer(-1), sympy.Integer(1))]
 
@@ -227,3 +221,36 @@ class Quantities:
                 else:
                     result *= self.quantity(sympy.exp(self.fraction(term)))
         return result
+
+
+def factor_list(expression: sympy.Expr) -> tuple[sympy.Expr, list[tuple[sympy.Expr, sympy.Expr]]]:
+    """The number in front of a product, and (factor, how often), where a factor may stand under a root."""
+    number, every = sympy.S.One, []
+    for part in sympy.Mul.make_args(expression):
+        base, power = part.as_base_exp()
+        if part.is_number:
+            number *= part
+        elif power.is_Rational and not power.is_Integer:
+            front, factors = factor_list(base)
+            number *= front**power
+            every += [(factor, count * power) for factor, count in factors]
+        else:
+            front, factors = sympy.factor_list(part)
+            number *= front
+            every += factors
+    return number, every
+
+
+def factors_of_number(number: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
+    """(factor, how often) of a positive number: primes where it is rational or a root of such."""
+    every = []
+    for part in sympy.Mul.make_args(number):
+        base, power = part.as_base_exp()
+        if base.is_Rational and power.is_Rational:
+            every += [(sympy.Integer(p), k * power) for p, k in sympy.factorint(base.p).items()]
+            every += [(sympy.Integer(p), -k * power) for p, k in sympy.factorint(base.q).items()]
+        elif power.is_Rational:
+            every.append((base, power))
+        else:
+            every.append((part, sympy.Integer(1)))
+    return [(factor, count) for factor, count in every if factor != 1]
