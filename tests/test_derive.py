@@ -180,6 +180,7 @@ def test_names():
     assert [line.verdict for line in derivation.lines] == ["start", "start", "proved", "proved"]
     assert [line.name for line in derivation.lines] == [u, L, None, None]
     assert derive(Eq(L, x), (Derivative(L**2, x), ""), where=DOMAINS).wrong.difference == -x
+    assert derive(Eq(u, x**2), Eq(L, Derivative(u * x, x)), (3 * x**2, ""), where=DOMAINS).lines[2].verdict == "proved"
     chain = derive(x * y + x, Eq(x * (y + 1), x + x * y), where=DOMAINS)
     assert [line.verdict for line in chain.lines] == ["start", "proved", "proved"]
 

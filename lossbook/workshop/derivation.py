@@ -244,7 +244,7 @@ class Chain:
         if isinstance(content, sympy.Expr):
             self.compare(content, reason, number)
         elif is_name(content.lhs, self.where) and content.lhs not in self.names:
-            self.names[content.lhs] = content.rhs.subs(self.names)
+            self.names[content.lhs] = content.rhs.xreplace(self.names)  # subs would differentiate first
             self.lines.append(Line(content.rhs, reason, name=content.lhs))
             if all(line.name is not None for line in self.lines):  # the chain begins with the last of the first names
                 self.last = self.names[content.lhs]
@@ -256,7 +256,7 @@ class Chain:
 
     def compare(self, expression: sympy.Expr, reason: str, number: int) -> None:
         """A line beside the one before."""
-        before, self.last = self.last, expression.subs(self.names)
+        before, self.last = self.last, expression.xreplace(self.names)
         found = START if before is None else at_line(number, same, before, self.last, self.where)
         self.lines.append(Line(expression, reason, found.kind, found.difference, found.counterexample))
 
