@@ -90,6 +90,10 @@ CONVENTIONS = [
      "regression.huber(p, y, delta=1.35, reduction='none')", ["reduction", "parameter"]),
     (lambda z, hot: np.mean(np.log(np.exp(z).sum(axis=1)) - (z * hot).sum(axis=1)),
      multiclass.cross_entropy_with_logits, {}, "multiclass.cross_entropy_with_logits(z, y)", ["target"]),
+    (lambda z, y: np.mean(np.array([1.0, 4.0, 1.0])[y] * multiclass.cross_entropy_with_logits(z, y, reduction="none")),
+     multiclass.cross_entropy_with_logits, {"class_weight": [1.0, 4.0, 1.0]},
+     "multiclass.cross_entropy_with_logits(z, y, class_weight=[1.0, 4.0, 1.0], reduction='sum')/z.shape[0]",
+     ["reduction"]),
     (lambda p, y: 1 - 2 * (p * y).sum() / (p + y).sum(), segmentation.dice, {"smooth": 0.0},
      "segmentation.dice(p.reshape(1, 1, -1), y.reshape(1, 1, -1), smooth=0.0)", ["sums"]),
     (lambda p, t: detection.giou(*(np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], 1)

@@ -69,4 +69,6 @@ def reduction(match: Match) -> Iterator[Finding]:
         text = f"Its reduction is neither a plain sum nor a mean over everything: it ends in {suffix.strip('/')}."
         if relation.per_class:
             text = f"Its mean divides by the number of classes as well: it ends in {suffix.strip('/')}."
+        elif relation.weighted and relation.averaged == relation.summed:
+            text = f"Its mean divides by {suffix.strip('/')}, whatever the weights; that of this package by their sum."
     yield Finding("reduction", "convention", text)

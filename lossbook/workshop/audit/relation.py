@@ -23,6 +23,7 @@ class Relation:
     offset: float = 0.0
     per_class: bool = False  # divided by the number of classes as well
     own_mean: bool = False  # divided by the sum of the weights, as the mean of this package
+    weighted: bool = False  # the losses have weights, so that to divide by their number is no mean of this package
 
     @property
     def reduction(self) -> str:
@@ -35,7 +36,7 @@ class Relation:
         if not self.summed:
             return "none"
         if self.summed == every and self.averaged == every:
-            return "mean"
+            return "other" if self.weighted else "mean"
         return "sum" if self.summed == every and not self.averaged else "other"
 
     def divisor(self, losses: np.ndarray, classes: int, mean: float | None) -> float:
@@ -69,7 +70,7 @@ class Relation:
         if self.per_class:
             lengths.append(f"{array}.shape[1]")
         if self.summed == every:
-            if self.averaged == every:
+            if self.averaged == every and not self.weighted:
                 return "mean", f"/{lengths[-1]}"
             return "sum", "".join(f"/{length}" for length in lengths)
         axes = self.summed[0] if len(self.summed) == 1 else self.summed
@@ -95,7 +96,7 @@ def relate(
             found = with_axes([output - offset for output in outputs], losses, classes, means, summed, tolerance)
             if found is not None and (not offset or found.factor < 0):
                 return Relation(dimensions, summed, found.averaged, found.factor, offset, found.per_class,
-                                found.own_mean)
+                                found.own_mean, found.weighted)
     return None
 
 
@@ -123,11 +124,12 @@ def with_axes(
     divided = [(axes, per_class, False) for per_class in (False, True)
                for count in (len(summed), *range(len(summed)))
                for axes in itertools.combinations(summed, count)]
-    if len(summed) == dimensions and None not in means:
+    weighted = len(summed) == dimensions and None not in means
+    if weighted:
         divided.insert(0, ((), False, True))
     fitting = []
     for averaged, per_class, own_mean in divided:
-        trial = Relation(dimensions, summed, averaged, 1.0, 0.0, per_class, own_mean)
+        trial = Relation(dimensions, summed, averaged, 1.0, 0.0, per_class, own_mean, weighted)
         counts = [trial.divisor(loss, count, mean) for loss, count, mean in zip(losses, classes, means, strict=True)]
         factors = [ratio * count for ratio, count in zip(ratios, counts, strict=True)]
         if max(factors) - min(factors) > 6 * tolerance * abs(factors[0]):
@@ -137,6 +139,6 @@ def with_axes(
             if abs(value - factor) <= 1e-5 * abs(value):
                 factor = value
         if all(abs(one - factor) <= 3 * tolerance * abs(factor) for one in factors):
-            fitting.append(Relation(dimensions, summed, averaged, factor, 0.0, per_class, own_mean))
+            fitting.append(Relation(dimensions, summed, averaged, factor, 0.0, per_class, own_mean, weighted))
     plain = [one for one in fitting if abs(one.factor) == 1]
     return next(iter(plain or fitting), None)
