@@ -268,3 +268,40 @@ def test_the_same_on_every_run():
         for seed in ("1", "2", "3")
     }
     assert len(printed) == 1
+
+
+def test_what_one_class_alone_would_make_infinite_is_compared_for_more():
+    """The rest of the classes is empty where there is but one."""
+    z, index, own = IndexedBase("z"), sympy.Symbol("j", integer=True), sympy.Symbol("k", integer=True)
+    classes = sympy.Symbol("C", integer=True, positive=True)
+    rest = log(Sum(exp(z[index]), (index, 1, classes)) - exp(z[own]))
+    assert derive(rest, log(exp(rest)), where={z: Logit}).lines[1].verdict == "proved"
+    assert not derive(rest, 2 * rest, where={z: Logit})
+
+
+def test_a_product_over_an_index_is_read():
+    p, index = IndexedBase("p"), sympy.Symbol("i", integer=True)
+    count = sympy.Symbol("N", integer=True, positive=True)
+    likelihood = sympy.Product(p[index], (index, 1, count))
+    cost = Sum(-log(p[index]), (index, 1, count))
+    where = {p: Probability}
+    assert derive(-log(likelihood), cost, where=where).lines[1].verdict == "proved"
+    assert not derive(-log(likelihood), 2 * cost, where=where)
+
+
+def test_a_sum_over_pixels_of_one_number_is_refused():
+    """A parameter is one number; as the only thing under a sum it was surely meant to be one for each pixel."""
+    p, y = symbols("p y")
+    with pytest.raises(TypeError, match=r"nothing in sum_pixels.p. differs from entry to entry"):
+        derive(sum_pixels(p), 2 * sum_pixels(p) / 2, where={p: Positive})
+    weighted = derive(sum_pixels(p * y), p * sum_pixels(y), where={p: Positive, y: Label})
+    assert weighted.lines[1].verdict == "proved"
+
+
+def test_labels_of_two_values_may_stand_under_a_sum():
+    p, y = symbols("p y")
+    found = derive(
+        sum_pixels((p - y) ** 2), sum_pixels(p**2 - 2 * p * y + y**2), where={p: lossbook.domains.Real, y: {0, 1}}
+    )
+    assert found
+    assert not derive(sum_pixels(y), sum_pixels(y) / 2, where={y: {0, 1}})

@@ -89,6 +89,8 @@ def tables(written: Sides) -> Iterator[Table]:
             given = {count: sympy.Integer(size) for count in counts}
             given |= dict(zip(indices, map(sympy.Integer, chosen), strict=True))
             here = [added(side.subs(given).replace(is_undefined, any_function)) for side in sides]
+            if any(side.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo) for side in here):
+                continue  # such as the logarithm of a sum over the other classes, where there is no other
             yield table(here, where, given, range(start, start + size))
 
 

@@ -88,7 +88,7 @@ def written_out(
         For a symbol without a domain, or a word that no derivation can have.
     """
     names = canonical(given, where)
-    sides = [exactly(side.xreplace(names)) for side in given]
+    sides = [without_products(exactly(side.xreplace(names))) for side in given]
     domains = {names[symbol]: domain for symbol, domain in where.items()}
     if any(side.has(*OF_ROWS) for side in sides):
         families = {
@@ -139,7 +139,7 @@ def canonical(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> dict[
     families = [symbol for symbol in where if isinstance(symbol, sympy.IndexedBase)]
     names |= {family.label: names[family].label for family in families}
     for side in given:
-        sums = side.atoms(sympy.Sum)
+        sums = side.atoms(sympy.Sum, sympy.Product)
         limits = [limit for found in sums for limit in found.limits]
         ends = {symbol for _, *bounds in limits for end in bounds for symbol in end.free_symbols}
         counted = {index for index, *_ in limits}
@@ -166,6 +166,11 @@ def exactly(expression: sympy.Expr) -> sympy.Expr:
     return expression.xreplace({number: sympy.Rational(str(number)) for number in expression.atoms(sympy.Float)})
 
 
+def without_products(expression: sympy.Expr) -> sympy.Expr:
+    """An expression in which a product over an index is exp of a sum of logarithms: its factors are not 0."""
+    return expression.replace(sympy.Product, lambda body, *limits: sympy.exp(sympy.Sum(sympy.log(body), *limits)))
+
+
 def of_class(expression: sympy.Expr, own: sympy.Symbol, families: Mapping[Any, Any]) -> sympy.Expr:
     """An expression of a row or an image for the class or the pixel `own`, with indices where there were words."""
     if expression in families:
@@ -176,6 +181,11 @@ def of_class(expression: sympy.Expr, own: sympy.Symbol, families: Mapping[Any, A
         name = type(expression).__name__
         raise TypeError(f"derive: {name} is a word of kernels; write what it stands for, such as Derivative(...)")
     if expression.func in OF_ROWS:
+        if not expression.args[0].free_symbols & families.keys() and not expression.has(sympy.Indexed):
+            rule = "in the domain of a prediction or a target, such as Real or Probability"
+            raise TypeError(
+                f"derive: nothing in {expression} differs from entry to entry; give a symbol {rule}, or an IndexedBase"
+            )
         other = sympy.Dummy("j", integer=True)
         return OF_ROWS[expression.func](lambda j: of_class(expression.args[0], j, families), own, other)
     return expression.func(*(of_class(argument, own, families) for argument in expression.args))

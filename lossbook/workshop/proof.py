@@ -86,7 +86,8 @@ def is_proved(written: Sides) -> bool:
 def in_values(written: Sides) -> Iterator[tuple[sympy.Expr, sympy.Expr]]:
     """The sides for each value of the symbols that have but a few, such as labels of -1 and 1."""
     first, second = written.sides
-    few = [symbol for symbol in unknowns(first - second) if written.domains[symbol].values]
+    symbols = (symbol for symbol in unknowns(first - second) if isinstance(symbol, sympy.Symbol))
+    few = [symbol for symbol in symbols if written.domains[symbol].values]  # families have too many values
     for values in itertools.product(*(written.domains[symbol].values for symbol in few)):
         given = {symbol: sympy.nsimplify(value) for symbol, value in zip(few, values, strict=True)}
         yield first.subs(given), second.subs(given)
