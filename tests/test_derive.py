@@ -42,6 +42,7 @@ TRUE = {
         Derivative(-((1 - p) ** a) * log(p), p), a * (1 - p) ** (a - 1) * log(p) - (1 - p) ** a / p,
     ),
     "roots": (sqrt(x**2 + a**2) - a, x**2 / (sqrt(x**2 + a**2) + a)),
+    "a root of a number": (log(a / sqrt(sympy.pi) / sqrt(5)), log(a) - log(5 * sympy.pi) / 2),
     "pieces": (
         Piecewise((x**2 / 2, Abs(x) <= a), (a * (Abs(x) - a / 2), True)),
         Piecewise((x**2 / 2, Abs(x) < a), (a * Abs(x) - a**2 / 2, x > 0), (-a * x - a**2 / 2, True)),

@@ -41,6 +41,11 @@ def is_sum_over(meaning: sympy.Expr, counter: sympy.Symbol) -> bool:
     return meaning.func.__name__ == "sum" and meaning.args[1] == counter
 
 
+def is_a_root(number: sympy.Expr) -> bool:
+    """Whether a number is a root of a positive one, such as sqrt(pi), which is no factor to SymPy."""
+    return number.is_Pow and number.base.is_positive and number.exp.is_Rational and not number.exp.is_Integer
+
+
 class Quantities:
     """Writes expressions in positive numbers as fractions of logarithms of irreducible factors, and of their powers."""
 
@@ -150,9 +155,10 @@ class Quantities:
         return any(self.depends(meaning, counter) for meaning in known if not is_sum_over(meaning, counter))
 
     def constant(self, number: sympy.Expr) -> sympy.Expr:
-        """A number; logarithms of numbers become those of primes."""
+        """A number; roots become quantities, and logarithms of numbers those of primes."""
         if number.is_Rational:
             return number
+        number = number.replace(is_a_root, lambda root: self.raised(root.base, root.exp))
         return sympy.expand_log(number, force=True).replace(sympy.log, self.logarithm)
 
     def factors(self, base: sympy.Expr) -> list[tuple[sympy.Expr, sympy.Expr]]:
