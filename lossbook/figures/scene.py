@@ -161,9 +161,12 @@ def path(panel: Panel, shape: Shape, data: Any) -> str:
         lifted = ~np.isfinite(np.append(np.nan, np.diff(ys)))
         if shape.jumps:
             lifted = pen_lifted(ys, *panel.y)
-        across, down = _across(panel, xs), _down(panel, ys)
         marks = ["M" if up else " " for up in lifted]
-        points = [f"{m}{_place(x)},{_place(y)}" for m, x, y in zip(marks, across, down, strict=True) if np.isfinite(y)]
+        points = [
+            f"{mark}{_place(x)},{_place(y)}"
+            for mark, x, y, seen in zip(marks, _across(panel, xs), _down(panel, ys), np.isfinite(ys), strict=True)
+            if seen
+        ]
         return "".join(points)
     if shape.kind == "dots":
         r = f"{shape.size:g}"

@@ -27,15 +27,13 @@ PROBES = (0.1, 0.5, 0.9)  # probabilities of the truth that a figure tells of
 
 def named_losses(losses: Any) -> dict[str, Loss]:
     """Losses by the labels of their lines: given so, or by their own names without the module."""
-    if isinstance(losses, Loss):
-        losses = [losses]
-    named = (
-        losses if isinstance(losses, Mapping) else {loss.name.split(".")[-1].replace("_", " "): loss for loss in losses}
-    )
-    for loss in named.values():
+    losses = [losses] if isinstance(losses, Loss) else losses
+    for loss in losses.values() if isinstance(losses, Mapping) else losses:
         if not isinstance(loss, Loss):
             raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
-    return dict(named)
+    if isinstance(losses, Mapping):
+        return dict(losses)
+    return {loss.name.split(".")[-1].replace("_", " "): loss for loss in losses}
 
 
 def slider(

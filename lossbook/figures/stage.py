@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -27,8 +27,14 @@ class Slider:
 
     html: str = field(repr=False)
     sentence: str
-    figure: Any = field(repr=False)  # the matplotlib twin
-    scene: Any = field(repr=False, default=None)
+    scene: Scene = field(repr=False)
+    printed: tuple[Mapping[str, float], ...] = field(repr=False)  # the states that the twin shows
+    overlay: bool = field(repr=False)  # over each other
+
+    @cached_property
+    def figure(self) -> Any:
+        """The same by matplotlib, for print."""
+        return _twin(self.scene, self.printed, self.sentence, self.overlay)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {"text/html": self.html, "image/png": png(self.figure), "text/plain": self.sentence}
@@ -145,7 +151,7 @@ def staged(
         f"<script>\n(() => {{\n{code}}})();\n</script>\n</div>"
     )
     sentence = f"{about}{says}"
-    return Slider(html, sentence, _twin(scene, list(printed) or [scene.start], sentence, overlay), scene)
+    return Slider(html, sentence, scene, tuple(printed) or (scene.start,), overlay)
 
 
 def _control(root, control):
