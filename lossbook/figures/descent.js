@@ -6,7 +6,8 @@ const draw = ({step, theta}) => {
     counts.push(k);
   }
   const costs = way.map(at => mean(at, 0)), last = way[data.steps];
-  const moved = costs[1] < costs[0] ? "falls" : costs[1] > costs[0] ? "grows" : "stays";
+  const change = costs[1] - costs[0];
+  const moved = Math.abs(change) < 1e-9*costs[0] ? "stays" : change < 0 ? "falls" : "grows";
   const end = Math.abs(last) < 1000 ? `After ${data.steps} steps theta is ${say(last)}.` : "Descent runs away.";
   const dots = (xs, ys) => xs.map((x, k) => [x, ys[k]]);
   return {

@@ -353,7 +353,8 @@ def descent(
             costs.append(value)
             way.append(way[-1] - state["step"] * slope)
         way.pop()
-        moved = "falls" if costs[1] < costs[0] else "grows" if costs[1] > costs[0] else "stays"
+        change = costs[1] - costs[0]
+        moved = "stays" if abs(change) < 1e-9 * costs[0] else "falls" if change < 0 else "grows"
         says = f"Mean loss {say(costs[0])} at the start, {say(costs[1])} after one step: it {moved}. "
         says += f"After {steps} steps theta is {say(way[-1])}." if abs(way[-1]) < 1000 else "Descent runs away."
         left = [(grid, of(grid)[0]), (way, costs), list(zip(way, costs, strict=True)), base, (way[0], costs[0])]

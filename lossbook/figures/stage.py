@@ -67,6 +67,8 @@ def javascript(loss: Any, **parameters: Any) -> str:
         raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
     if loss.space.maps or loss.space is MIXED:
         raise TypeError(f"{loss.name}: there is no JavaScript for a loss that depends on the mask around a pixel")
+    if not hasattr(loss, "plan"):
+        raise TypeError(f"{loss.name}: there is no JavaScript for a sum of losses; draw its parts")
     return browser.source(loss.evaluation.plan(*loss.settings(parameters)))
 
 
