@@ -19,5 +19,9 @@ const draw = state => {
     return `the ${what} goes from ${say(line[0])} at ${data.where} = ${data.ends[0]} to `
       + `${say(line[line.length - 1])} at ${data.ends[1]}`;
   });
-  return {panels: [0, 1].map(which => curves.map(curve => [xs, curve[which]])), says: parts.join(data.truth ? "; " : ", ") + "."};
+  const says = parts.join(data.truth ? "; " : ", ");
+  return {
+    panels: [0, 1].map(which => curves.map(curve => [xs, curve[which]])),
+    says: says[0].toUpperCase() + says.slice(1) + ".",
+  };
 };

@@ -159,13 +159,13 @@ def slider(
                 f"at p = {p:g} the loss is {say(value)}, the gradient {say(slope)}"
                 for p, value, slope in zip(PROBES, values, slopes, strict=True)
             ]
-            return shapes, f"{'; '.join(parts)}."
+            return shapes, f"A{'; '.join(parts)[1:]}."
         parts = [
             f"the {('loss', 'gradient')[w]} goes from {say(lines[0][w][0])} at {where} = {reach[0]:g} to "
             f"{say(lines[0][w][-1])} at {reach[1]:g}"
             for w in (0, 1)
         ]
-        return shapes, f"{', '.join(parts)}."
+        return shapes, f"T{', '.join(parts)[1:]}."
 
     about = f"A slider for {parameter} from {low:g} to {high:g}; {loss.name} over the {along}{given}: "
     return staged(

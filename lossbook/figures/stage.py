@@ -162,7 +162,7 @@ def _control(root, control):
     step = f"{10.0**-control.decimals:.{control.decimals}f}"
     at = f"{root}-{control.name}".replace("_", "-")
     return (
-        f'<div style="display: flex; flex-wrap: wrap; gap: 0 0.75rem; align-items: center; padding: 0.15rem 0">\n'
+        f'<div style="display: flex; flex-wrap: wrap; gap: 0.3rem 0.75rem; align-items: center; padding: 0.2rem 0">\n'
         f'<label for="{at}" style="min-width: 9rem">{escape(control.said)} = <output for="{at}">{start}</output>'
         f'</label>\n<input id="{at}" type="range" min="{low}" max="{high}" step="{step}" value="{start}" '
         f'autocomplete="off" disabled '
