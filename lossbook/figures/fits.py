@@ -130,7 +130,10 @@ def fit(
                     for part in loss.value_and_grad(*pairs, reduction="none", **settings(state, k))
                 ]
 
-            best = rising_root(lambda c, of=of: of(c)[1].mean(axis=1), *ends)
+            def slope(constants, of=of):
+                return of(constants)[1].mean(axis=1)
+
+            best = rising_root(slope, *ends)
             least, slopes = of(best)
             aside = (ends[1] - ends[0]) * 0.012 * (k - (len(named) - 1) / 2)
             curve = of(grid)[0].mean(axis=1)
@@ -168,7 +171,9 @@ def fit(
         name=checked_name(name, "fit", *named),
         about="Data on a line, with an outlier that can be dragged. ",
         script="fit.js",
-        losses=[in_javascript(loss, [parameter] if own else []) for loss, own in zip(named.values(), has, strict=True)],
+        losses=[
+            in_javascript(loss, [str(parameter)] if own else []) for loss, own in zip(named.values(), has, strict=True)
+        ],
         data={"values": values[:-1], "x": ends, "labels": list(named), "base": BASE},
         question=question,
         printed=[probe, probe | {parameter: float(high)} if parameter else far],

@@ -92,8 +92,8 @@ def discs(
     for parameter in fixed:
         if not any(isinstance(loss, Loss) and parameter in loss.declaration.defaults for loss in named.values()):
             raise TypeError(f"discs: no loss has a parameter {parameter!r}")
-    if not 1 <= radius <= 7 or not 1 <= sizes[0] <= radius <= sizes[1] <= 7 or not 0 <= start <= 18:
-        rule = "needs 1 <= radius <= 7 within sizes and 0 <= start <= 18"
+    if not 1 <= radius <= 7 or not 1 <= sizes[0] <= radius <= sizes[1] <= 7 or start not in range(19):
+        rule = "needs 1 <= radius <= 7 within sizes and a whole start in 0..18"
         raise ValueError(f"discs: {rule}; got {radius}, {sizes}, {start}")
     center, down = 8.0, GRID[1] / 2
     truth = _disc(center, down, radius)

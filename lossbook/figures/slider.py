@@ -116,8 +116,10 @@ def slider(
     if parameter in fixed or not low <= start <= high or not low < high:
         raise ValueError(f"slider: {parameter} must start between its ends, once; got {low}, {start}, {high}")
     control = Control(parameter, low, high, start)
-    usual = loss.space.rows_of_classes or target is None or loss.declaration.target is None
-    target = (1.0 if loss.space.rows_of_classes else usual_target(loss)) if usual else float(target)
+    if loss.space.rows_of_classes:
+        target = 1.0
+    else:
+        target = usual_target(loss) if target is None or loss.declaration.target is None else float(target)
     usual_x = (0.005, 0.995) if of_truth else usual_range([loss, *others.values()], target or 0.0)
     reach = tuple(map(float, x if x is not None else usual_x))
     if len(reach) != 2 or not reach[0] < reach[1]:

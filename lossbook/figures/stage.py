@@ -67,12 +67,13 @@ def javascript(loss: Any, **parameters: Any) -> str:
         raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
     if loss.space.maps or loss.space is MIXED:
         raise TypeError(f"{loss.name}: there is no JavaScript for a loss that depends on the mask around a pixel")
-    if not hasattr(loss, "plan"):
+    evaluation = getattr(loss, "evaluation", None)
+    if not hasattr(evaluation, "plan"):
         raise TypeError(f"{loss.name}: there is no JavaScript for a sum of losses; draw its parts")
-    return browser.source(loss.evaluation.plan(*loss.settings(parameters)))
+    return browser.source(evaluation.plan(*loss.settings(parameters)))
 
 
-def in_javascript(loss: Loss, moved: Sequence[str] = (), **fixed: Any) -> str:
+def in_javascript(loss: Any, moved: Sequence[str] = (), **fixed: Any) -> str:
     """A loss as one JavaScript function (prediction, target, state); parameters in `moved` are read from the state."""
     flags, values = loss.settings(fixed)
     taken = ["prediction"] + ["target"] * (loss.declaration.target is not None)
