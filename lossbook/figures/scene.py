@@ -224,10 +224,13 @@ def svg(panel: Panel, data: Sequence[Any], what: str) -> str:
     """One SVG drawing: title, legend, grid, ticks, axis label, and the shapes, cut to its ground."""
     legend, taken = _legend(panel, 18 + LINE)
     top, height = 30 + taken, panel.height
+    # What is in an image cannot be reached by those who hear it, and so a drawing with handles is a group.
+    held = any(shape.kind == "handle" for shape in panel.shapes)
+    role, hidden = ("group", ' aria-hidden="true"') if held else ("img", "")
     parts = [
-        f'<svg viewBox="0 0 360 {top + height + 48}" role="img" aria-label="{escape(what)}" '
+        f'<svg viewBox="0 0 360 {top + height + 48}" role="{role}" aria-label="{escape(what)}" '
         'style="flex: 1 1 280px; min-width: 0">',
-        '<g font-family="sans-serif" font-size="13" fill="#222">',
+        f'<g{hidden} font-family="sans-serif" font-size="13" fill="#222">',
         f'<text x="{LEFT}" y="18" font-weight="bold">{escape(panel.title)}</text>',
         f'<text x="198" y="{top + height + 42}" text-anchor="middle">{escape(panel.along)}</text>',
         *legend,

@@ -67,7 +67,7 @@ def javascript(loss: Any, **parameters: Any) -> str:
         raise TypeError(f"figures draw losses of lossbook; got {type(loss).__name__}")
     if loss.space.maps or loss.space is MIXED:
         raise TypeError(f"{loss.name}: there is no JavaScript for a loss that depends on the mask around a pixel")
-    evaluation = getattr(loss, "evaluation", None)
+    evaluation: Any = getattr(loss, "evaluation", None)
     if not hasattr(evaluation, "plan"):
         raise TypeError(f"{loss.name}: there is no JavaScript for a sum of losses; draw its parts")
     return browser.source(evaluation.plan(*loss.settings(parameters)))
