@@ -12,7 +12,8 @@ const draw = ({step, theta}) => {
   const dots = (xs, ys) => xs.map((x, k) => [x, ys[k]]);
   return {
     panels: [
-      [[xs, xs.map(at => mean(at, 0))], [way, costs], dots(way, costs), data.values.map(y => [y, 0]), [theta, costs[0]]],
+      [[xs, xs.map(at => mean(at, 0))], [way, costs], dots(way, costs), data.values.map(y => [y, 0]),
+        [theta, costs[0]]],
       [[counts, costs], dots(counts, costs)],
     ],
     says: `Mean loss ${say(costs[0])} at the start, ${say(costs[1])} after one step: it ${moved}. ${end}`,

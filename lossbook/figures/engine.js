@@ -83,6 +83,7 @@ const grip = (handle, panel, {drag, label, offset}) => {
     handle.focus();
     event.preventDefault();
   });
+  handle.addEventListener("touchstart", event => event.preventDefault(), {passive: false});  // no scrolling
   handle.addEventListener("pointermove", event => {
     if (!handle.hasPointerCapture(event.pointerId)) return;
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(handle.getScreenCTM().inverse());

@@ -146,7 +146,8 @@ def staged(
     faint = "<small hidden>(faint: at the start)</small>\n" * any(s.ghost for p in scene.panels for s in p.shapes)
     html = (
         f'<div id="{root}" style="box-sizing: border-box; max-width: 46rem; padding: 0.75rem; background: #fff; '
-        f'color: #222; color-scheme: light; border: 1px solid #ccc; border-radius: 6px; font: 1rem sans-serif">\n'
+        f"color: #222; color-scheme: light; border: 1px solid #ccc; border-radius: 6px; font: 1rem sans-serif; "
+        f'text-align: left">\n'
         f"<style>#{root} :focus-visible {{outline: 3px solid {COLORS[1]}; outline-offset: 2px}}</style>\n{asked}"
         f'<div style="display: flex; flex-wrap: wrap; gap: 0.5rem">\n{drawings}</div>\n'
         f"{''.join(_control(root, control) for control in scene.controls)}"
