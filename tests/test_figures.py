@@ -15,9 +15,23 @@ import numpy as np
 import pytest
 
 import lossbook
-from lossbook import Logit, Loss, Outcome, Positive, Real, binary, divergence, figures, multiclass, regression
+from lossbook import (
+    Logit,
+    Loss,
+    Outcome,
+    Positive,
+    Real,
+    binary,
+    detection,
+    divergence,
+    figures,
+    multiclass,
+    regression,
+    segmentation,
+)  # fmt: skip
 from lossbook.backends import javascript
 from lossbook.backends.numpy import words as numpy_words
+from lossbook.figures.scene import needed_decimals, path, say
 from lossbook.figures.style import load_matplotlib, rc_parameters
 from lossbook.words import absolute, let, log_cosh, softplus
 
@@ -31,9 +45,6 @@ def every_pointwise_loss():
                 found[value.name] = value
     return found
 
-
-# The module: the function of the same name hides it.
-slider_module = importlib.import_module("lossbook.figures.slider")
 
 POINTWISE = every_pointwise_loss()
 PREDICTIONS = {
@@ -123,6 +134,62 @@ def test_words_mean_the_same_in_the_browser():
     np.testing.assert_allclose(np.array(run_in_node(script).split(), float), expected, rtol=2e-13, atol=1e-300)
 
 
+def in_browser_with_arrays(loss, rows, **settings):
+    """(value, gradient) of each row (prediction, target) of arrays, from the JavaScript of a loss."""
+    flags, parameters = loss.settings(settings)
+    given = [[np.asarray(p).tolist(), np.asarray(t).tolist(), *parameters.values()] for p, t in rows]
+    script = figures.javascript(loss, **flags)
+    script += f"for (const row of {json.dumps(given)}) console.log(JSON.stringify(element(...row)));"
+    return [json.loads(line) for line in run_in_node(script).splitlines()]
+
+
+BOXES = [(0, 0, 4, 4), (2, 1, 6, 5), (4, 0, 8, 4), (9, 9, 12, 10), (1, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("loss", [detection.iou, detection.giou, detection.diou, detection.ciou], ids=lambda l: l.name)
+def test_the_browser_computes_losses_of_boxes(loss):
+    """Values and the slopes of all corners, for boxes that agree, overlap, touch and are apart."""
+    found = in_browser_with_arrays(loss, [(BOXES[0], box) for box in BOXES])
+    own, true = np.array([BOXES[0]] * len(BOXES), float), np.array(BOXES, float)
+    expected, slopes = loss.value_and_grad(own, true, reduction="none")
+    np.testing.assert_allclose([value for value, _ in found], expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose([slope for _, slope in found], slopes, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        multiclass.cross_entropy_with_logits, multiclass.focal_with_logits, multiclass.cross_entropy,
+        multiclass.kullback_leibler, multiclass.perceptron,
+    ],
+    ids=lambda l: l.name,
+)  # fmt: skip
+def test_the_browser_computes_losses_of_rows(loss):
+    """Values and slopes of all classes, for labels and for distributions."""
+    scores = 3 * np.random.default_rng(0).normal(size=(5, 3))
+    truth = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.2, 0.5, 0.3], [1, 0, 0]])
+    if not loss.declaration.of_prediction.holds_logits:
+        scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    found = in_browser_with_arrays(loss, zip(scores, truth, strict=True))
+    expected, slopes = loss.value_and_grad(scores, truth, reduction="none")
+    np.testing.assert_allclose([value for value, _ in found], expected, rtol=1e-12)
+    np.testing.assert_allclose([slope for _, slope in found], slopes, rtol=1e-11, atol=1e-13)
+
+
+SETS = ["dice", "jaccard", "tversky", "focal_tversky", "balanced_cross_entropy", "sensitivity_specificity"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_browser_computes_losses_of_totals(name):
+    """The value of an image and the slope of each of its pixels."""
+    loss, random = getattr(segmentation, name), np.random.default_rng(0)
+    p, y = random.random(12), (random.random(12) > 0.5).astype(float)
+    ((value, slopes),) = in_browser_with_arrays(loss, [(p, y)])
+    expected, wanted = loss.value_and_grad(p[None, None], y[None, None], reduction="none")
+    np.testing.assert_allclose(value, expected.item(), rtol=1e-12)
+    np.testing.assert_allclose(slopes, wanted[0, 0], rtol=1e-12, atol=1e-15)
+
+
 def test_only_the_words_in_use_are_sent_to_the_browser():
     """Cross-entropy needs no power and a divergence brings the words of its words."""
     script = figures.javascript(binary.cross_entropy_with_logits)
@@ -199,6 +266,14 @@ def smooth(p: Real, y: Outcome):
     return log_cosh(y - p)
 
 
+FITTED = (1, 1.5, 2, 2.5, 8)
+
+
+def boundary_of(p, y):
+    """A loss that has no formula of one pixel."""
+    return segmentation.boundary(p[None, None], y[None, None])
+
+
 SLIDERS = {
     "focal_with_logits": lambda: figures.slider(binary.focal_with_logits, "gamma", 0, 5, start=2, alpha=0.5),
     "focal": lambda: figures.slider(binary.focal, "gamma", 0, 5, start=2, target=0, name="focal-of-probabilities"),
@@ -206,25 +281,53 @@ SLIDERS = {
     "kullback": lambda: figures.slider(divergence.alpha_kullback_leibler, "alpha", 0, 1, start=0.5, target=0.25),
     "deviation": lambda: figures.slider(deviation, "scale", 1, 3, start=1),
     "parabola": lambda: figures.slider(parabola, "scale", 0.5, 4, start=2),
-}
+    "focal over the truth": lambda: figures.slider(
+        binary.focal_with_logits, "gamma", 0, 5, start=2, alpha=0.5, of_truth=True, question="Which lose <most>?",
+        beside={"cross-entropy": binary.cross_entropy_with_logits}, name="focal-truth",
+    ),
+    "focal of rows": lambda: figures.slider(
+        multiclass.focal_with_logits, "gamma", 0, 5, start=2, alpha=1, of_truth=True,
+        beside=[multiclass.cross_entropy_with_logits],
+    ),
+    "answer": lambda: figures.answer(question="Where does it go?"),
+    "code_lengths": figures.code_lengths,
+    "threshold": lambda: figures.threshold([0.1, 0.4, 0.35, 0.8, 0.8, 0.6], [0, 0, 1, 1, 0, 1]),
+    "scores": lambda: figures.scores([2, 1, -1], labels=["cat", "dog", "owl"], question="Which way?"),
+    "smoothing": figures.smoothing,
+    "mean and median": lambda: figures.fit([regression.squared_error, regression.absolute_error], FITTED),
+    "fit delta": lambda: figures.fit({"Huber": regression.huber, "smooth": regression.pseudo_huber}, FITTED, "delta"),
+    "weighted": figures.weighted,
+    "descent": figures.descent,
+    "discs": lambda: figures.discs(smooth=0),
+    "discs of tables": lambda: figures.discs({"boundary": boundary_of, "Tversky": segmentation.tversky}, alpha=0.3),
+    "rare_pixels": figures.rare_pixels,
+    "boxes": lambda: figures.boxes(question="Which of them pull?"),
+    "anchors": figures.anchors,
+}  # fmt: skip
 each_slider = pytest.mark.parametrize("make", SLIDERS.values(), ids=SLIDERS)
 
 
 @each_slider
 def test_a_slider_is_whole_and_can_be_read_aloud(make):
-    """Tags are closed, ids occur once, the input has its label and its bounds, and both drawings have a text."""
-    page = Reader(make().html)
+    """Tags are closed, ids occur once, each input has its label and its bounds, and both drawings have a text."""
+    shown = make()
+    page = Reader(shown.html)
     assert page.open == []
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids)) == 2
-    (control,) = page.all("input")
-    assert control["type"] == "range"
-    assert float(control["min"]) <= float(control["value"]) <= float(control["max"])
-    assert [label["for"] for label in page.all("label")] == [control["id"]]
-    assert [output["for"] for output in page.all("output")] == [control["id"]]
+    controls = page.all("input")
+    assert len(ids) == len(set(ids)) == 1 + len(controls) == 1 + len(shown.scene.controls)
+    for control in controls:
+        assert control["type"] == "range"
+        assert "disabled" in control
+        assert float(control["min"]) <= float(control["value"]) <= float(control["max"])
+    names = [control["id"] for control in controls]
+    assert [label["for"] for label in page.all("label")] == [output["for"] for output in page.all("output")] == names
     drawings = page.all("svg")
     assert [drawing.get("aria-hidden") for drawing in drawings] == [None, "true", None, "true"]
-    assert all(d["role"] == "img" and len(d["aria-label"]) > 40 for d in drawings[::2])
+    assert all(len(drawing["aria-label"]) > 40 for drawing in drawings[::2])
+    held = [any(shape.kind == "handle" for shape in panel.shapes) for panel in shown.scene.panels]
+    assert [drawing["role"] for drawing in drawings[::2]] == ["group" if handles else "img" for handles in held]
+    assert [attributes["aria-live"] for attributes in page.all("p") if "aria-live" in attributes] == ["polite"]
 
 
 @each_slider
@@ -232,20 +335,21 @@ def test_a_slider_loads_nothing(make):
     """There is no address in it, not even that of a name space."""
     html = make().html
     assert re.search(r"//\w|url\(|@import|xmlns|src=|href=", html) is None
-    assert len(Reader(html).script) < 4500
+    assert len(Reader(html).script) < 30_000
 
 
 @each_slider
 def test_a_slider_is_the_same_twice_and_with_other_last_digits(make, monkeypatch):
     """Stored outputs are compared letter by letter, on machines whose libraries round differently."""
     html, sentence = make().html, make().sentence
-    evaluate, random = slider_module.evaluate, np.random.default_rng(0)
+    exact, call, random = Loss.value_and_grad, Loss.__call__, np.random.default_rng(0)
+
+    def blurred(value):
+        return value * (1 + 4e-16 * random.integers(-1, 2, np.shape(value)))
+
+    monkeypatch.setattr(Loss, "value_and_grad", lambda *a, **k: tuple(map(blurred, exact(*a, **k))))
+    monkeypatch.setattr(Loss, "__call__", lambda *a, **k: blurred(call(*a, **k)))
     for _ in range(3):
-
-        def blurred(*arguments):
-            return [line * (1 + 4e-16 * random.integers(-1, 2, line.shape)) for line in evaluate(*arguments)]
-
-        monkeypatch.setattr(slider_module, "evaluate", blurred)
         assert (make().html, make().sentence) == (html, sentence)
 
 
@@ -261,35 +365,127 @@ def test_a_slider_does_not_depend_on_the_order_of_sets():
         assert done.stdout == SLIDERS["focal_with_logits"]().html + "\n"
 
 
+# As much of a page as the script of a figure touches. `pieces` are the elements, by the selector that finds them.
 PAGE = """
-const listeners = {}, output = {textContent: ""}, input = {value: "", disabled: true}, small = {hidden: true};
-input.addEventListener = (kind, listener) => { listeners[kind] = listener; };
-const faint = [], paths = [0, 1].map(() => ({
-  d: "", setAttribute(name, value) { this[name] = value; }, before(other) { faint.push(other); },
-  cloneNode() { return {setAttribute(name, value) { this[name] = value; }}; },
-}));
-const root = {querySelector: name => ({input, output, small})[name], querySelectorAll: () => paths};
+const made = (tag, attributes) => ({
+  tag, ...attributes, listeners: {}, hidden: "hidden" in attributes, disabled: "disabled" in attributes,
+  setAttribute(name, value) { this[name] = String(value); }, hasAttribute(name) { return name in this; },
+  addEventListener(kind, listener) { this.listeners[kind] = listener; }, cloneNode() { return made(tag, {}); },
+  before(other) { faint.push(other); }, focus() { focused = this; },
+});
+const faint = [], all = tags.map(([tag, attributes]) => made(tag, attributes));
+let focused = null;
+const matches = {
+  "svg[role]": e => e.tag === "svg" && e.role, "path, circle": e => e.tag === "path" || e.tag === "circle",
+  "[aria-live]": e => "aria-live" in e,
+};
+const root = {
+  querySelectorAll: name => all.filter(matches[name] || (e => e.tag === name)),
+  querySelector: name => all.find(matches[name] || (e => e.tag === name)) || null,
+};
 globalThis.document = {getElementById: id => root};
 """
+LOOK = """
+const look = state => {
+  all.filter(e => e.tag === "input").forEach((e, k) => { e.value = String(state[k]); });
+  all.find(e => e.tag === "input").listeners.input();
+  const drawn = all.filter(matches["path, circle"]).map(e => e.tag === "path" ? e.d : `${e.cx},${e.cy}`);
+  console.log(JSON.stringify([drawn, root.querySelector("[aria-live]").textContent]));
+};
+"""
+
+
+def page_for_node(page):
+    """The elements of a figure, for node."""
+    return f"const tags = {json.dumps(page.tags)};{PAGE}"
+
+
+def states_of(scene):
+    """The start, and each control at both ends and in between."""
+    yield scene.start
+    for control in scene.controls:
+        middle = round(0.7 * control.low + 0.3 * control.high, control.decimals)
+        for value in (control.low, middle, control.high):
+            yield scene.start | {control.name: float(value)}
 
 
 @each_slider
 def test_dragging_draws_what_python_draws(make):
-    """The script enables the input, leaves the first curve behind, and draws other values as Python would."""
-    page = Reader(make().html)
-    (control,) = page.all("input")
-    drawn = [attributes["d"] for attributes in page.all("path")]
-    at = [control["value"], control["max"]]
-    look = "listeners.input(); console.log(output.textContent, ...paths.map(path => path.d));"
-    drag = "".join(f'input.value = "{value}"; {look}\n' for value in at)
-    lines = run_in_node(f"{PAGE}{page.script}{drag}console.log(input.disabled, faint.length);").splitlines()
-    assert lines[-1] == "false 2"
-    assert [line.split(" ", 1)[0] for line in lines[:-1]] == at
-    again, other = (re.findall(r"[M ]?([-\d.]+),([-\d.]+)", line.split(" ", 1)[1]) for line in lines[:-1])
-    first = [point for path in drawn for point in re.findall(r"([-\d.]+),([-\d.]+)", path)]
-    np.testing.assert_allclose(np.array(again, float), np.array(first, float), atol=0.0101)
-    assert lines[0].count("M") == sum(path.count("M") for path in drawn)
-    assert other != again
+    """Shapes and sentences of the script are those of Python's numbers, wherever the controls stand."""
+    shown = make()
+    page, scene = Reader(shown.html), shown.scene
+    states = list(states_of(scene))
+    click = 'const button = root.querySelector("button"); if (button) button.listeners.click();'
+    looks = "".join(f"look({json.dumps(list(state.values()))});\n" for state in states)
+    lines = run_in_node(f"{page_for_node(page)}{page.script}{click}{LOOK}{looks}").splitlines()
+    first = [a["d"] if tag == "path" else f"{a['cx']},{a['cy']}" for tag, a in page.tags if tag in ("path", "circle")]
+    seen = set()
+    for state, line in zip(states, map(json.loads, lines), strict=True):
+        drawn, says = scene.draw(state)
+        expected = [
+            f"{path_of_handle(panel, each)}" if shape.kind == "handle" else path(panel, shape, each)
+            for panel, data in zip(scene.panels, drawn, strict=True)
+            for shape, each in zip(panel.shapes, data, strict=True)
+        ]
+        found, said = line
+        assert said == says
+        seen.add(tuple(found))
+        for ours, theirs in zip(expected, found, strict=True):
+            assert re.sub(r"-?[\d.]+", "#", ours) == re.sub(r"-?[\d.]+", "#", theirs)
+            numbers = [np.array(re.findall(r"-?[\d.]+", text), float) for text in (ours, theirs)]
+            np.testing.assert_allclose(*numbers, rtol=1e-9, atol=0.0101)
+        if state == scene.start:
+            assert expected == first
+    assert len(seen) > len(scene.controls)
+
+
+def path_of_handle(panel, at):
+    """Where a handle is drawn."""
+    x = 300 * (at[0] - panel.x[0]) / (panel.x[1] - panel.x[0])
+    y = panel.height * (panel.y[1] - at[1]) / (panel.y[1] - panel.y[0])
+    return f"{x + 0.00137:.2f},{y + 0.00137:.2f}"
+
+
+def test_a_question_comes_first():
+    """The controls wait for the button, which the script shows; without a question they are free at once."""
+    look = "console.log(all.filter(e => e.tag === 'input').map(e => e.disabled), button ? button.hidden : null);"
+    for name, expected in (("answer", "[ true, true ] false"), ("rare_pixels", "[ false, false, false ] null")):
+        page = Reader(SLIDERS[name]().html)
+        head = f"{page_for_node(page)}{page.script}const button = root.querySelector('button');"
+        assert run_in_node(f"{head}{look}").strip() == expected
+        if name == "answer":
+            pressed = f"{head}button.listeners.click();{look}console.log(focused.tag);"
+            assert run_in_node(pressed).split("\n")[:2] == ["[ false, false ] true", "input"]
+    assert "Which lose &lt;most&gt;?" in SLIDERS["focal over the truth"]().html
+
+
+def test_a_handle_is_moved_by_arrow_keys_and_by_pointers():
+    """Both set the native inputs, so that all is drawn and said from there."""
+    page = Reader(SLIDERS["boxes"]().html)
+    drag = """
+    globalThis.DOMPoint = class {
+      constructor(x, y) { Object.assign(this, {x, y}); }
+      matrixTransform() { return this; }
+    };
+    const handle = root.querySelectorAll("path, circle").find(e => e.tag === "circle");
+    Object.assign(handle, {setPointerCapture() {}, hasPointerCapture: () => true});
+    handle.getScreenCTM = () => ({inverse() {}});
+    const event = rest => ({preventDefault() {}, ...rest});
+    root.querySelector("button").listeners.click();
+    handle.listeners.pointerdown(event({pointerId: 1}));
+    handle.listeners.pointermove(event({pointerId: 1, clientX: 150, clientY: 50}));
+    console.log(handle["aria-valuetext"]);
+    handle.listeners.keydown(event({key: "ArrowUp"}));
+    console.log(handle["aria-valuetext"], handle.role, handle.tabindex);
+    """
+    lines = run_in_node(f"{page_for_node(page)}{page.script}{drag}").splitlines()
+    assert lines == ["center x 7.5, center y 7.5", "center x 7.5, center y 7.75 slider 0"]
+
+
+def test_numbers_are_said_without_a_last_digit_that_differs():
+    """Ties go up on every machine, and there is no minus zero."""
+    said = [say(0.0005), say(-0.0001), say(0.125, 2), say(np.inf), say(-np.inf), say(np.nan)]
+    assert said == ["0.001", "0.000", "0.13", "infinity", "minus infinity", "undefined"]
 
 
 def test_a_slider_shows_itself_in_html_png_and_words():
@@ -307,7 +503,7 @@ def test_a_slider_shows_itself_in_html_png_and_words():
 def test_a_slider_reaches_its_start():
     """The step is fine enough for ends and start, and coarse enough to be pleasant."""
     ends = [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]
-    assert [slider_module.needed_decimals(*each) for each in ends] == [1, 2, 0, 3]
+    assert [needed_decimals(*each) for each in ends] == [1, 2, 0, 3]
     with pytest.raises(ValueError, match="at most 6 decimals"):
         figures.slider(binary.focal, "gamma", 0, 5, start=1 / 3)
 
@@ -462,7 +658,43 @@ def test_the_cliff_refuses_predictions_without_end():
         (lambda: figures.curves(binary.focal, target=2), ValueError, "y must be in"),
         (lambda: figures.curves(binary.focal, labels=["a", "b"]), ValueError, "labels must be 1 texts"),
         (lambda: figures.curves(binary.focal, binary.soft_margin), ValueError, "binary.focal takes Probability"),
-        (lambda: figures.javascript(multiclass.cross_entropy_with_logits), TypeError, "only pointwise losses"),
+        (lambda: figures.javascript(segmentation.boundary), TypeError, "depends on the mask around a pixel"),
+        (lambda: figures.javascript(binary.focal + binary.cross_entropy), TypeError, "for a sum of losses"),
+        (lambda: figures.javascript(np.exp), TypeError, "figures draw losses of lossbook; got ufunc"),
+        (lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, of_truth=True), TypeError, "of_truth draws losses of"),
+        (lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, beside=[np.exp]), TypeError, "losses of lossbook; got"),
+        (lambda: figures.answer(loss=binary.cross_entropy), TypeError, "answer: needs a loss of a logit and a label"),
+        (lambda: figures.answer(start=9), ValueError, "z must start between its ends; got -6"),
+        (lambda: figures.code_lengths(p=0), ValueError, "p must start between its ends"),
+        (lambda: figures.threshold([1, 2], [0]), ValueError, "must be 2 to 500 numbers; got 2 and 1"),
+        (lambda: figures.threshold([1, 2], [0, 0]), ValueError, "labels must be 0 and 1, both"),
+        (lambda: figures.scores(loss=binary.focal), TypeError, "needs a loss of a row of logits; got binary.focal"),
+        (lambda: figures.scores([1, 9]), ValueError, "two to six scores within 5 of 0"),
+        (lambda: figures.scores([1, 2], truth=2), ValueError, r"truth must be in 0..1; got 2"),
+        (lambda: figures.scores([1, 2], labels=["a"]), ValueError, "labels must be 2 texts; got 1"),
+        (lambda: figures.smoothing(loss=multiclass.focal_with_logits), TypeError, "has no parameter smoothing"),
+        (lambda: figures.smoothing(classes=1), ValueError, r"classes must be in 2..1000; got 1"),
+        (
+            lambda: figures.fit([binary.focal], [1, 2]),
+            TypeError,
+            "does not compare a prediction with an observed value",
+        ),
+        (lambda: figures.fit([regression.huber], [1, 2], "alpha"), TypeError, "none of huber has a parameter 'alpha'"),
+        (lambda: figures.fit([regression.huber], [1, np.inf]), ValueError, "1 to 50 finite numbers"),
+        (lambda: figures.fit([regression.huber], [1, 2], reach=(0, 1)), ValueError, "must lie within reach"),
+        (lambda: figures.weighted(regression.huber), TypeError, "needs a loss of probabilities and labels"),
+        (lambda: figures.weighted(parameter="gamma"), TypeError, "has no parameter 'gamma'"),
+        (lambda: figures.weighted(share=0), ValueError, r"share must be in \[0.01, 0.99\]"),
+        (lambda: figures.descent(binary.focal), TypeError, "does not compare a prediction with an observed value"),
+        (lambda: figures.discs({"x": binary.focal}), TypeError, "binary.focal is not a loss of overlap"),
+        (lambda: figures.discs({"x": 3}), TypeError, "x must be a loss or a function of two masks; got int"),
+        (lambda: figures.discs(gamma=2), TypeError, "no loss has a parameter 'gamma'"),
+        (lambda: figures.discs(radius=9), ValueError, "1 <= radius <= 7"),
+        (lambda: figures.rare_pixels(loss=binary.focal), TypeError, "needs a loss of a logit and a label"),
+        (lambda: figures.boxes(losses=[binary.focal]), TypeError, "binary.focal is not a loss of boxes"),
+        (lambda: figures.boxes(truth=(3, 3, 3, 6)), ValueError, "truth must be corners"),
+        (lambda: figures.boxes(start=(13, 3, 17, 6)), ValueError, "boxes must lie within"),
+        (lambda: figures.anchors(low=0.8), ValueError, "thresholds must be 0 <= low <= high <= 1"),
         (
             lambda: figures.slider(binary.focal, "beta", 0, 1, 0),
             TypeError,

@@ -77,9 +77,12 @@ WORDS = {
 }
 # Words of JavaScript that a formula's author may well use as a name.
 RESERVED = {
-    "Math", "await", "case", "catch", "const", "debugger", "default", "delete", "do", "element", "enum", "eval",
-    "export", "extends", "function", "implements", "instanceof", "interface", "let", "new", "null", "package",
-    "private", "protected", "public", "static", "super", "switch", "this", "throw", "typeof", "var", "void",
+    "Math", "await", "case", "catch", "const", "debugger", "default", "delete", "do", "enum", "eval", "export",
+    "extends", "function", "implements", "instanceof", "interface", "let", "new", "null", "package", "private",
+    "protected", "public", "static", "super", "switch", "this", "throw", "typeof", "var", "void",
+    # what `source` calls its own
+    "C", "element", "index", "of_class", "of_pixel", "part", "parts", "pixel", "pixels", "prediction", "row", "spread",
+    "standing", "standings", "sum", "target",
 }  # fmt: skip
 
 
@@ -96,10 +99,74 @@ class _JavaScript(Spelling):
         return "".join(f"const {name} = {text};\n" for name, text in WORDS.items() if name in needed)
 
 
+# How the log-odds of a class, or its distance from the largest, depend on the scores of its row; `standings` gives each
+# class's number u and how the slopes along all u are shared among the scores.
+STANDINGS = {
+    "entry": "row => [row, slopes => slopes]",
+    "minus_largest": """row => {
+  const top = Math.max(...row), tops = row.filter(z => z === top).length;
+  const all = slopes => slopes.reduce((sum, slope) => sum + slope, 0)/tops;
+  return [row.map(z => z - top), slopes => slopes.map((slope, k) => row[k] === top ? slope - all(slopes) : slope)];
+}""",
+    "log_odds": """row => {
+  const others = k => row.filter((_, other) => other !== k);
+  const logsumexp = scores => {
+    const top = Math.max(...scores);
+    return top + Math.log(scores.reduce((sum, z) => sum + Math.exp(z - top), 0));
+  };
+  const rest = row.map((_, k) => logsumexp(others(k)));
+  const part = (j, k) => k === j ? 0 : Math.exp(row[j] - rest[k]);
+  const share = (slopes, j) => slopes.reduce((sum, slope, k) => sum + slope*part(j, k), 0);
+  return [row.map((z, k) => z - rest[k]), slopes => slopes.map((slope, j) => slope - share(slopes, j))];
+}""",
+}
+
+
 def source(plan: Plan) -> str:
-    """The functions of a pointwise plan: the words in use, and `element`."""
+    """The functions of a plan: the words in use, and `element`, which gives [value, gradient].
+
+    It takes one prediction and target; corners of two boxes; the classes of a row, with a target for each; or all
+    pixels of an image and class. A plan that needs more than that is refused.
+    """
     plan, spell = plan.avoiding({*RESERVED, *WORDS}), _JavaScript()
+    if plan.of_row or (plan.row and plan.row not in STANDINGS) or (plan.row and plan.space.totals):
+        raise TypeError(f"{plan.name}: there is no JavaScript for a loss of this form")
     lines = spell.lines(plan.lines)
-    arguments = ", ".join((*plan.arrays, *plan.parameters))
     body = "".join(f"  const {name} = {text};\n" for name, text in lines)
-    return f"{spell.words()}const element = ({arguments}) => {{\n{body}  return [value, {plan.gradient}];\n}};\n"
+    after = "".join(f", {name}" for name in plan.parameters)
+    if plan.space.corners:
+        text = _function("element", f"[{', '.join(plan.inputs[:4])}], [{', '.join(plan.inputs[4:])}]{after}", body)
+        text += f"  return [value, [{', '.join(plan.gradients)}]];\n}};\n"
+    elif plan.space.rows_of_classes:
+        text = f"const standings = {STANDINGS[plan.row]};\n"
+        text += _function("of_class", f"u, {plan.arrays[1]}, C{after}", body)
+        text += f"  return [value, {plan.gradient}];\n}};\n"
+        text += f"const element = (row, target{after}) => {{\n  const [standing, spread] = standings(row);\n"
+        text += f"  const parts = standing.map((u, index) => of_class(u, target[index], row.length{after}));\n"
+        text += "  return [parts.reduce((sum, part) => sum + part[0], 0), spread(parts.map(part => part[1]))];\n};\n"
+    elif plan.space.totals:
+        assert plan.finish is not None
+        slopes, totals = [name for name, _ in plan.slopes], [name for name, _ in plan.terms]
+        text = _function("of_pixel", f"{', '.join([*plan.inputs, *plan.parameters, *slopes])}", body)
+        text += f"  return [{', '.join(totals)}, {plan.gradient}];\n}};\n"
+        ends = "".join(f"  const {n} = {t};\n" for n, t in spell.lines([("value", plan.finish), *plan.slopes]))
+        sums = "".join(f"  let {name} = 0;\n" for name in totals)
+        text += f"const element = (prediction, target{after}) => {{\n  const pixels = (...slopes) => prediction.map(\n"
+        text += f"    (pixel, index) => of_pixel(pixel, target[index]{after}, ...slopes));\n{sums}"
+        text += f"  for (const part of pixels()) {{{' '.join(f'{n} += part[{k}];' for k, n in enumerate(totals))}}}\n"
+        text += f"{ends}  return [value, pixels({', '.join(slopes)}).map(part => part[{len(totals)}])];\n}};\n"
+    else:
+        text = _function("element", f"{', '.join(plan.arrays)}{after}", body)
+        text += f"  return [value, {plan.gradient}];\n}};\n"
+    return spell.words() + text
+
+
+def _function(name, arguments, body):
+    return f"const {name} = ({arguments}) => {{\n{body}"
+
+
+def words(*names: str) -> str:
+    """The JavaScript of some words by themselves, for a figure that draws one of them."""
+    spell = _JavaScript()
+    spell.used |= set(names)
+    return spell.words()

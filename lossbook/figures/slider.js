@@ -1,25 +1,27 @@
-const root = document.getElementById(my.id), input = root.querySelector("input");
-const lines = [...root.querySelectorAll("path")];
-for (const line of lines) {  // the curve of the start value stays behind, faint
-  const faint = line.cloneNode();
-  faint.setAttribute("opacity", "0.35");
-  line.before(faint);
-}
-input.disabled = root.querySelector("small").hidden = false;
-input.addEventListener("input", () => {
-  root.querySelector("output").textContent = Number(input.value).toFixed(my.decimals);
-  lines.forEach((line, which) => {
-    const [low, high] = my.shown[which];
-    const side = y => (y > (1 + 1e-5)*my.height) - (y < -1e-5*my.height);  // 0 in sight
-    let path = "", last = NaN;
-    for (let i = 0; i <= my.points; i++) {
-      const x = my.x[0] + (my.x[1] - my.x[0])*i/my.points;
-      const y = (high - curve(x, Number(input.value))[which])*my.height/(high - low);
-      const joined = Number.isFinite(y - last) && (Math.abs(y - last) <= my.jump || side(y) + side(last) !== 0);
-      const at = Math.min(Math.max(y, -my.height), 2*my.height).toFixed(2);
-      if (Number.isFinite(y)) path += (joined ? " " : "M") + my.width*i/my.points + "," + at;
-      last = y;
-    }
-    line.setAttribute("d", path);
+const at = (loss, k, x, state) => {
+  if (!data.truth) return loss(x, data.target, state);
+  const z = Math.log(x) - Math.log1p(-x);
+  if (!data.rows[k]) return loss(data.target ? z : -z, data.target, state);
+  const [value, slopes] = loss([z, 0], [1, 0], state);
+  return [value, slopes[0]];
+};
+const draw = state => {
+  const xs = spaced(data.x, data.points);
+  const curves = losses.map((loss, k) => {
+    const points = xs.map(x => at(loss, k, x, state));
+    return [0, 1].map(which => points.map(point => point[which]));
   });
-});
+  const parts = data.truth ? data.probes.map(p => {
+    const [value, slope] = at(losses[0], 0, p, state);
+    return `at p = ${p} the loss is ${say(value)}, the gradient ${say(slope)}`;
+  }) : ["loss", "gradient"].map((what, which) => {
+    const line = curves[0][which];
+    return `the ${what} goes from ${say(line[0])} at ${data.where} = ${data.ends[0]} to `
+      + `${say(line[line.length - 1])} at ${data.ends[1]}`;
+  });
+  const says = parts.join(data.truth ? "; " : ", ");
+  return {
+    panels: [0, 1].map(which => curves.map(curve => [xs, curve[which]])),
+    says: says[0].toUpperCase() + says.slice(1) + ".",
+  };
+};

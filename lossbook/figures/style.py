@@ -5,7 +5,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
-__all__ = ["COLORS", "LINES", "load_matplotlib", "new_figure", "png", "rc_parameters", "style"]
+__all__ = ["COLORS", "LINES", "load_matplotlib", "new_drawing", "new_figure", "png", "rc_parameters", "style"]
 
 # The colors of Okabe and Ito that show on white; the line styles tell curves apart where colors cannot.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -17,6 +17,7 @@ def load_matplotlib() -> Any:
     try:
         import matplotlib
         import matplotlib.figure
+        import matplotlib.patches
     except ImportError as error:
         raise ImportError("lossbook.figures draws with matplotlib, which is not installed") from error
     return matplotlib
@@ -61,9 +62,15 @@ def _drawing():
 
 def new_figure(sentence: str, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A new figure with `columns` axes."""
+    figure = new_drawing(sentence, size)
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def new_drawing(sentence: str, size: tuple[float, float]) -> Any:
+    """A new figure without axes."""
     figure = _drawing()(figsize=size)
     figure.sentence = sentence
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
+    return figure
 
 
 def png(figure: Any) -> str:
