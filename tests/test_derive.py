@@ -290,11 +290,12 @@ def test_a_product_over_an_index_is_read():
     assert not derive(-log(likelihood), 2 * cost, where=where)
 
 
-def test_a_sum_over_pixels_of_one_number_is_refused():
-    """A parameter is one number; as the only thing under a sum it was surely meant to be one for each pixel."""
+def test_a_parameter_alone_under_a_sum_differs_from_pixel_to_pixel():
+    """Beside a prediction or a target it is one number; alone it must be meant to differ."""
     p, y = symbols("p y")
-    with pytest.raises(TypeError, match=r"nothing in sum_pixels.p. differs from entry to entry"):
-        derive(sum_pixels(p), 2 * sum_pixels(p) / 2, where={p: Positive})
+    assert not derive(sum_pixels(p**2), sum_pixels(p) ** 2 / sum_pixels(p / p), where={p: Positive})
+    slope = derive(Derivative(1 / sum_pixels(p), p), -1 / sum_pixels(p) ** 2, where={p: Positive})
+    assert slope.lines[1].verdict == "proved"
     weighted = derive(sum_pixels(p * y), p * sum_pixels(y), where={p: Positive, y: Label})
     assert weighted.lines[1].verdict == "proved"
 

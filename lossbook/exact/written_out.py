@@ -91,11 +91,7 @@ def written_out(
     sides = [without_products(exactly(side.xreplace(names))) for side in given]
     domains = {names[symbol]: domain for symbol, domain in where.items()}
     if any(side.has(*OF_ROWS) for side in sides):
-        families = {
-            symbol: sympy.IndexedBase(symbol.name, real=True)
-            for symbol, domain in domains.items()
-            if isinstance(symbol, sympy.Symbol) and domain.role in ("prediction", "target")
-        }
+        families = {symbol: sympy.IndexedBase(symbol.name, real=True) for symbol in of_entries(sides, domains)}
         families |= {family.label: family for family in domains if isinstance(family, sympy.IndexedBase)}
         sides = [of_class(side, OWN, families) for side in sides]
         domains |= {family: domains[symbol] for symbol, family in families.items() if symbol in domains}
@@ -104,6 +100,23 @@ def written_out(
     for word in sorted({type(word).__name__ for side in sides for word in side.atoms(words.Word)}):
         raise TypeError(f"derive: {word} is no function that exp, log and powers can say, and cannot be compared")
     return Sides(tuple(sides), domains, {names[symbol]: symbol for symbol in reversed(names)})
+
+
+def of_entries(sides: Sequence[sympy.Expr], domains: Mapping[Any, Domain]) -> list[sympy.Symbol]:
+    """The symbols with a number for each class or pixel: predictions, targets, and what is alone in a word of rows.
+
+    A parameter, such as a weight, is one number where a prediction or a target stands beside it; alone in a word such
+    as softmax(log(n)), it must be meant to differ.
+    """
+    found = {
+        symbol: None
+        for symbol, domain in domains.items()
+        if isinstance(symbol, sympy.Symbol) and domain.role in ("prediction", "target")
+    }
+    for argument in (word.args[0] for side in sides for word in side.atoms(*OF_ROWS)):
+        if not argument.has(sympy.Indexed) and not argument.free_symbols & found.keys():
+            found |= dict.fromkeys(sorted(argument.free_symbols & domains.keys(), key=str))
+    return list(found)
 
 
 def domains_of(where: Mapping[Any, Any]) -> dict[Any, Domain]:
@@ -181,11 +194,6 @@ def of_class(expression: sympy.Expr, own: sympy.Symbol, families: Mapping[Any, A
         name = type(expression).__name__
         raise TypeError(f"derive: {name} is a word of kernels; write what it stands for, such as Derivative(...)")
     if expression.func in OF_ROWS:
-        if not expression.args[0].free_symbols & families.keys() and not expression.has(sympy.Indexed):
-            rule = "in the domain of a prediction or a target, such as Real or Probability"
-            raise TypeError(
-                f"derive: nothing in {expression} differs from entry to entry; give a symbol {rule}, or an IndexedBase"
-            )
         other = sympy.Dummy("j", integer=True)
         return OF_ROWS[expression.func](lambda j: of_class(expression.args[0], j, families), own, other)
     return expression.func(*(of_class(argument, own, families) for argument in expression.args))
