@@ -23,7 +23,7 @@ from lossbook.spaces import Space
 MARKED = {ord(sign): f"&#{ord(sign)};" for sign in "&<>*[]"}
 MARKED |= {ord(sign): f"<span>&#{ord(sign)};</span>" for sign in "$\\"}
 
-GREEK = {*greeks, "lambda"}
+GREEK = {*greeks, "lambda", "varepsilon", "varphi"}
 
 
 def plainly(text: str) -> str:
