@@ -1,9 +1,11 @@
 """What the book's tabs show of other libraries: the same number as here, in lines that fit."""
 
 import math
+import re
 import sys
 
 import build
+import nbformat
 import pytest
 
 sys.path.insert(0, str(build.ROOT / "book" / "_ext"))
@@ -35,3 +37,13 @@ def test_nothing_is_stored_that_is_not_shown():
     for entry in calls.entries().values():
         assert set(entry.get("traps", {})) <= set(entry["calls"]) <= set(calls.LIBRARIES)
         assert len(entry["calls"]) > 1
+
+
+def test_every_entry_is_shown_on_a_page():
+    shown = [
+        name.strip()
+        for path in sorted((build.ROOT / "book").glob("*.ipynb"))
+        for cell in nbformat.read(path, as_version=4).cells
+        for name in re.findall(r"^`{3}\{frameworks\} (.+)$", cell.source, re.MULTILINE)
+    ]
+    assert sorted(shown) == sorted(calls.entries())
