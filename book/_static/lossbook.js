@@ -1,7 +1,7 @@
 // What the theme leaves open for those who read with a keyboard, a screen reader or a phone.
 
 // Formulas, code and tables that are wider than the page can be reached by keyboard, and show that they go on.
-const SCROLLS = "mjx-container[display='true'], .bd-article pre, .bd-article table, .bd-article .cell_output, .bd-article div.math";
+const SCROLLS = ".derivation .notes > span, mjx-container[display='true'], .bd-article pre, .bd-article table, .bd-article .cell_output, .bd-article div.math";
 const NARROW = 600;
 
 function markWide() {
