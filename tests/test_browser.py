@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("built")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
-SETTINGS = ((1300, "light"), (390, "light"), (1300, "dark"), (390, "dark"))
+SETTINGS = ((1300, "light"), (390, "light"), (390, "dark"))
 
 # What axe finds in the theme and in docutils, on every page alike: the rule, and a part of the element.
 NOT_OURS = (
@@ -49,17 +49,8 @@ def html():
 
 def names():
     """All pages; they may not be built yet."""
-    return sorted(
-        [
-            *(
-                f"book/{path.stem}"
-                for path in (build.ROOT / "book").glob("*.[im]*")
-                if path.suffix in (".ipynb", ".md")
-            ),
-            "search",
-            "genindex",
-        ]
-    )
+    sources = [*(build.ROOT / "book").glob("*.ipynb"), *(build.ROOT / "book").glob("*.md")]
+    return sorted([*(f"book/{path.stem}" for path in sources), "search", "genindex"])
 
 
 def opened(context, page):
