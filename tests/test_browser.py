@@ -56,6 +56,7 @@ def names():
 def opened(context, page):
     """A page whose formulas are set, with the errors of its scripts and what it asked of other hosts."""
     tab, errors = context.new_page(), []
+    tab.set_default_timeout(180_000)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on(
         "request",
