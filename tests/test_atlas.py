@@ -276,6 +276,7 @@ def predictions(name, count=4000, seed=0):
     """Random predictions of a loss, from its whole domain, with its corners."""
     rng, loss = np.random.default_rng(seed), LOSSES[name]
     first = loss.declaration.of_prediction
+    count = min(count, 400) if loss.shape == "distance" else count
     if loss.shape == "boxes":
         corner = rng.uniform(-6, 6, (count, 2))
         return np.concatenate([corner, corner + rng.uniform(0.2, 6, (count, 2))], axis=1)
@@ -349,7 +350,7 @@ def chance_rows(name):
         p = simplex(60)
         p = p[np.all(p > 0, axis=1)] if first.name == "LogProbability" or first.holds_logits else p
     elif loss.shape in ("overlap", "distance"):
-        p = np.array(list(itertools.product(np.linspace(0, 1, 51), repeat=2)))
+        p = np.array(list(itertools.product(np.linspace(0, 1, 21 if loss.shape == "distance" else 51), repeat=2)))
     elif loss.shape == "rows":
         p = np.array(list(itertools.product(np.linspace(0.025, 0.975, 39), repeat=2)))
     else:
@@ -412,7 +413,8 @@ def test_a_loss_is_convex_or_not_as_the_card_says(name):
     for target in targets(name):
         one, other = predictions(name, seed=1), predictions(name, seed=2)
         ends = (values(name, one, target) + values(name, other, target)) / 2
-        bulge = values(name, (one + other) / 2, target) - ends
+        with np.errstate(invalid="ignore"):  # infinite at both ends and between
+            bulge = values(name, (one + other) / 2, target) - ends
         worst = max(worst, np.max(bulge[np.isfinite(ends)] / (1 + np.abs(ends[np.isfinite(ends)]))))
     assert (worst < 1e-12) == cards.facts(name)["convex"], worst
     assert worst < 1e-12 or worst > 1e-4
@@ -431,11 +433,12 @@ def steep(name):
         long[:2] = 1
         yield np.ones((1, 3000)), long
         return
-    for target in targets(name):
+    unsure = loss.shape == "pointwise" and loss.declaration.target and loss.declaration.of_target.name == "Label"
+    for target in [*targets(name), *([0.5] if unsure else [])]:
         rows = predictions(name, 300 if loss.shape == "joined" else 4000)
         if loss.shape == "pointwise":
             line = np.linspace(-40, 40, 80001)
-            line = 1 / (1 + np.exp(-line[::50])) if first.high <= 1 else line
+            line = np.append(1 / (1 + np.exp(-line[::50])), [1e-150, 1e-300]) if first.high <= 1 else line
             line = np.concatenate([line, [1e4]]) if first.high > 1 else line
             rows = line[:, None]
         elif first.holds_logits and loss.shape == "rows":
@@ -456,19 +459,21 @@ def steep(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_largest_slope_is_that_of_the_card(name):
-    """No slope is larger, and some are as large; or some are larger than a thousand."""
+    """No slope is larger, and some are as large; or there is no bound in sight."""
     loss, stated = LOSSES[name], cards.facts(name)["steepest"]
     found = 0.0
     for rows, target in steep(name):
         slopes = np.abs(values(name, rows, target, gradient=True))
-        found = max(found, np.max(slopes[np.isfinite(slopes)]))
+        found = max(found, np.max(slopes[~np.isnan(slopes)]))
     if stated == "oo":
-        assert found > 999
+        assert found > 300
         return
     known = {sympy.Symbol(key): value for key, value in loss.declaration.defaults.items()} | {sympy.Symbol("C"): 3}
     bound = float(sympy.sympify(stated, locals={str(symbol): symbol for symbol in known}).subs(known))
-    assert found <= bound * (1 + 1e-9) + (0.005 if "." in stated else 0)
-    assert found >= bound * 0.985
+    if "." in stated:
+        assert abs(found - bound) < 0.005
+    else:
+        assert bound * 0.985 <= found <= bound * (1 + 1e-9)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
