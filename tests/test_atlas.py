@@ -398,10 +398,10 @@ def test_a_loss_is_proper_or_not_as_the_card_says(name):
 @pytest.mark.parametrize("name", [name for name in LOSSES if "center" in cards.facts(name)])
 def test_what_a_loss_of_numbers_is_least_at(name):
     """The mean or the median of three targets, or neither."""
-    data, grid = np.array([0.0, 1.0, 5.0]), np.linspace(-1, 6, 7001)
+    data, grid = np.array([0.0, 0.4, 5.0]), np.linspace(-1, 6, 7001)
     cost = sum(values(name, grid[:, None], y) for y in data)
     place = grid[np.argmin(cost)]
-    is_mean, is_median = abs(place - data.mean()) < 1e-3, abs(place - 1) < 1e-3
+    is_mean, is_median = abs(place - data.mean()) < 1e-3, abs(place - 0.4) < 1e-3
     center = cards.facts(name)["center"]
     assert (is_mean, is_median) == (center == "mean", center == "median")
 
