@@ -83,8 +83,6 @@ def displayed(name: str, loss: Any) -> str:
         rows, given = [("L", print_latex(loss.textbook))], []
         slopes = loss.gradient if loss.shape == "joined" else [loss.gradient]
         for argument, slope in zip(loss.declaration.predictions, slopes, strict=True):
-            if loss.shape == "distance" and "signed" in str(loss.formula):
-                slope = loss.gradient
             shown = argument if len(argument) == 1 else rf"\mathrm{{{argument}}}"
             rows.append((rf"\frac{{\partial L}}{{\partial {shown}}}", print_latex(slope)))
     lines = [f"{left} &= {right}" for left, right in rows] + in_rows(given)
