@@ -4,6 +4,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from math import inf
@@ -81,10 +82,10 @@ def document(loss: Any, text: str, notes: Iterable[str] = ()) -> str:
         elif domain.role == "target":
             rows.append((f"{name} : array", f"{domain.describes}; never broadcast."))
         else:
-            said = f"{domain.describes}; {declaration.defaults[name]!r} if left out."
+            said = f"{domain.describes}; {typed(declaration.defaults[name])} if left out."
             rows.append((f"{name} : {kind_of(domain)}, optional", said))
     rows += options(space, declaration)
-    returned = "In the prediction's dtype, and in nats where the formula has logarithms."
+    returned = f"In the prediction's dtype{', and in nats' if is_in_nats(loss) else ''}."
     errors = [
         ("ShapeError", "For shapes that do not fit together; a ValueError."),
         ("DomainError", "For values that break a rule; a ValueError."),
@@ -102,6 +103,22 @@ def document(loss: Any, text: str, notes: Iterable[str] = ()) -> str:
     }
     parts = [text, *(f"{title}\n{'-' * len(title)}\n{body}" for title, body in sections.items() if body)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def is_in_nats(loss: Any) -> bool:
+    """Whether values are logarithms of probabilities."""
+    domains = [loss.declaration.arguments[name] for name in loss.declaration.predictions]
+    if loss.space.corners or any(domain.holds_numbers_of_the_target for domain in domains):
+        return False
+    return any(domain.name == "LogProbability" for domain in domains) or loss.textbook.has(sympy.log)
+
+
+def typed(value: Any) -> str:
+    """A default as one would type it: 4/3 for 1.3333333333333333."""
+    if isinstance(value, float) and len(repr(value)) > 8:
+        simple = Fraction(value).limit_denominator(9)
+        return str(simple) if float(simple) == value else repr(value)
+    return repr(value)
 
 
 def entries(rows: Iterable[tuple[str, str]]) -> str:

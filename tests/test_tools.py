@@ -153,7 +153,7 @@ for name in {FUNCTIONS}:
 sys.path[:0] = {folders}
 import build, execute, lossbook
 names = [found.name for found in pkgutil.walk_packages(lossbook.__path__, "lossbook.")]
-for name in (*names, "run", "requirements", "conftest", "fake_cupy", "cases", "lossbook_sphinx", "benchmarks.__main__"):
+for name in (*names, "run", "requirements", "conftest", "fake_cupy", "cases", "atlas", "benchmarks.__main__"):
     importlib.import_module(name)
 p, y = numpy.random.default_rng(0).normal(size=(2, 200_000)).astype("f4")
 found = [lossbook.regression.huber.value_and_grad(p, y, backend=name)[0] for name in ("numpy", "numba")]

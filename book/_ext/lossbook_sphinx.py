@@ -1,20 +1,13 @@
-"""What this book adds to Sphinx: an API page and an atlas printed from the code, and ids that occur once per page."""
+"""What this book adds to Sphinx: an API page printed from the code, and ids that occur once per page."""
 
 import importlib
 import inspect
-import json
-import pkgutil
 import re
-from base64 import b64decode, b64encode
 from collections import Counter
 from html import escape
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from docutils import nodes
-from PIL import Image
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style
 from pybtex.style.labels import BaseLabelStyle
@@ -24,7 +17,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 import lossbook
-from lossbook import figures
+from lossbook.documentation import typed
 
 # --- the API page ----------------------------------------------------------------------------------------------------
 
@@ -88,14 +81,19 @@ def formula(latex: str, page: str) -> nodes.math_block:
 
 
 def signature_of(value: Any) -> str:
-    """As help() shows it, but for types; a class that is a default by its name, as one would type it."""
+    """As help() shows it, but for types; a class or a fraction that is a default as one would type it."""
     try:
         signature = getattr(value, "signature", None) or inspect.signature(value)
     except (TypeError, ValueError):
         return ""
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
     text = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    text = re.sub(r"(?<==)\d+\.\d{6,}", lambda long: typed(float(long[0])), text)
     return re.sub(r"<class '([\w.]+)'>", r"\1", text)
+
+
+# Letters of a page's description.
+DESCRIPTION = 200
 
 
 class FromCode(SphinxDirective):
@@ -139,10 +137,15 @@ class Losses(FromCode):
 
     def loss(self, name: str, loss: Any) -> nodes.section:
         module = self.module.__name__.rpartition(".")[2]
-        call, latex = f"{module}.{name}{signature_of(loss)}", loss.latex.strip().strip("$")
+        call = f"{module}.{name}{signature_of(loss)}"
         signature = nodes.literal_block(call, call, language="python", classes=["signature"])
-        label, shown = f"api-{module}-{name}".replace("_", "-"), formula(latex, self.env.docname)
-        return self.entry(label, name, f"{module}.{name}", "data", signature, shown, *prose(loss.__doc__))
+        label, card = (f"{page}-{module}-{name}".replace("_", "-") for page in ("api", "atlas"))
+        where = {"refdoc": self.env.docname, "reftarget": card, "refexplicit": True, "refwarn": True}
+        link = addnodes.pending_xref(
+            "", nodes.inline("", "Formula, gradient and picture"), refdomain="std", reftype="ref", **where
+        )
+        more = nodes.paragraph("", "", link, nodes.Text(" are on its card in the atlas."))
+        return self.entry(label, name, f"{module}.{name}", "data", signature, *prose(loss.__doc__), more)
 
 
 class Objects(FromCode):
@@ -206,179 +209,6 @@ class Vocabulary(FromCode):
         return list(getattr(self.module, "__all__", described))
 
 
-# --- the atlas -------------------------------------------------------------------------------------------------------
-
-# The tasks, in the order of the chapters.
-TASKS = {
-    "divergence": "Comparing two probabilities", "binary": "Yes or no", "multiclass": "One class of several",
-    "multilabel": "Several labels at once", "regression": "A number", "segmentation": "Masks",
-    "detection": "Boxes and detectors", "adversarial": "Two networks against each other",
-}  # fmt: skip
-# What the facts in Loss.properties mean; the value is put into the braces.
-FACTS = {
-    "minimum": "smallest value {}", "maximum": "largest value {}", "convex": "convex in the prediction",
-    "symmetric": "unchanged when prediction and target change places",
-}  # fmt: skip
-VALUE_OF = {
-    "pointwise": "element", "rows": "row of classes", "overlap": "image and class", "boxes": "box", "distance": "pixel",
-    "joined": "whole batch",
-}  # fmt: skip
-# Letters of a page's description.
-DESCRIPTION = 200
-# Pages that treat no loss.
-LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
-
-
-def every_loss() -> dict[str, Any]:
-    """The public losses by the name under which they are called, such as "binary.focal"."""
-    found = {}
-    for module in pkgutil.iter_modules(lossbook.__path__):
-        if module.name in TASKS:
-            content = importlib.import_module(f"lossbook.{module.name}")
-            names = [name for name in content.__all__ if isinstance(getattr(content, name), lossbook.Loss)]
-            found |= {f"{module.name}.{name}": getattr(content, name) for name in names}
-    return dict(sorted(found.items()))
-
-
-def label_of(name: str) -> str:
-    """binary.focal_with_logits -> atlas-binary-focal-with-logits."""
-    return f"atlas-{name}".replace(".", "-").replace("_", "-")
-
-
-def picture(loss: Any) -> nodes.raw:
-    """Loss and gradient of a pointwise loss over its prediction, for the usual targets."""
-    kind = loss.declaration.of_target.name if loss.declaration.target else ""
-    targets = {"Label": [1.0, 0.0], "Sign": [1.0, -1.0], "Outcome": [0.0]}.get(kind)
-    figure = figures.curves(loss, target=targets)
-    figure.set_dpi(90)
-    shown = figure._repr_mimebundle_()
-    small = BytesIO()  # few colors are enough for lines, and the page has many pictures
-    Image.open(BytesIO(b64decode(shown["image/png"]))).convert("RGB").quantize(24).save(small, "PNG", optimize=True)
-    low, high = figure.axes[0].get_xlim()
-    ends = []
-    for target in targets or [None]:
-        arrays = [[low, high]] if target is None else [[low, high], [target, target]]
-        first, last = loss(*map(np.array, arrays), reduction="none")
-        given = "" if target is None else f"for {loss.declaration.target} = {target:g} "
-        text = f"{given}the loss goes from {first + 0.0:.3g} at the left end to {last + 0.0:.3g} at the right"
-        ends.append(text.replace("inf", "infinity"))
-    alt = f"{shown['text/plain']} Over {low:g} to {high:g}, {'; '.join(ends)}."
-    address = f"data:image/png;base64,{b64encode(small.getvalue()).decode()}"
-    return nodes.raw("", f'<p><img src="{address}" alt="{escape(alt)}"></p>', format="html")
-
-
-class Atlas(SphinxDirective):
-    """A card for each public loss, and lists of them by task and by alphabet.
-
-    {ref}`atlas-binary-focal` leads to the card of binary.focal. The content has one line per loss that other libraries
-    have too: its name, a colon, and theirs, separated by semicolons, each with a remark in brackets if it differs.
-    """
-
-    has_content = True
-
-    def run(self) -> list[nodes.Node]:
-        losses = every_loss()
-        self.elsewhere = {name.strip(): names for name, _, names in (line.partition(":") for line in self.content)}
-        if unknown := set(self.elsewhere) - set(losses) - {""}:
-            raise self.error(f"no such losses: {', '.join(sorted(unknown))}")
-        for module in TASKS:
-            self.env.note_dependency(str(inspect.getsourcefile(importlib.import_module(f"lossbook.{module}"))))
-        self.pages = self.chapters()
-        tasks = []
-        for module, task in TASKS.items():
-            links = [(name, name.partition(".")[2]) for name in losses if name.startswith(f"{module}.")]
-            tasks.append(nodes.list_item("", self.links(f"{task}: ", links)))
-        alphabet: dict[str, list[tuple[str, str]]] = {}
-        for name in sorted(losses, key=lambda name: name.split(".")[::-1]):
-            module, _, own = name.partition(".")
-            alphabet.setdefault(own[0].upper(), []).append((name, f"{own} ({module})"))
-        letters = [nodes.list_item("", self.links(f"{letter}: ", links)) for letter, links in alphabet.items()]
-        lists = [
-            nodes.rubric("", "By task"), nodes.bullet_list("", *tasks, bullet="-"),
-            nodes.rubric("", "By name"), nodes.bullet_list("", *letters, bullet="-"),
-        ]  # fmt: skip
-        return [*lists, *(self.card(name, loss) for name, loss in losses.items())]
-
-    def chapters(self) -> dict[str, str]:
-        """The text of every chapter, in the order of the table of contents."""
-        root = Path(self.env.srcdir)
-        listed = re.findall(r"(?:file|root): (\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
-        texts = {}
-        for name in listed:
-            path = Path(self.env.doc2path(name))
-            if not path.stem.startswith(LOOKED_UP):
-                self.env.note_dependency(str(path))
-                text = path.read_text(encoding="utf-8")
-                if path.suffix == ".ipynb":
-                    text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-                texts[name] = text
-        return texts
-
-    def link(self, target: str, text: str = "", kind: str = "ref") -> addnodes.pending_xref:
-        """A link to a label with its own text, or (kind "doc") to a page, which lends its title."""
-        where = {"refdoc": self.env.docname, "reftarget": target, "refexplicit": bool(text), "refwarn": True}
-        inner = nodes.inline("", text or target)
-        return addnodes.pending_xref("", inner, refdomain="std", reftype=kind, **where)
-
-    def links(self, before: str, targets: list[tuple[str, str]]) -> nodes.paragraph:
-        found = nodes.paragraph("", "", nodes.Text(before))
-        for at, (name, text) in enumerate(targets):
-            found += [nodes.Text(", " if at else ""), self.link(label_of(name), text)]
-        return found
-
-    def card(self, name: str, loss: Any) -> nodes.section:
-        label, module = label_of(name), name.partition(".")[0]
-        section = nodes.section("", nodes.title("", name), ids=[label], names=[label], classes=["from-code"])
-        self.state.document.note_explicit_target(section)
-        section += nodes.paragraph("", "", *inline(loss.summary))
-        for block in loss._repr_markdown_().split("\n\n")[1:]:
-            if block.startswith("$$"):
-                latex = block.strip("$ \n")
-                section += formula(latex, self.env.docname)
-            elif not block.startswith("Source"):
-                section += nodes.paragraph("", "", *inline(block))
-        if loss.shape == "pointwise":
-            section += picture(loss)
-        rows = [[nodes.literal("", argument), *inline(f": {text}")] for argument, text in self.described(loss)]
-        rows.append([nodes.Text(f"One value per {VALUE_OF[loss.shape]}.")])
-        facts = [FACTS[fact].format(value) for fact, value in loss.properties.items() if value is not False]
-        rows.append([nodes.Text(f"Facts that tests check: {', '.join(facts)}.")] if facts else [])
-        rows.append(self.peers(name))
-        own = rf"\b{name.partition('.')[2].removesuffix('_with_logits')}(_with_logits)?\b"
-        mention = re.compile(rf"\b{module}\.{own}|from lossbook\.{module} import .*{own}")
-        where = [page for page, text in self.pages.items() if mention.search(text)]
-        row: list[nodes.Node] = [nodes.Text("Treated in: ")]
-        for at, page in enumerate(where):
-            row += [nodes.Text(", " if at else ""), self.link(f"/{page}", kind="doc")]
-        rows.append([*row, nodes.Text(".")] if where else [])
-        api = f"api-{module}-{name.partition('.')[2]}".replace("_", "-")
-        rows.append([nodes.Text("Signature and options: "), self.link(api, "API"), nodes.Text(".")])
-        if loss.reference:
-            rows.append([nodes.Text(f"Source: {loss.reference}.")])
-        items = [nodes.list_item("", nodes.paragraph("", "", *row)) for row in rows if row]
-        section += nodes.bullet_list("", *items, bullet="-")
-        return section
-
-    def described(self, loss: Any) -> list[tuple[str, str]]:
-        """What prediction, target and parameters may be."""
-        found = []
-        for name, domain in loss.declaration.arguments.items():
-            default = f"; {loss.declaration.defaults[name]:.6g} if left out" if domain.role == "parameter" else ""
-            default = f"; {loss.declaration.defaults[name]} if left out" if domain.role == "flag" else default
-            rule = f"; {domain.rule}" if domain.checked and domain.role in ("prediction", "target") else ""
-            found.append((name, f"{domain.describes}{rule}{default}"))
-        return found
-
-    def peers(self, name: str) -> list[nodes.Node]:
-        row: list[nodes.Node] = [nodes.Text("Elsewhere: ")]
-        for at, peer in enumerate(part.strip() for part in self.elsewhere.get(name, "").split(";") if part.strip()):
-            call, space, remark = peer.partition(" ")
-            row += [nodes.Text(", " if at else ""), nodes.literal("", call), *inline(space + remark)]
-            if remark:
-                row.insert(-1, nodes.Text(" "))
-        return [*row, nodes.Text(".")] if len(row) > 1 else []
-
-
 # --- ids and citations -----------------------------------------------------------------------------------------------
 
 
@@ -431,7 +261,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("losses", Losses)
     app.add_directive("objects", Objects)
     app.add_directive("vocabulary", Vocabulary)
-    app.add_directive("atlas", Atlas)
     app.add_post_transform(UniqueIds)
     app.connect("html-page-context", describe)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

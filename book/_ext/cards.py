@@ -1,0 +1,103 @@
+"""What the cards of the atlas say of a loss: its textbook formula and gradient, and facts, from cards.toml."""
+
+import importlib
+import pkgutil
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sympy.core.alphabets import greeks
+
+import lossbook
+
+FILE = Path(__file__).with_name("cards.toml")
+# The tasks, in the order of the chapters.
+TASKS = {
+    "divergence": "Comparing two probabilities", "binary": "Yes or no", "multiclass": "One class of several",
+    "multilabel": "Several labels at once", "regression": "A number", "segmentation": "Masks",
+    "detection": "Boxes and detectors", "adversarial": "Two networks against each other",
+}  # fmt: skip
+# Where a loss is least.
+PLACES = {
+    "target": "where prediction and target agree",
+    "limit": "in the limit of logits that grow without bound on the side of the truth",
+    "surer": "in the limit of a logit that grows without bound",
+    "surer of both": "in the limit of logits that grow without bound, up for real data and down for made ones",
+    "one": "at a prediction of 1",
+    "edges": "at 0 and at 1",
+    "real and fake": "where real data have 1 and made ones 0",
+    "largest": "where the truth has the largest score, alone or tied",
+}
+CENTERS = {
+    "mean": "over several targets it is least at their mean",
+    "median": "over several targets it is least at their median",
+    "between": "over several targets it is least at neither their mean nor their median",
+}
+
+
+@cache
+def every_loss() -> dict[str, Any]:
+    """The public losses by the name under which they are called, such as "binary.focal"."""
+    found = {}
+    for module in pkgutil.iter_modules(lossbook.__path__):
+        if module.name in TASKS:
+            content = importlib.import_module(f"lossbook.{module.name}")
+            names = [name for name in content.__all__ if isinstance(getattr(content, name), lossbook.Loss)]
+            found |= {f"{module.name}.{name}": getattr(content, name) for name in names}
+    return dict(sorted(found.items()))
+
+
+@cache
+def cards() -> dict[str, Any]:
+    """The file."""
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def entry(name: str) -> dict[str, Any]:
+    """The formula of a loss in the book's letters; empty if it has none but its own."""
+    found = cards().get(name, {})
+    return entry(found["as"]) if "as" in found else found
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is true of a loss."""
+    return cards()["facts"][name]
+
+
+def letters(name: str) -> dict[str, str]:
+    """The arguments of a loss by the letters of its formula, as they are printed."""
+    arguments = every_loss()[name].declaration.arguments
+    own = {rf"\{argument}" if argument in greeks else argument: argument for argument in arguments}
+    known = {letter: argument for letter, argument in own.items() if letter[0] == "\\" or len(letter) == 1}
+    return known | entry(name).get("names", {})
+
+
+def theory(name: str) -> list[str]:
+    """The facts in words, a sentence each."""
+    known, found = facts(name), []
+    if "least" in known:
+        value = {"-oo": "without bound"}.get(known["least"], known["least"])
+        found.append(f"smallest value {value}, {PLACES[known['at']]}")
+    else:
+        found.append(f"smallest {PLACES[known['at']]}, at a value that depends on the target")
+    if "proper" in known:
+        found.append(
+            "proper: the expected loss is least at the true probability" if known["proper"] else
+            "not proper: the expected loss is least elsewhere than at the true probability"
+        )  # fmt: skip
+    if "center" in known:
+        found.append(CENTERS[known["center"]])
+    found.append("convex in the prediction" if known["convex"] else "not convex in the prediction")
+    steepest = known["steepest"]
+    found.append(
+        "slopes without bound" if steepest == "oo" else f"largest slope (Lipschitz constant) {written(steepest)}"
+    )
+    return found
+
+
+def written(expression: str) -> str:
+    """The largest slope as text."""
+    if expression.startswith("Max("):
+        return "the larger of " + " and ".join(expression[4:-1].split(", "))
+    return f"about {expression} with the defaults" if "." in expression else expression
