@@ -108,7 +108,7 @@ def curves(
     of = f" of {losses[0].name}" if len(losses) == 1 and labels != [losses[0].name] else ""
     sentence = f"Loss and gradient{of} over the {along}: {'; '.join(labels)}."
     with load_matplotlib().rc_context(rc_parameters()):
-        figure, axes = new_figure(sentence, 2, (9, 3.9))
+        figure, axes = new_figure(sentence, 2, (6.6, 3.6))
         for which, (axis, title) in enumerate(zip(axes, titles, strict=True)):
             low, high = axis_limits([line[which] for line in lines])
             for line, label in zip(lines, labels, strict=True):
@@ -119,6 +119,7 @@ def curves(
             axis.set(xlabel=along, ylabel=title, xlim=(x.min(), x.max()))
             axis.set_ylim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         handles = axes[0].get_lines()
-        columns = 1 if max(map(len, labels)) > 45 else 2 if max(map(len, labels)) > 22 else 4
+        longest = max(map(len, labels))
+        columns = 1 if longest > 32 else 2 if longest > 14 else 4
         figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(labels)))
     return figure
