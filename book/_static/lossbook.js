@@ -53,6 +53,7 @@ function nameButtons() {
 addEventListener("load", async () => {
   nameButtons();
   await window.MathJax?.startup?.promise;
+  await document.fonts.ready;  // letters of another width may make a line too long
   markWide();
   let wait = 0;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(markWide, 150); });
