@@ -65,9 +65,19 @@ def opened(context, page):
     tab.goto(page.as_uri())
     tab.evaluate(
         "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; "
-        "await new Promise(done => setTimeout(done, 50)); }"
+        "await new Promise(done => setTimeout(done, 300)); }"
     )
     return tab, errors
+
+
+def ours(tab, rules):
+    """What axe finds on a page that is not of the theme."""
+    return [
+        f"{problem['id']} {node['target']} {node['html'][:120]}"
+        for problem in tab.evaluate(SCAN, rules)
+        for node in problem["nodes"]
+        if not any(problem["id"] == rule and part in node["html"] for rule, part in NOT_OURS)
+    ]
 
 
 @pytest.mark.parametrize("name", names())
@@ -82,9 +92,10 @@ def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
         if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{width} {mode}: the page scrolls sideways")
         tab.evaluate(axe)
-        for problem in tab.evaluate(SCAN, rules):
-            for node in problem["nodes"]:
-                if not any(problem["id"] == rule and part in node["html"] for rule, part in NOT_OURS):
-                    found.append(f"{width} {mode}: {problem['id']} {node['target']} {node['html'][:120]}")
+        problems = ours(tab, rules)
+        if problems:  # letters and formulas may have come late, on a busy machine
+            tab.wait_for_timeout(3000)
+            problems = ours(tab, rules)
+        found += [f"{width} {mode}: {problem}" for problem in problems]
         context.close()
     assert found == [], "\n".join(found)

@@ -53,8 +53,8 @@ function nameButtons() {
 addEventListener("load", async () => {
   nameButtons();
   await window.MathJax?.startup?.promise;
-  await document.fonts.ready;  // letters of another width may make a line too long
   markWide();
+  document.fonts.addEventListener("loadingdone", markWide);  // letters of another width may make a line too long
   let wait = 0;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(markWide, 150); });
   for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", markWide);
