@@ -7,7 +7,9 @@ const NARROW = 600;
 function markWide() {
   for (const table of document.querySelectorAll(".bd-article table")) stack(table);
   for (const box of document.querySelectorAll(SCROLLS)) {
-    const scrolls = box.scrollWidth > box.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(box).overflowX);
+    const { overflowX, overflowY } = getComputedStyle(box);
+    const scrolls = box.scrollWidth > box.clientWidth + 1 && /auto|scroll/.test(overflowX)
+      || box.scrollHeight > box.clientHeight + 1 && /auto|scroll/.test(overflowY);
     box.classList.toggle("scrolls", scrolls);
     if (scrolls && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;
@@ -54,7 +56,10 @@ addEventListener("load", async () => {
   nameButtons();
   await window.MathJax?.startup?.promise;
   markWide();
-  document.fonts.addEventListener("loadingdone", markWide);  // letters of another width may make a line too long
+  // Letters of another width, which come late, may make a line too long.
+  document.fonts.addEventListener("loadingdone", markWide);
+  const changes = new ResizeObserver(markWide);
+  for (const box of document.querySelectorAll(".bd-article mjx-math, .bd-article .notes math")) changes.observe(box);
   let wait = 0;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(markWide, 150); });
   for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", markWide);
