@@ -8,8 +8,8 @@ function markWide() {
   for (const table of document.querySelectorAll(".bd-article table")) stack(table);
   for (const box of document.querySelectorAll(SCROLLS)) {
     const { overflowX, overflowY } = getComputedStyle(box);
-    const scrolls = box.scrollWidth > box.clientWidth + 1 && /auto|scroll/.test(overflowX)
-      || box.scrollHeight > box.clientHeight + 1 && /auto|scroll/.test(overflowY);
+    const scrolls = box.scrollWidth > box.clientWidth && /auto|scroll/.test(overflowX)
+      || box.scrollHeight > box.clientHeight && /auto|scroll/.test(overflowY);
     box.classList.toggle("scrolls", scrolls);
     if (scrolls && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;
