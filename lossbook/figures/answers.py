@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossbook import binary, divergence
-from lossbook.algebra import Loss
-from lossbook.figures.axes import prediction_domain
+from lossbook.figures.axes import between, needs_a_logit_and_a_label
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say, short
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
@@ -60,10 +59,9 @@ def answer(
 
         answer(start=-1.5, label=1)
     """
-    if not isinstance(loss, Loss) or not prediction_domain(loss).holds_logits or loss.declaration.of_target is None:
-        raise TypeError(f"answer: needs a loss of a logit and a label; got {getattr(loss, 'name', loss)}")
+    needs_a_logit_and_a_label("answer", loss)
     controls = (Control("z", -reach, reach, start, "logit z"), Control("y", 0, 1, label, "label y"))
-    grid = -reach + 2 * reach * np.arange(121) / 120
+    grid = between(-reach, reach)
 
     def of(z, y):
         z = np.atleast_1d(np.asarray(z, float))
@@ -95,7 +93,6 @@ def answer(
             Shape("arrows", "y - p", COLORS[1], size=3), Shape("dots", "", COLORS[0], size=6),
         ),
     )  # fmt: skip
-    at = {"z": float(start), "y": float(label)}
     return staged(
         Scene((left, right), controls, draw),
         name=checked_name(name, "answer", loss.name),
@@ -105,7 +102,7 @@ def answer(
         data={"x": [-reach, reach]},
         words=["sigmoid"],
         question=question,
-        printed=[at, at | {"z": float(reach) / 2}],
+        printed=[{}, {"z": float(reach) / 2}],
     )
 
 
@@ -141,7 +138,7 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
         code_lengths(p=0.3, q=0.6)
     """
     controls = (Control("p", 0.01, 0.99, p, "truth p"), Control("q", 0.01, 0.99, q, "prediction q"))
-    grid = 0.005 + 0.99 * np.arange(121) / 120
+    grid = between(0.005, 0.995)
 
     def of(loss, q, *p):
         q = np.atleast_1d(np.asarray(q, float))
@@ -181,7 +178,6 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
             Shape("dots", "", COLORS[0], size=5),
         ),
     )  # fmt: skip
-    at = {"p": float(p), "q": float(q)}
     return staged(
         Scene((left, right), controls, draw),
         name=checked_name(name, "code-lengths"),
@@ -191,7 +187,7 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
             in_javascript(each) for each in (divergence.entropy, divergence.kullback_leibler, divergence.cross_entropy)
         ],
         question=question,
-        printed=[at, at | {"q": 0.05}],
+        printed=[{}, {"q": 0.05}],
     )
 
 

@@ -10,8 +10,8 @@ from lossbook.algebra import Loss
 from lossbook.domains import Domain
 
 __all__ = [
-    "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "evaluate", "pen_lifted", "prediction_domain",
-    "usual_range", "usual_target",
+    "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "between", "evaluate", "needs_a_logit_and_a_label",
+    "pen_lifted", "prediction_domain", "usual_range", "usual_target",
 ]  # fmt: skip
 
 # Where neighbors are further apart than this share of an axis, a line of so many points jumps.
@@ -28,6 +28,17 @@ def prediction_domain(loss: Loss) -> Domain:
             f"{loss.name}: only pointwise losses can be drawn over one number; a value of this one is about {of}"
         )
     return loss.declaration.of_prediction
+
+
+def needs_a_logit_and_a_label(where: str, loss: Any) -> None:
+    """Refuse what does not compare one logit with a label, in the name of a figure."""
+    if not isinstance(loss, Loss) or not prediction_domain(loss).holds_logits or loss.declaration.of_target is None:
+        raise TypeError(f"{where}: needs a loss of a logit and a label; got {getattr(loss, 'name', loss)}")
+
+
+def between(low: float, high: float) -> np.ndarray:
+    """The places at which a line is drawn, from low to high."""
+    return low + (high - low) * np.arange(POINTS + 1) / POINTS
 
 
 def usual_target(loss: Loss) -> float | None:

@@ -115,7 +115,6 @@ def boxes(
         tuple(Shape("bars", "", colors[k % 6]) for k in range(count)), names=tuple(named),
         height=max(190, plane.height),
     )  # fmt: skip
-    at = {c.name: float(c.start) for c in controls}
     return staged(
         Scene((plane, values), controls, draw),
         name=checked_name(name, "boxes", *named),
@@ -124,7 +123,7 @@ def boxes(
         losses=[in_javascript(loss) for loss in named.values()],
         data={"true": true, "scale": scale, "labels": list(named)},
         question=question,
-        printed=[at, at | {"x": (true[0] + true[2]) / 2 + 1, "y": (true[1] + true[3]) / 2 + 0.5}],
+        printed=[{}, {"x": (true[0] + true[2]) / 2 + 1, "y": (true[1] + true[3]) / 2 + 0.5}],
     )  # fmt: skip
 
 

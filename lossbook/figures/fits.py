@@ -7,8 +7,8 @@ import numpy as np
 
 from lossbook import binary, regression
 from lossbook.algebra import Loss
-from lossbook.figures.axes import prediction_domain
-from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say, short
+from lossbook.figures.axes import between, prediction_domain
+from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
@@ -111,7 +111,7 @@ def fit(
     controls = [Control("outlier", ends[0], ends[1], float(values[-1]))]
     if parameter is not None:
         controls.append(Control(parameter, low, high, start))
-    grid = ends[0] + (ends[1] - ends[0]) * np.arange(121) / 120
+    grid = between(*ends)
     count = len(values)
 
     def settings(state, k):
@@ -149,7 +149,7 @@ def fit(
         shapes = [[*curves, *minima, dots, (state["outlier"], BASE)], [*pulls, zero]]
         return shapes, f"Outlier {say(state['outlier'], 2)}. Fitted constants: {', '.join(said)}."
 
-    looks = [(label, COLORS[k % 7], ("", "7 4", "2 3", "9 3 2 3")[k % 4]) for k, label in enumerate(named)]
+    looks = looks_of(named)
     left = Panel(
         "The mean loss over the constant, with its minimum, and the data below.", "mean loss (largest: 1)", "constant",
         tuple(ends), (2 * BASE, 1.0),
@@ -164,8 +164,6 @@ def fit(
         "value", tuple(ends), (-1.0, 1.0),
         (*(Shape("bars", label, color) for label, color, _ in looks), Shape("dots", "", "#333333", size=3)),
     )  # fmt: skip
-    probe = {c.name: float(c.start) for c in controls}
-    far = probe | {"outlier": ends[1]}
     return staged(
         Scene((left, right), tuple(controls), draw),
         name=checked_name(name, "fit", *named),
@@ -176,7 +174,7 @@ def fit(
         ],
         data={"values": values[:-1], "x": ends, "labels": list(named), "base": BASE},
         question=question,
-        printed=[probe, probe | {parameter: float(high)} if parameter else far],
+        printed=[{}, {parameter: float(high)} if parameter else {"outlier": ends[1]}],
     )
 
 
@@ -236,7 +234,7 @@ def weighted(
         Control(parameter, low, high, start),
         Control("share", 0.01, 0.99, share, "share of ones"),
     )
-    grid = 0.005 + 0.99 * np.arange(121) / 120
+    grid = between(0.005, 0.995)
     many = 0.01 + 0.98 * np.arange(50) / 49
 
     def of(p, state, share):
@@ -275,7 +273,6 @@ def weighted(
             Shape("dots", "", COLORS[0], size=6),
         ),
     )  # fmt: skip
-    at = {parameter: float(start), "share": float(share)}
     return staged(
         Scene((left, right), controls, draw),
         name=checked_name(name, "weighted", loss.name, parameter),
@@ -284,7 +281,7 @@ def weighted(
         losses=[in_javascript(loss, [parameter])],
         data={"parameter": parameter},
         question=question,
-        printed=[at | {parameter: float(low)}, at],
+        printed=[{parameter: float(low)}, {}],
     )
 
 
@@ -344,7 +341,7 @@ def descent(
         Control("step", step[0], step[1], step[2], "step length"),
         Control("theta", low, high, start, "theta at the start"),
     )
-    grid = low + (high - low) * np.arange(121) / 120
+    grid = between(low, high)
 
     def of(theta):
         pairs = np.repeat(np.atleast_1d(theta), len(values)), np.tile(values, np.size(theta))
@@ -380,7 +377,6 @@ def descent(
         "The mean loss over the number of steps.", "mean loss", "steps taken", (0.0, float(steps)), (0.0, most),
         (Shape("line", "", COLORS[1], ghost=True), Shape("dots", "", COLORS[1], size=4)),
     )  # fmt: skip
-    at = {"step": float(step[2]), "theta": float(start)}
     return staged(
         Scene((left, right), controls, draw),
         name=checked_name(name, "descent", loss.name),
@@ -389,5 +385,5 @@ def descent(
         losses=[in_javascript(loss)],
         data={"values": values, "x": [low, high], "steps": steps},
         question=question,
-        printed=[at, at | {"step": float(step[1])}],
+        printed=[{}, {"step": float(step[1])}],
     )

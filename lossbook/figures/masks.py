@@ -7,9 +7,9 @@ import numpy as np
 
 from lossbook import binary, segmentation
 from lossbook.algebra import Loss
-from lossbook.figures.axes import prediction_domain
+from lossbook.figures.axes import needs_a_logit_and_a_label
 from lossbook.figures.fits import rising_root
-from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say, short
+from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
 
@@ -138,7 +138,7 @@ def discs(
         ),
         height=160,
     )  # fmt: skip
-    looks = [(label, COLORS[k % 7], ("", "7 4", "2 3", "9 3 2 3")[k % 4]) for k, label in enumerate(named)]
+    looks = looks_of(named)
     right = Panel(
         "Each loss over the way that the prediction is moved.", "loss", "moved by (pixels)", (0.0, 18.0),
         rounded(min(0.0, *every), max(every)),
@@ -147,7 +147,6 @@ def discs(
             *(Shape("dots", "", color, size=6) for _, color, _ in looks),
         ),
     )  # fmt: skip
-    at = {c.name: float(c.start) for c in controls}
     return staged(
         Scene((left, right), tuple(controls), draw),
         name=checked_name(name, "discs", *named),
@@ -162,7 +161,7 @@ def discs(
             "radius": float(radius), "truth": truth.ravel().astype(int).tolist(),
         },
         question=question,
-        printed=[at | {"shift": 2.0}, at | {"shift": 14.0}],
+        printed=[{"shift": 2.0}, {"shift": 14.0}],
     )  # fmt: skip
 
 
@@ -210,8 +209,7 @@ def rare_pixels(
 
         rare_pixels(share=0.05)
     """
-    if not isinstance(loss, Loss) or not prediction_domain(loss).holds_logits or loss.declaration.of_target is None:
-        raise TypeError(f"rare_pixels: needs a loss of a logit and a label; got {getattr(loss, 'name', loss)}")
+    needs_a_logit_and_a_label("rare_pixels", loss)
     controls = (
         Control("share", 0.01, 0.5, share, "share of foreground"),
         Control("weight", 1, 50, weight, "weight of foreground"),
@@ -247,7 +245,6 @@ def rare_pixels(
         "How strongly foreground and background pull.", "pull on the logit", "", (-0.6, 1.6), (0.0, 1.0),
         (Shape("bars", "", COLORS[1]), Shape("bars", "", COLORS[5])), names=("foreground, up", "background, down"),
     )  # fmt: skip
-    at = {"share": float(share), "weight": float(weight), "p": float(p)}
     return staged(
         Scene((image, pulls), controls, draw),
         name=checked_name(name, "rare-pixels", loss.name),
@@ -257,5 +254,5 @@ def rare_pixels(
         data={"wide": wide, "tall": tall},
         words=["sigmoid"],
         question=question,
-        printed=[at, at | {"weight": float(min(50, round(1 / share) - 1))}],
+        printed=[{}, {"weight": float(min(50, round(1 / share) - 1))}],
     )

@@ -6,7 +6,7 @@ the formulas that `javascript` prints. Data becomes SVG here, for the state at t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -17,8 +17,8 @@ from lossbook.figures.axes import JUMP, pen_lifted
 from lossbook.figures.style import COLORS
 
 __all__ = [
-    "HEIGHT", "WIDTH", "Control", "Panel", "Scene", "Shape", "needed_decimals", "path", "rounded", "say", "shared_axes",
-    "short", "svg", "ticks",
+    "HEIGHT", "WIDTH", "Control", "Panel", "Scene", "Shape", "looks_of", "needed_decimals", "path", "rounded", "say",
+    "shared_axes", "short", "svg", "ticks",
 ]  # fmt: skip
 
 WIDTH, HEIGHT = 300, 190  # of the ground of a panel, in its own units
@@ -96,6 +96,11 @@ class Scene:
     def start(self) -> dict[str, float]:
         """The state at first."""
         return {control.name: float(control.start) for control in self.controls}
+
+
+def looks_of(labels: Iterable[str]) -> list[tuple[str, str, str]]:
+    """(label, color, dash) of several lines that are drawn alike."""
+    return [(label, COLORS[k % 7], ("", "7 4", "2 3", "9 3 2 3")[k % 4]) for k, label in enumerate(labels)]
 
 
 def needed_decimals(low: float, high: float, start: float) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lossbook import multiclass
 from lossbook.algebra import Loss
+from lossbook.figures.axes import between
 from lossbook.figures.fits import rising_root
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -119,7 +120,6 @@ def scores(
         "The probabilities, beside the truth.", "probability", "", (-0.6, count - 0.4), (0.0, 1.0),
         (Shape("bars", "softmax", COLORS[0]), Shape("bars", "truth", COLORS[2], opacity=0.6)), names=tuple(labels),
     )  # fmt: skip
-    state = {c.name: float(c.start) for c in controls}
     return staged(
         Scene((left, right), controls, draw),
         name=checked_name(name, "scores", loss.name),
@@ -128,7 +128,7 @@ def scores(
         losses=[in_javascript(loss)],
         data={"truth": int(truth), "labels": labels, "target": target[0]},
         question=question,
-        printed=[state, state | {"temperature": 3.0}],
+        printed=[{}, {"temperature": 3.0}],
     )
 
 
@@ -182,7 +182,7 @@ def smoothing(
     if not 2 <= classes <= 1000:
         raise ValueError(f"smoothing: classes must be in 2..1000; got {classes}")
     low, high = map(float, reach)
-    grid = low + (high - low) * np.arange(121) / 120
+    grid = between(low, high)
     label, even = np.eye(classes)[0], np.full(classes, 1 / classes)
 
     def of(z, target, smoothing):
@@ -230,5 +230,5 @@ def smoothing(
         losses=[in_javascript(loss, ["smoothing"])],
         data={"classes": classes, "x": [low, high]},
         question=question,
-        printed=[{"smoothing": float(start)}, {"smoothing": 0.4}],
+        printed=[{}, {"smoothing": 0.4}],
     )

@@ -11,6 +11,7 @@ from lossbook.figures.axes import (
     assignments,
     axis_labels,
     axis_limits,
+    between,
     evaluate,
     prediction_domain,
     usual_range,
@@ -125,7 +126,7 @@ def slider(
     if len(reach) != 2 or not reach[0] < reach[1]:
         raise ValueError(f"slider: x must be (low, high); got {reach}")
     decimals = control.decimals  # refuses numbers that it cannot show
-    grid = reach[0] + (reach[1] - reach[0]) * np.arange(POINTS + 1) / POINTS
+    grid = between(*reach)
     curves = _Curves([loss, *others.values()], target, grid, of_truth)
 
     # The axes are those of the start value, widened by what the slider can bring.

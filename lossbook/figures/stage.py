@@ -116,8 +116,8 @@ def staged(
     """A scene as a `Slider`.
 
     `script` is the file that has its `draw` in JavaScript, which finds the functions `losses`, the numbers `data` and
-    `my`, which is what Python says of the axes. `printed` holds the states that the PNG shows, or the start alone; with
-    `overlay` they are drawn over each other.
+    `my`, which is what Python says of the axes. `printed` holds the states that the PNG shows, as what changes from the
+    start; without it, the start is shown. With `overlay` they are drawn over each other.
     """
     shown, says = scene.draw(scene.start)
     own = {
@@ -130,8 +130,8 @@ def staged(
     }
     code = (
         f"{browser.words(*words)}const losses = [{', '.join(losses)}];\nconst my = {_as_json(own)};\n"
-        f"const data = {_as_json(_short_tree(data or {}))};\n{_script('engine.js').partition('const root = ')[0]}"
-        f"{_script(script)}const root = {_script('engine.js').partition('const root = ')[2]}"
+        f"const data = {_as_json(_short_tree(data or {}))};\n"
+        f"{''.join(map(_script, ('engine.js', script, 'start.js')))}"
     )
     drawings = "".join(svg(p, each, f"{p.about} {says}") for p, each in zip(scene.panels, shown, strict=True))
     root = f"slider-{name}"
@@ -155,7 +155,8 @@ def staged(
         f"<script>\n(() => {{\n{code}}})();\n</script>\n</div>"
     )
     sentence = f"{about}{says}"
-    return Slider(html, sentence, scene, tuple(printed) or (scene.start,), overlay)
+    states = tuple({**scene.start, **change} for change in printed or [{}])
+    return Slider(html, sentence, scene, states, overlay)
 
 
 def _control(root, control):
