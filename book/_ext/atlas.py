@@ -13,6 +13,7 @@ from typing import Any
 
 import cards
 import pictures
+from cards import label_of
 from docutils import nodes
 from lossbook_sphinx import formula, inline
 from sphinx import addnodes
@@ -23,7 +24,6 @@ from lossbook.documentation import formula_text, largest_errors, print_latex, ty
 from lossbook.workshop.find import table
 
 NAMES = Path(__file__).with_name("other_names.toml")
-LABEL = re.compile(r"[._]")
 # What the facts in Loss.properties mean; the value is put into the braces. The others are in cards.toml.
 FACTS = {"maximum": "largest value {}", "symmetric": "unchanged when prediction and target change places"}
 VALUE_OF = {
@@ -34,11 +34,6 @@ VALUE_OF = {
 LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
 # A setting of another library, in a note of lossbook.find, and the loss that equals it.
 SETTING = re.compile(r"(\w+=[\w']+) is ([a-z]+\.[a-z_]+)\b[^;,]*")
-
-
-def label_of(name: str) -> str:
-    """binary.focal_with_logits -> atlas-binary-focal-with-logits."""
-    return f"atlas-{LABEL.sub('-', name)}"
 
 
 @cache
@@ -201,7 +196,7 @@ class Atlas(SphinxDirective):
         for at, page in enumerate(where):
             row += [nodes.Text(", " if at else ""), self.link(f"/{page}", kind="doc")]
         rows.append([*row, nodes.Text(".")] if where else [])
-        api = self.link(f"api-{LABEL.sub('-', name)}", "API")
+        api = self.link(label_of(name, "api"), "API")
         rows.append([nodes.Text("Signature and options: "), api, nodes.Text(".")])
         if loss.reference:
             rows.append([nodes.Text(f"Source: {loss.reference}.")])

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,11 @@ def every_loss() -> dict[str, Any]:
             names = [name for name in content.__all__ if isinstance(getattr(content, name), lossbook.Loss)]
             found |= {f"{module.name}.{name}": getattr(content, name) for name in names}
     return dict(sorted(found.items()))
+
+
+def label_of(name: str, page: str = "atlas") -> str:
+    """binary.focal_with_logits -> atlas-binary-focal-with-logits: where its card is, or its entry on another page."""
+    return f"{page}-{re.sub('[._]', '-', name)}"
 
 
 @cache

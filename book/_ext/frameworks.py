@@ -6,6 +6,7 @@
 
 from itertools import groupby
 
+from cards import label_of
 from docutils import nodes
 from framework_calls import CALLS, VALUES, entries, setting, values
 from sphinx.application import Sphinx
@@ -52,7 +53,7 @@ class SameNames(SphinxDirective):
         here = [one for one in names if one.call]
         for (call, note), alike in groupby(here, key=lambda one: (one.call, one.note)):
             alike = list(alike)
-            card = f"atlas-{alike[0].loss.name}".replace(".", "-").replace("_", "-")
+            card = label_of(alike[0].loss.name)
             parts += [f"* - {', '.join(f'`{one.qualified}`' for one in alike)}"]
             parts += [f"  - `{call}` ({{ref}}`card <{card}>`)", f"  - {note.replace('*', chr(92) + '*') or '—'}"]
         parts += ["```", ""]

@@ -166,7 +166,7 @@ def drawing(name: str) -> tuple[bytes, str]:
 def picture(name: str, env: Any) -> nodes.raw:
     """The picture of a card, in a file beside the pages, which a browser loads when it comes into sight."""
     content, text = drawing(name)
-    file = f"atlas-{name.replace('.', '-').replace('_', '-')}.png"
+    file = f"{cards.label_of(name)}.png"
     folder = Path(env.app.outdir) / "_images"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / file).write_bytes(content)

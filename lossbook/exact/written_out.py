@@ -119,8 +119,8 @@ def of_entries(sides: Sequence[sympy.Expr], domains: Mapping[Any, Domain]) -> li
     return list(found)
 
 
-def domains_of(where: Mapping[Any, Any]) -> dict[Any, Domain]:
-    """The domains of a call, of which each is given as a domain or as a set of numbers.
+def domains_of(where: Mapping[Any, Any], by: str = "derive") -> dict[Any, Domain]:
+    """The domains of a call of the tool `by`, of which each is given as a domain or as a set of numbers.
 
     Raises
     ------
@@ -130,19 +130,19 @@ def domains_of(where: Mapping[Any, Any]) -> dict[Any, Domain]:
     domains = {}
     for symbol, given in where.items():
         if not isinstance(symbol, sympy.Symbol | sympy.IndexedBase):
-            raise TypeError(f"derive: where has domains of symbols and families; got one of {symbol!r}")
+            raise TypeError(f"{by}: where has domains of symbols and families; got one of {symbol!r}")
         if isinstance(given, set | frozenset) and given and all(isinstance(number, int | float) for number in given):
             values = tuple(sorted(map(float, given)))
             named = ", ".join(f"{value:g}" for value in values)
             given = Domain(f"{{{named}}}", "target", f"one of {named}", named, values[0], values[-1], values=values)
         if not isinstance(given, Domain) or given.components:
             rule = "must be a domain of numbers, such as lossbook.Logit, or a set of numbers"
-            raise TypeError(f"derive: where[{symbol}] {rule}; got {given!r}")
+            raise TypeError(f"{by}: where[{symbol}] {rule}; got {given!r}")
         domains[symbol] = given
     return domains
 
 
-def canonical(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> dict[Any, Any]:
+def canonical(given: Sequence[sympy.Expr], where: Mapping[Any, Domain], by: str = "derive") -> dict[Any, Any]:
     """For each symbol and family one with the assumptions of its domain; indices and the ends of sums are integers."""
     names: dict[Any, Any] = {}
     for symbol, domain in where.items():
@@ -162,7 +162,7 @@ def canonical(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> dict[
                 positive = True if symbol in ends else None
                 names[symbol] = sympy.Symbol(symbol.name, integer=True, positive=positive)
         for family in side.atoms(sympy.IndexedBase) - where.keys():
-            raise TypeError(f"derive: the family {family} has no domain; give where={{{family}: ...}}")
+            raise TypeError(f"{by}: the family {family} has no domain; give where={{{family}: ...}}")
         free = {symbol for symbol in side.free_symbols if isinstance(symbol, sympy.Symbol)} - names.keys()
         for symbol in sorted(free, key=str):
             if symbol.name in by_name:  # one name is one thing, whatever else is known of the symbol
@@ -170,7 +170,7 @@ def canonical(given: Sequence[sympy.Expr], where: Mapping[Any, Domain]) -> dict[
             elif symbol.is_integer:  # a number of classes or an index
                 names[symbol] = symbol
             else:
-                raise TypeError(f"derive: the symbol {symbol} has no domain; give where={{{symbol}: ...}}")
+                raise TypeError(f"{by}: the symbol {symbol} has no domain; give where={{{symbol}: ...}}")
     return names
 
 

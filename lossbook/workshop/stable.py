@@ -124,11 +124,8 @@ def stable(expression: sympy.Expr, *, where: Mapping[Any, Any]) -> Stable:
         raise TypeError(f"stable: expression must be a SymPy expression; got {kind} {expression!r}")
     if expression.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
         raise DomainError("stable", "expression", "must be finite", said=str(expression))
-    try:
-        domains = in_roles(domains_of(where))
-        names = canonical((expression,), domains)
-    except TypeError as error:
-        raise TypeError(str(error).replace("derive:", "stable:")) from None
+    domains = in_roles(domains_of(where, "stable"))
+    names = canonical((expression,), domains, "stable")
     along = next(iter(domains), None)
     if along is None or not expression.has(along):
         raise TypeError(f"stable: expression must depend on {along or 'a symbol of where'}; got {expression}")
