@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import ClassVar
@@ -20,12 +19,9 @@ import execute
 import nbformat
 import pytest
 import yaml
+from notebooks import BOOK, NOTEBOOKS, cells, each_notebook, prose, read
 
 import lossbook
-
-BOOK = build.ROOT / "book"
-NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
 # Tags that fold or hide. None that excuses a cell from the comparison of outputs.
 TAGS = {
@@ -39,13 +35,8 @@ PRIVATE = re.compile(
 )
 
 
-@cache
-def read(path: Path):
-    return nbformat.read(path, as_version=4)
-
-
 def code_cells(path: Path) -> list:
-    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+    return cells(path, "code")
 
 
 def texts(output) -> list[str]:
@@ -145,10 +136,7 @@ def test_drawings_in_html_have_a_name_for_those_who_do_not_see_them(path):
 
 def sources() -> dict[str, str]:
     """The text of every page, without code cells."""
-    pages = {path.name: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
-    for path in NOTEBOOKS:
-        pages[path.name] = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    return pages
+    return {path.name: prose(path) for path in [*sorted(BOOK.glob("*.md")), *NOTEBOOKS]}
 
 
 def toc_files(node) -> list[str]:

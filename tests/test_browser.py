@@ -9,6 +9,7 @@ from pathlib import Path
 
 import build
 import pytest
+from notebooks import BOOK, NOTEBOOKS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
@@ -49,7 +50,7 @@ def html():
 
 def names():
     """All pages; they may not be built yet."""
-    sources = [*(build.ROOT / "book").glob("*.ipynb"), *(build.ROOT / "book").glob("*.md")]
+    sources = [*NOTEBOOKS, *BOOK.glob("*.md")]
     return sorted([*(f"book/{path.stem}" for path in sources), "search", "genindex"])
 
 

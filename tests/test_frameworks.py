@@ -5,8 +5,8 @@ import re
 import sys
 
 import build
-import nbformat
 import pytest
+from notebooks import NOTEBOOKS, prose
 
 sys.path.insert(0, str(build.ROOT / "book" / "_ext"))
 
@@ -42,8 +42,7 @@ def test_nothing_is_stored_that_is_not_shown():
 def test_every_entry_is_shown_on_a_page():
     shown = [
         name.strip()
-        for path in sorted((build.ROOT / "book").glob("*.ipynb"))
-        for cell in nbformat.read(path, as_version=4).cells
-        for name in re.findall(r"^`{3}\{frameworks\} (.+)$", cell.source, re.MULTILINE)
+        for path in NOTEBOOKS
+        for name in re.findall(r"^`{3}\{frameworks\} (.+)$", prose(path), re.MULTILINE)
     ]
     assert sorted(shown) == sorted(calls.entries())

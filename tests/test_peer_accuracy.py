@@ -4,16 +4,15 @@ import json
 import re
 
 import build
-import nbformat
 import pytest
+from notebooks import BOOK, prose
 
 STORED = json.loads((build.ROOT / "tests" / "data" / "peer_accuracy.json").read_text(encoding="utf-8"))
 
 
 def printed():
     """The title and the rows of the table."""
-    cells = nbformat.read(build.ROOT / "book" / "accuracy.ipynb", as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = prose(BOOK / "accuracy.ipynb")
     pattern = r"^```\{table\} ([^`]*)\n:name: tab-accuracy-peers\n(.*?)^```"
     ((title, table),) = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]

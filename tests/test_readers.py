@@ -5,13 +5,10 @@ import re
 from statistics import median
 
 import build
-import nbformat
 import pytest
 import yaml
+from notebooks import BOOK, NOTEBOOKS, cells, each_notebook, prose
 
-BOOK = build.ROOT / "book"
-NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 PAGES = sorted([*NOTEBOOKS, *BOOK.glob("*.md")])
 
 COLUMNS = 78
@@ -26,16 +23,6 @@ def chapters():
 
 
 each_chapter = pytest.mark.parametrize("path", chapters(), ids=[path.stem for path in chapters()])
-
-
-def cells(path, kind):
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
-
-
-def prose(path):
-    if path.suffix == ".md":
-        return path.read_text(encoding="utf-8")
-    return "\n\n".join(cell.source for cell in cells(path, "markdown"))
 
 
 def without_code(text):
