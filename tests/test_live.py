@@ -28,9 +28,9 @@ RUN_ALL = """async () => {
   const found = [];
   for (const cell of cells) {
     if (cell.elsewhere) continue;
-    const {outputs, failed} = await ask({source: cell.text, name: `cell ${cell.number}`});
-    const now = said(outputs ?? []), printed = said(page.cells[cell.number - 1].printed);
-    const error = failed ?? outputs.find(({kind}) => kind === "error")?.content;
+    const outputs = await ask({source: cell.text, name: `cell ${cell.number}`});
+    const now = said(outputs), printed = said(page.cells[cell.number - 1].printed);
+    const error = outputs.find(({kind}) => kind === "error")?.content;
     const verdict = now === printed ? "same" : `${now}\\n  printed:\\n${printed}`;
     found.push([cell.number, error ? `error: ${error}` : verdict]);
   }
@@ -170,6 +170,13 @@ def test_a_reader_runs_changes_breaks_and_resets_cells(opened):
     tab.get_by_label("Start anew").click()
     assert run(tab, 2).startswith("The same as printed.")
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+def test_a_browser_that_is_too_old_is_told_so(opened):
+    tab = opened("binary")
+    tab.evaluate("delete window.DecompressionStream")
+    tab.get_by_label("Run cell 2", exact=True).click()
+    tab.wait_for_function("document.querySelector('.live-bar [role=status]').textContent.includes('too old')")
 
 
 @each_notebook

@@ -55,14 +55,20 @@ const bytes = async name => {
   return packed ? new Response(plain.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer() : plain.arrayBuffer();
 };
 
+const loadPage = async () => {
+  if (!page) await load(`pages/${PAGE}.js`);
+  if (page.cells.length !== cells.length) throw new Error("This page and live/pages are not of the same build");
+};
+
 // --- Python ---
+
+class Interruption extends Error {}
 
 async function start() {
   if (!("WebAssembly" in window && "DecompressionStream" in window && "Worker" in window)) {
     throw new Error("This browser is too old to run Python in a page: it needs one of 2023 or later");
   }
-  if (!page) await load(`pages/${PAGE}.js`);
-  if (page.cells.length !== cells.length) throw new Error("this page and live/pages are not of the same build");
+  await loadPage();
   const files = new Map(page.core.map(name => [name, bytes(name)]));
   const program = await files.get("worker.js");
   const made = worker = new Worker(URL.createObjectURL(new Blob([program], {type: "text/javascript"})));
@@ -70,7 +76,8 @@ async function start() {
   made.onmessage = async ({data}) => {
     if (made !== worker) return;
     if (!("need" in data)) return answer(data);
-    say(`Python is starting: ${data.need.split("-")[0]} (file ${++handed})`);
+    const [what] = data.need.split("-"), all = page.core.length - 1;  // the worker itself is one of them
+    say(++handed > all ? `Loading ${what}` : `Python is starting: file ${handed} of ${all}, ${what}`);
     try {
       const found = await (files.get(data.need) ?? bytes(data.need));
       files.delete(data.need);
@@ -89,93 +96,136 @@ function halt() {
   answer?.({stopped: true});
 }
 
-const ask = message => new Promise(done => {
-  answer = done;
-  worker.postMessage(message);
-});
+// Have Python run something: its outputs.
+async function ask(message) {
+  const result = await new Promise(done => {
+    answer = done;
+    worker.postMessage(message);
+  });
+  answer = undefined;
+  if (result.stopped) throw new Error("Stopped. Python has forgotten everything; the next run begins with the first cell");
+  if (result.failed) throw new Error(result.failed);
+  return result.outputs;
+}
 
-// --- a cell ---
+// --- what can be edited and run ---
+
+// An editor for code: Enter keeps the indentation, Control and Enter runs. Tab leaves it, as it leaves every field.
+class Editor {
+  constructor(text, label, run) {
+    this.field = element("textarea", {value: text, spellcheck: false, wrap: "off", className: "live-editor"});
+    this.field.setAttribute("aria-label", `${label}; Control and Enter runs it`);
+    this.field.addEventListener("input", () => this.fit());
+    this.field.addEventListener("keydown", event => this.key(event, run));
+    this.fit();
+  }
+
+  fit() { this.field.rows = this.field.value.split("\n").length + 1; }
+
+  key(event, run) {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return run();
+    const {selectionStart: at, selectionEnd: end, value} = this.field;
+    const line = value.slice(value.lastIndexOf("\n", at - 1) + 1, at);
+    this.field.setRangeText(`\n${line.match(/^ */)[0]}${/:\s*$/.test(line) ? "    " : ""}`, at, end, "end");
+    this.fit();
+  }
+}
 
 class Cell {
   constructor(box, number) {
     Object.assign(this, {box, number, ran: null, editor: null});
     this.code = box.querySelector(".cell_input pre");
-    this.input = box.querySelector(".cell_input");
     const tag = [...box.classList].find(name => name.startsWith("tag_needs-"));
     this.elsewhere = tag && ELSEWHERE[tag.slice("tag_needs-".length)];
-    this.tools = element("div", {className: "live-tools"});
-    if (this.elsewhere) this.tools.append(`Not in the browser: ${this.elsewhere}.`);
+    const tools = element("div", {className: "live-tools"});
+    if (this.elsewhere) tools.append(`Not in the browser: ${this.elsewhere}.`);
     else {
-      this.tools.append(
-        button("Run", `Run cell ${number}`, () => runTo(this)), button("Edit", `Edit cell ${number}`, () => this.edit()));
+      this.editButton = button("Edit", `Edit cell ${number}`, () => this.edit());
+      this.resetButton = button("Reset", `Reset cell ${number}`, () => { this.reset(); this.editButton.focus(); });
+      this.resetButton.hidden = true;
+      tools.append(button("Run", `Run cell ${number}`, () => runTo(this)), this.editButton, this.resetButton);
     }
-    this.input.append(this.tools);
+    box.querySelector(".cell_input").append(tools);
   }
 
   get stored() { return page?.cells[this.number - 1].source ?? this.code.textContent.replace(/\n$/, ""); }
-  get text() { return this.editor ? this.editor.value : this.stored; }
+  get text() { return this.editor ? this.editor.field.value : this.stored; }
 
   edit() {
-    if (!this.editor) {
-      this.editor = element("textarea", {value: this.stored, spellcheck: false, wrap: "off"});
-      this.editor.setAttribute("aria-label", `Code of cell ${this.number}; Control and Enter runs it`);
-      this.editor.addEventListener("input", () => this.fit());
-      this.editor.addEventListener("keydown", event => this.key(event));
-      this.code.hidden = true;
-      this.code.before(this.editor);
-      this.tools.append(button("Reset", `Reset cell ${this.number}`, () => this.reset()));
-      this.tools.children[1].hidden = true;
-      this.fit();
-    }
-    this.editor.focus();
+    this.editor = new Editor(this.stored, `Code of cell ${this.number}`, () => runTo(this));
+    this.code.before(this.editor.field);
+    this.change(true);
+    this.editor.fit();
+    this.editor.field.focus();
   }
 
-  fit() { this.editor.rows = this.editor.value.split("\n").length + 1; }
-
-  key(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.shiftKey)) {
-      event.preventDefault();
-      runTo(this);
-    } else if (event.key === "Enter") {  // the next line begins where this one does
-      const {selectionStart: at, selectionEnd: end, value} = this.editor;
-      const line = value.slice(value.lastIndexOf("\n", at - 1) + 1, at);
-      const indent = line.match(/^ */)[0] + (/:\s*$/.test(line) ? "    " : "");
-      event.preventDefault();
-      this.editor.setRangeText(`\n${indent}`, at, end, "end");
-      this.fit();
-    }
+  change(edited) {
+    this.code.hidden = this.editButton.hidden = edited;
+    this.resetButton.hidden = !edited;
   }
 
   reset() {
-    this.editor?.remove();
+    this.editor?.field.remove();
     this.editor = null;
-    this.code.hidden = false;
-    if (this.tools.children.length > 2) this.tools.lastChild.remove();
-    this.tools.children[1].hidden = false;
-    this.tools.children[1].focus();
+    this.change(false);
     this.output?.remove();
     for (const cell of cells.slice(this.number - 1)) cell.ran = null;
   }
 
   // What it shows now, under what is printed; of a cell that ran on the way, only what differs.
   show(outputs, asked) {
-    this.output?.remove();
-    const printed = page.cells[this.number - 1].printed;
     const failed = outputs.some(({kind}) => kind === "error");
-    const same = !failed && said(outputs) === said(printed);
+    const same = !failed && said(outputs) === said(page.cells[this.number - 1].printed);
     const drawn = outputs.some(({kind}) => kind === "picture") ? " Pictures are drawn anew and not compared." : "";
-    const verdict = failed ? "An error:" : !outputs.length && same ? "Ran; nothing to show."
-      : same ? `The same as printed.${drawn}` : `Differs from what is printed.${drawn}`;
-    this.output = element("div", {className: `live-output ${failed ? "failed" : same ? "same" : "differs"}`},
-      element("p", {className: "live-verdict", textContent: verdict}));
-    if (asked || !same) this.output.append(...outputs.map(shown));
+    const verdict = failed ? "An error:" : same && !outputs.length ? "Ran; it shows nothing."
+      : `${same ? "The same as printed." : "Differs from what is printed."}${drawn}`;
+    this.output?.remove();
+    this.output = report(verdict, asked || !same ? outputs : [], failed ? "failed" : same ? "same" : "differs");
     this.box.append(this.output);
     typeset(this.output);
-    return {failed, same};
+    return !failed;
   }
 }
 
-// What can be compared: all but pictures and warnings, with joined texts.
+// A place to answer an exercise, with cells of Python that check the answer where that can be done.
+class Answer {
+  constructor(box, number) {
+    Object.assign(this, {box, number});
+    this.tools = element("div", {className: "live-tools"},
+      button("Answer here", `Answer exercise ${number} in this page`, () => this.open()));
+    box.querySelector(".exercise-content, section")?.append(this.tools);
+  }
+
+  async open() {
+    try {
+      await loadPage();
+    } catch (error) {
+      showBar();
+      return say(`${error.message}.`);
+    }
+    const {fill, check} = page.exercises[this.box.id];
+    this.check = check;
+    this.editor = new Editor(fill, `Your answer to exercise ${this.number}`, () => runAnswer(this));
+    this.tools.replaceChildren(button(check ? "Check" : "Run", `Check exercise ${this.number}`, () => runAnswer(this)));
+    this.tools.before(this.editor.field);
+    this.editor.fit();
+    this.editor.field.focus();
+  }
+
+  show(outputs) {
+    this.output?.remove();
+    this.output = report("", outputs, outputs.some(({kind}) => kind === "error") ? "failed" : "");
+    this.tools.after(this.output);
+    typeset(this.output);
+  }
+}
+
+const report = (verdict, outputs, state) => element("div", {className: `live-output ${state}`},
+  ...(verdict ? [element("p", {className: "live-verdict", textContent: verdict})] : []), ...outputs.map(shown));
+
+// What can be compared: all but pictures and warnings.
 const said = outputs => JSON.stringify(outputs.filter(({kind}) => kind !== "warning").map(
   ({kind, content}) => [kind, kind === "picture" ? "" : content.trimEnd()]));
 
@@ -206,48 +256,68 @@ async function typeset(box) {
 
 // --- running ---
 
-// Run a cell, after those above that have not run since they or one above them changed.
-async function runTo(cell) {
+// Do something with Python, one at a time; what stops it is said in the bar.
+async function withPython(action) {
+  showBar();
   if (busy) return say("Python is still running: wait, or stop it.");
   busy = true;
-  showBar();
   stop.disabled = false;
   try {
     if (!worker) await start();
-    let stale = false;
-    for (const each of cells.slice(0, cell.number)) {
-      if (each.elsewhere) continue;
-      stale ||= each === cell || each.ran !== each.text;
-      if (!stale) continue;
-      say(`Cell ${each.number} is running`);
-      const text = each.text;
-      const result = await ask({source: text, name: `cell ${each.number}`});
-      if (result.stopped) return say("Stopped. Python has forgotten everything; the next run begins with the first cell.");
-      if (result.failed) throw new Error(result.failed);
-      each.ran = text;
-      const {failed} = each.show(result.outputs, each === cell);
-      if (failed && each !== cell) {
-        each.box.scrollIntoView({block: "center"});
-        return say(`Cell ${each.number}, which comes first, raises an error.`);
-      }
-    }
-    // What comes below was made with the old values.
-    for (const each of cells.slice(cell.number)) each.ran = null;
-    say(`Cell ${cell.number} has run.`);
+    say(await action());
   } catch (error) {
-    halt();
-    say(`${error.message}.`);
+    if (!(error instanceof Interruption)) halt();
+    say(error.message.replace(/\.?$/, "."));
   } finally {
     busy = false;
     stop.disabled = true;
   }
 }
 
-async function runAll() {
-  const [last] = cells.filter(cell => !cell.elsewhere).slice(-1);
-  cells[0].ran = null;
-  await runTo(last);
+// Run the cells up to one, but for those that ran since they or one above them changed; the last runs if it is asked for.
+async function runCells(upTo, asked) {
+  let stale = false;
+  for (const cell of cells.slice(0, upTo)) {
+    if (cell.elsewhere) continue;
+    stale ||= cell === asked || cell.ran !== cell.text;
+    if (!stale) continue;
+    say(`Cell ${cell.number} is running`);
+    const text = cell.text;
+    cell.ran = null;
+    const outputs = await ask({source: text, name: `cell ${cell.number}`});
+    cell.ran = text;
+    if (!cell.show(outputs, cell === asked) && cell !== asked) {
+      cell.ran = null;
+      cell.box.scrollIntoView({block: "center"});
+      throw new Interruption(`Cell ${cell.number}, which comes first, raises an error.`);
+    }
+  }
 }
+
+const runTo = cell => withPython(async () => {
+  await runCells(cell.number, cell);
+  for (const each of cells.slice(cell.number)) each.ran = null;  // they were made with what was before
+  return `Cell ${cell.number} has run.`;
+});
+
+const runAll = () => withPython(async () => {
+  cells.forEach(cell => { cell.ran = null; });
+  await runCells(cells.length);
+  return "All cells have run.";
+});
+
+const runAnswer = answer => withPython(async () => {
+  const above = cells.filter(({box}) => box.compareDocumentPosition(answer.box) & Node.DOCUMENT_POSITION_FOLLOWING);
+  await runCells(above.length);
+  say(`The answer to exercise ${answer.number} is checked`);
+  let outputs = await ask({source: answer.editor.field.value, name: `answer ${answer.number}`});
+  if (answer.check && outputs.every(({kind}) => kind !== "error")) {
+    outputs = outputs.concat(await ask({source: answer.check, name: `check of answer ${answer.number}`}));
+  }
+  answer.show(outputs);
+  for (const cell of cells.slice(above.length)) cell.ran = null;
+  return `The answer to exercise ${answer.number} has been run.`;
+});
 
 function startAnew() {
   halt();
@@ -270,4 +340,5 @@ function say(text) { says.textContent = text; }
 
 addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".bd-article div.cell").forEach((box, at) => cells.push(new Cell(box, at + 1)));
+  document.querySelectorAll(".bd-article .exercise").forEach((box, at) => new Answer(box, at + 1));
 });
