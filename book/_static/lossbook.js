@@ -39,10 +39,12 @@ const WIDE = ".derivation .formula, mjx-container[display='true'], .bd-article t
 
 function fitPaper() {
   for (const box of document.querySelectorAll(WIDE)) {
-    const room = Math.max(box.clientWidth, PAPER - 100*(box.closest(".admonition, .derivation") !== null));
-    if (box.scrollWidth <= room || box.parentElement.closest("[data-fitted]")) continue;
+    const frame = box.matches("table") ? box.parentElement : box;  // a table is as wide as it needs to be
+    const room = Math.max(frame.clientWidth, PAPER - 100*(box.closest(".admonition, .derivation") !== null));
+    const width = Math.max(box.scrollWidth, box.offsetWidth);
+    if (width <= room || box.parentElement.closest("[data-fitted]")) continue;
     box.dataset.fitted = "";
-    box.style.zoom = room/box.scrollWidth;
+    box.style.zoom = room/width;
   }
 }
 
