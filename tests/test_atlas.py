@@ -18,6 +18,7 @@ from lossbook.workshop.latex import read
 sys.path.insert(0, str(build.ROOT / "book" / "_ext"))
 import atlas
 import cards
+import pictures
 
 LOSSES = cards.every_loss()
 TYPED = [name for name in LOSSES if cards.entry(name)]
