@@ -6,6 +6,7 @@ Nothing of it is loaded before a reader runs a cell.
 """
 
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -34,7 +35,8 @@ def offered(vendor: Path) -> dict[str, Any]:
     for path in vendor.glob("*.whl"):
         name, version = path.name.split("-")[:2]
         if path.name not in {one["file_name"] for one in here.values()}:
-            one = {"name": name, "version": version, "file_name": path.name, "sha256": "", "imports": [name]}
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            one = {"name": name, "version": version, "file_name": path.name, "sha256": digest, "imports": [name]}
             here[name] = one | {"depends": [], "install_dir": "site", "package_type": "package"}
     return lock | {"packages": here}
 

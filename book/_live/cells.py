@@ -11,7 +11,7 @@ import json
 import linecache
 import sys
 import traceback
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import redirect_stderr, redirect_stdout
 
 # How an object shows itself, the best way first: its method, and the kind of what that gives.
@@ -40,8 +40,9 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
-def picture(data: bytes) -> dict[str, object]:
-    """A PNG with its width, which stands in its header."""
+def picture(data: bytes | str) -> dict[str, object]:
+    """A PNG, perhaps in base64, with its width, which stands in its header."""
+    data = b64decode(data) if isinstance(data, str) else data
     width = int.from_bytes(data[16:20], "big")
     return {"kind": "picture", "content": b64encode(data).decode(), "width": width // SHARPNESS}
 
@@ -53,8 +54,9 @@ def display(*objects: object) -> None:
         for media_type, (method, kind) in WAYS.items():
             content = bundle.get(media_type) or (getattr(one, method)() if hasattr(type(one), method) else None)
             if content is not None:
-                text = f"{content}\n" if kind == "text" else content
-                outputs.append(picture(content) if kind == "picture" else {"kind": kind, "content": text})
+                if kind == "text":
+                    content = f"{content}\n"
+                outputs.append(picture(content) if kind == "picture" else {"kind": kind, "content": content})
                 break
 
 
