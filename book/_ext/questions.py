@@ -158,5 +158,5 @@ class Questions(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("questions", Questions)
     app.add_css_file("questions.css")
-    app.add_js_file("questions.js")
+    app.add_js_file("questions.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,7 +10,8 @@ const made = (tag, properties = {}, ...children) => {
 
 // --- questions ------------------------------------------------------------------------------------------------------
 
-// What each kind adds to the form, and `check`, which gives [right, what to say, the explanations to show].
+// What each kind adds to the form, and `check`, which gives [right, what to say, the explanations to show]. Those of a
+// choice begin with a verdict.
 const kinds = {
   choice(question, answer, name) {
     const items = [...question.querySelector(":scope > ol").children], why = [...answer.querySelector("ol").children];
@@ -29,7 +30,7 @@ const kinds = {
         const same = right.every((each, at) => each === chosen[at]);
         if (same) return [true, "", why.filter((_, at) => chosen[at])];
         const wrong = why.filter((_, at) => chosen[at] && !right[at]);
-        return [false, wrong.length ? "Not yet." : "Not yet: what you chose is right, and something is missing.", wrong];
+        return [false, wrong.length ? "" : "Not yet: what you chose is right, and something is missing.", wrong];
       },
     };
   },
@@ -45,7 +46,7 @@ const kinds = {
         if (Number.isNaN(typed)) return [false, "Type a number, such as 0.25, 1/4 or 2.5e-1.", []];
         const at = numbers.findIndex(each => near(typed, each));
         const why = at < 0 ? [] : [numbers[at].closest("li") ?? numbers[at].closest("p")];
-        return [at === 0, at === 0 ? "" : "Not yet.", why];
+        return [at === 0, at === 0 ? "Right." : "Not yet.", why];
       },
     };
   },
@@ -93,7 +94,7 @@ const kinds = {
       form: [made("p", {className: "hint"}, "Move the lines with their buttons, or drag them."), list, moved],
       check() {
         const first = lines().findIndex((item, at) => place(item) !== at);
-        if (first < 0) return [true, "", [...answer.querySelectorAll("details > :not(summary, ol)")]];
+        if (first < 0) return [true, "Right.", [...answer.querySelectorAll("details > :not(summary, ol)")]];
         const said = ["The first line is another one.", "The first line is right, the second is another one."][first];
         return [false, `Not yet. ${said ?? `The first ${first} lines are right, the next is another one.`}`, []];
       },
@@ -138,8 +139,7 @@ document.querySelectorAll(".question").forEach((question, at) => {
   form.addEventListener("submit", event => {
     event.preventDefault();
     const [right, said, why] = check();
-    const praise = kind === "choice" ? "" : "Right.";
-    say(right ? "right" : "wrong", right ? praise : said, why);
+    say(right ? "right" : "wrong", said, why);
   });
   show.addEventListener("click", () => {
     say("", "", []);
@@ -163,8 +163,10 @@ for (const root of document.querySelectorAll("[id^='slider-']")) {
     ?? [made("label", {}, "A guess, in a few words ", made("input", {type: "text", name, required: true, autocomplete: "off"}))];
   const answer = Object.assign(move.cloneNode(), {type: "submit", textContent: "Answer"});
   const skip = made("button", {type: "button"}, "Skip");
-  const form = made("form", {className: "expect"}, made("fieldset", {}, made("legend", {}, "What do you expect?"), ...fields,
-    made("p", {}, answer, " ", skip)));
+  const fieldset = made("fieldset", {}, made("legend", {}, "What do you expect?"), ...fields, made("p", {}, answer, " ", skip));
+  const form = made("form", {className: "expect"}, fieldset);
+  asked.id = `${name}-question`;
+  fieldset.setAttribute("aria-describedby", asked.id);
   const go = said => {
     form.replaceWith(...said ? [made("p", {className: "expected"}, made("strong", {}, "You expected: "), said)] : []);
     move.click();
