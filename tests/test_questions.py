@@ -24,6 +24,7 @@ NAMES = {
     "np": np, "math": math, "sympy": sympy, "lossbook": lossbook, "binary": binary, "detection": detection,
     "divergence": divergence, "labels": labels, "multiclass": multiclass, "multilabel": multilabel,
     "regression": regression, "segmentation": segmentation, "bce": binary.cross_entropy_with_logits,
+    "derive": derive, "Label": lossbook.Label, "Real": lossbook.Real,
 }  # fmt: skip
 
 
@@ -63,3 +64,15 @@ def test_a_choice_holds_if_it_is_right(page):
                 with np.errstate(all="ignore"):
                     got = bool(eval(choice["holds"], dict(NAMES)))  # noqa: S307
                 assert got == choice.get("right", False), f"question {at}: {choice['text']}"
+
+
+@each_page
+def test_lines_in_their_order_are_a_derivation(page):
+    """Wherever a file says what values the letters have, each line is proved to be the one before."""
+    for at, question in asked(page, "order"):
+        if where := question.get("where"):
+            domains = {name: getattr(lossbook, domain) for name, domain in where.items()}
+            left, *_ = question["lines"][0].strip("$").partition("=")
+            lines = left + " \\\\ ".join(f"= {line.strip('$').partition('=')[2]}" for line in question["lines"])
+            verdicts = [line.verdict for line in derive.latex(lines, where=domains).lines]
+            assert verdicts == ["start", *["proved"] * (len(question["lines"]) - 1)], f"question {at}"
