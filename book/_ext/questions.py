@@ -17,7 +17,11 @@ from sphinx.util.docutils import SphinxDirective
 
 FOLDER = Path(__file__).resolve().parent.parent / "questions"
 # What each kind must have, and what it may have. `compute`, `holds` and `where` are for the tests, which do the sums again.
-NEEDED = {"choice": {"text", "choices"}, "number": {"text", "value", "compute", "why"}, "order": {"text", "lines", "why"}}
+NEEDED = {
+    "choice": {"text", "choices"},
+    "number": {"text", "value", "compute", "why"},
+    "order": {"text", "lines", "why"},
+}
 ALLOWED = {"choice": set(), "number": {"tolerance", "wrong"}, "order": {"where"}}
 TOLERANCE = 0.01
 
@@ -110,9 +114,7 @@ class Questions(SphinxDirective):
         return self.parse_text_to_nodes(text)
 
     def listed(self, texts: list[str], classes: list[list[str]]) -> nodes.enumerated_list:
-        items = [
-            nodes.list_item("", *self.parsed(text), classes=own) for text, own in zip(texts, classes, strict=True)
-        ]
+        items = [nodes.list_item("", *self.parsed(text), classes=own) for text, own in zip(texts, classes, strict=True)]
         return nodes.enumerated_list("", *items, enumtype="loweralpha", prefix="", suffix=".")
 
     def answer(self, *content: nodes.Node) -> list[nodes.Node]:
