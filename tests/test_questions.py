@@ -106,11 +106,8 @@ def test_texts_hold_together(page):
         assert [why for why in whys if why.strip()[-1] not in ".)?"] == []
 
 
-CHOICE = {
-    "kind": "choice",
-    "text": "Which?",
-    "choices": [{"text": "a", "right": True, "why": "so"}, {"text": "b", "why": "no"}],
-}
+RIGHT, WRONG = {"text": "a", "right": True, "why": "so"}, {"text": "b", "why": "no"}
+CHOICE = {"kind": "choice", "text": "Which?", "choices": [RIGHT, WRONG]}
 NUMBER = {"kind": "number", "text": "How much?", "value": 2.0, "compute": "1 + 1", "why": "so"}
 ORDER = {"kind": "order", "text": "Sort.", "lines": ["a", "b", "c"], "why": "so"}
 

@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 FOLDER = Path(__file__).resolve().parent.parent / "questions"
-# What each kind must have, and what it may have. `compute`, `holds` and `where` are for the tests, which do the sums again.
+# What each kind must have, and what it may have. `compute`, `holds` and `where` are for tests, which compute again.
 NEEDED = {
     "choice": {"text", "choices"},
     "number": {"text", "value", "compute", "why"},
@@ -101,7 +101,7 @@ class Questions(SphinxDirective):
         found: list[nodes.Node] = []
         for number, question in enumerate(content["question"], 1):
             body = getattr(self, question["kind"])(question)
-            text = self.parsed(question["text"])
+            text = self.parse_text_to_nodes(question["text"])
             text[0].insert(0, [nodes.strong("", f"Question {number}."), nodes.Text(" ")])
             found.append(nodes.container("", *text, *body, classes=["question", question["kind"]]))
         if expect := content.get("expect"):
@@ -109,12 +109,11 @@ class Questions(SphinxDirective):
             found.append(raw(f'<script type="application/json" id="expect">{data}</script>'))
         return found
 
-    def parsed(self, text: str) -> list[nodes.Node]:
-        """A text of Markdown with formulas, as paragraphs."""
-        return self.parse_text_to_nodes(text)
-
     def listed(self, texts: list[str], classes: list[list[str]]) -> nodes.enumerated_list:
-        items = [nodes.list_item("", *self.parsed(text), classes=own) for text, own in zip(texts, classes, strict=True)]
+        items = [
+            nodes.list_item("", *self.parse_text_to_nodes(text), classes=own)
+            for text, own in zip(texts, classes, strict=True)
+        ]
         return nodes.enumerated_list("", *items, enumtype="loweralpha", prefix="", suffix=".")
 
     def answer(self, *content: nodes.Node) -> list[nodes.Node]:
@@ -134,9 +133,9 @@ class Questions(SphinxDirective):
 
     def number(self, question: dict[str, Any]) -> list[nodes.Node]:
         tolerance = question.get("tolerance", TOLERANCE)
-        right = self.parsed(question["why"])
+        right = self.parse_text_to_nodes(question["why"])
         right[0].insert(0, self.value(question["value"], tolerance))
-        wrong = [self.parsed(one["why"]) for one in question.get("wrong", [])]
+        wrong = [self.parse_text_to_nodes(one["why"]) for one in question.get("wrong", [])]
         for one, why in zip(question.get("wrong", []), wrong, strict=True):
             why[0].insert(0, self.value(one["value"], tolerance))
         items = [nodes.list_item("", *why) for why in wrong]
@@ -152,9 +151,9 @@ class Questions(SphinxDirective):
         lines = question["lines"]
         order = shuffled(lines)
         mixed = self.listed([lines[at] for at in order], [[f"place-{at}"] for at in order])
-        items = [nodes.list_item("", *self.parsed(line)) for line in lines]
+        items = [nodes.list_item("", *self.parse_text_to_nodes(line)) for line in lines]
         solved = nodes.enumerated_list("", *items, enumtype="arabic", prefix="", suffix=".")
-        return [mixed, *self.answer(solved, *self.parsed(question["why"]))]
+        return [mixed, *self.answer(solved, *self.parse_text_to_nodes(question["why"]))]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
