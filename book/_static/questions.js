@@ -42,7 +42,7 @@ const kinds = {
     return {
       form: [made("p", {}, made("label", {htmlFor: name}, "Your number"), " ", input)],
       check() {
-        const typed = value_of(input.value);
+        const typed = numberOf(input.value);
         if (Number.isNaN(typed)) return [false, "Type a number, such as 0.25, 1/4 or 2.5e-1.", []];
         const at = numbers.findIndex(each => near(typed, each));
         const why = at < 0 ? [] : [numbers[at].closest("li") ?? numbers[at].closest("p")];
@@ -103,7 +103,7 @@ const kinds = {
 };
 
 // A number as people type it: 0.25, 0,25, 1/4, 25e-2; with the sign of minus, too.
-function value_of(text) {
+function numberOf(text) {
   const [whole, part, rest] = text.trim().replace("−", "-").replace(",", ".").split("/");
   if (!whole || rest !== undefined || part === "") return NaN;
   return Number(whole)/Number(part ?? 1);
