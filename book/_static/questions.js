@@ -16,10 +16,11 @@ const kinds = {
   choice(question, answer, name) {
     const items = [...question.querySelector(":scope > ol").children], why = [...answer.querySelector("ol").children];
     const right = why.map(each => each.classList.contains("right")), several = right.filter(Boolean).length > 1;
-    const inputs = items.map(item => {
+    why.forEach((each, at) => { each.value = at + 1; });  // it keeps its letter where it is shown alone
+    const inputs = items.map((item, at) => {
       const input = made("input", {type: several ? "checkbox" : "radio", name, autocomplete: "off"});
-      const text = made("span", {}, ...item.firstElementChild.childNodes);
-      item.replaceChildren(made("label", {}, input, text));
+      const letter = made("span", {}, `${String.fromCharCode(97 + at)}. `);
+      item.replaceChildren(made("label", {}, input, letter, made("span", {}, ...item.firstElementChild.childNodes)));
       return input;
     });
     return {
@@ -134,7 +135,7 @@ document.querySelectorAll(".question").forEach((question, at) => {
     });
     result.className = `result ${verdict}`;
     const list = shown.some(each => each.tagName === "LI");
-    result.replaceChildren(...said ? [made("p", {className: "verdict"}, said)] : [], ...list ? [made("ul", {}, ...shown)] : shown);
+    result.replaceChildren(...said ? [made("p", {className: "verdict"}, said)] : [], ...list ? [made("ol", {}, ...shown)] : shown);
   };
   form.addEventListener("submit", event => {
     event.preventDefault();
