@@ -4,6 +4,7 @@ A Chromium that is on the machine is driven, or the one that CHROMIUM names; wit
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -124,3 +125,153 @@ def test_a_sheet_of_paper_has_all_tabs_and_cuts_nothing(name, browser, html):
     assert errors == []
     assert tab.evaluate(CUT) == []
     context.close()
+
+
+# Questions, and what a slider asks first.
+
+
+@pytest.fixture
+def visit(browser, html):
+    """Opens a page in a context of its own, which ends with the test."""
+    contexts = []
+
+    def opened_page(name, width=1300, mode="light", **options):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode, **options))
+        contexts[-1].add_init_script(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+        return opened(contexts[-1], html / "book" / f"{name}.html")
+
+    yield opened_page
+    for context in contexts:
+        context.close()
+
+
+def asked(tab, kind):
+    """The first question of a kind, its result, and a function that presses one of its buttons."""
+    question = tab.locator(f".question.{kind}").first
+    return question, question.get_by_role("status"), lambda name: question.get_by_role("button", name=name).click()
+
+
+def test_a_choice_is_explained_whether_it_is_right_or_wrong(visit):
+    tab, errors = visit("binary")
+    question, result, press = asked(tab, "choice")
+    press("Check")
+    assert result.inner_text() == "Nothing is chosen yet."
+    question.get_by_label("Both double.").check()
+    press("Check")
+    assert result.inner_text().startswith("No. That is so for a squared error")
+    question.get_by_label("The loss doubles, and the slope stays as it is.").check()
+    press("Check")
+    assert result.inner_text().startswith("Right. Far on the wrong side")
+    assert result.locator("mjx-container").count() > 1  # formulas are set, although they were hidden
+    assert result.locator("li").count() == 1
+    press("Show the answer")
+    assert question.locator("details li:visible").count() == 4
+    press("Hide the answer")
+    assert not question.locator("details").is_visible()
+    assert errors == []
+
+
+def test_several_choices_may_be_right(visit):
+    tab, _ = visit("detection_iou")
+    question, result, press = asked(tab, "choice")
+    question.get_by_label(re.compile(r"^\w\. GIoU$")).check()
+    press("Check")
+    assert "something is missing" in result.inner_text()
+    question.get_by_label(re.compile(r"^\w\. DIoU$")).check()
+    press("Check")
+    assert result.locator("li").count() == 2
+    assert "right" in result.get_attribute("class")
+
+
+def test_a_number_is_read_as_people_type_it_and_typical_mistakes_are_known(visit):
+    tab, _ = visit("binary")
+    question, result, press = asked(tab, "number")
+    for typed, said in (
+        ("", "Type a number"), ("five", "Type a number"), ("1/0.621", "Right. 1.609"), ("1,61", "Right. 1.609"),
+        ("0.223", "Not yet. 0.2231"), ("−1.61", "Not yet. -1.609"), ("40", "Not yet."),
+    ):  # fmt: skip
+        question.get_by_label("Your number").fill(typed)
+        press("Check")
+        assert " ".join(result.inner_text().split()).startswith(said), typed
+
+
+def test_lines_are_put_in_order_by_keyboard_and_by_dragging(visit):
+    """Lines move past their neighbors; what is moved keeps the focus and is announced."""
+    tab, errors = visit("binary")
+    question, result, press = asked(tab, "order")
+    press("Check")
+    assert "Not yet." in result.inner_text()
+    places = "items => items.map(item => Number(item.className.match(/place-([0-9]+)/)[1]))"
+    lines = question.locator("form li")
+    for place in range(lines.count()):
+        while (at := lines.evaluate_all(places).index(place)) > place:
+            lines.nth(at).get_by_role("button").first.focus()
+            tab.keyboard.press("Enter")
+            assert f"now number {at} of" in question.locator(".hint[aria-live]").inner_text()
+            assert tab.evaluate("document.activeElement.value") == "up"
+    press("Check")
+    assert result.inner_text().startswith("Right.")
+    grip, goal = lines.first.locator(".grip").bounding_box(), lines.last.bounding_box()
+    tab.mouse.move(grip["x"] + 4, grip["y"] + 4)
+    tab.mouse.down()
+    tab.mouse.move(grip["x"] + 4, goal["y"] + goal["height"] - 2, steps=20)
+    tab.mouse.up()
+    assert lines.evaluate_all(places) == [1, 2, 3, 4, 0]
+    assert errors == []
+
+
+@pytest.mark.parametrize("button", ["Answer", "Skip"])
+def test_a_slider_asks_before_it_can_be_moved(button, visit):
+    """After an answer, or without one, it can; an answer stands beside it."""
+    tab, errors = visit("binary")
+    root = tab.locator("[id^='slider-']")
+    slider, form = root.locator("input[type='range']").first, root.locator("form")
+    assert slider.is_disabled()
+    assert form.get_by_role("group", name="What do you expect?").count() == 1
+    if button == "Answer":
+        form.get_by_role("button", name="Answer").click()
+        assert slider.is_disabled()  # nothing is chosen
+        form.get_by_label("Close to 1 at -6, close to 0 at 6").check()
+    form.get_by_role("button", name=button).click()
+    assert slider.is_enabled()
+    assert slider.evaluate("each => each === document.activeElement")
+    assert form.count() == 0
+    expected = root.get_by_text("You expected: Close to 1 at -6, close to 0 at 6")
+    assert expected.count() == (button == "Answer")
+    before = root.locator("[aria-live]").inner_text()
+    tab.keyboard.press("ArrowRight")
+    assert root.locator("[aria-live]").inner_text() != before
+    assert errors == []
+
+
+def test_questions_stand_without_scripts(browser, html):
+    """Choices are a list, and the answers unfold."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((html / "book" / "binary.html").as_uri(), timeout=180_000)
+    question = tab.locator(".question.choice").first
+    assert question.locator(":scope > ol > li").count() == 4
+    assert question.locator("input, button").count() == 0
+    assert not question.get_by_text("Right. Far on the wrong side").is_visible()
+    question.get_by_text("Answer", exact=True).click()
+    assert question.get_by_text("Right. Far on the wrong side").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "mode", "rules"), SETTINGS, ids=["wide", "narrow"])
+@pytest.mark.parametrize("name", ["binary", "detection_iou"])
+def test_answered_questions_can_be_used_by_everybody(name, width, mode, rules, visit, axe):
+    """With all explanations and answers open, axe finds nothing, and nothing runs out of the screen."""
+    tab, errors = visit(name, width, mode)
+    for question in tab.locator(".question").all():
+        for choice in question.locator("input[type='radio'], input[type='checkbox']").all():
+            choice.check()
+        question.get_by_role("button", name="Check").click()
+        assert question.get_by_role("status").inner_text()
+        if "choice" not in question.get_attribute("class"):
+            question.get_by_role("button", name="Show the answer").click()
+    tab.wait_for_timeout(300)
+    tab.evaluate(axe)
+    assert ours(tab, rules) == []
+    assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert errors == []
