@@ -9,6 +9,7 @@ import sys
 from contextlib import redirect_stdout
 
 import build
+import execute
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -89,41 +90,38 @@ def test_solutions_are_folded(offered):
         assert not SOLUTION.search(FOLDED.sub("", text))
 
 
-@built
-def test_pictures_of_solutions_come_along(offered):
-    found = 0
-    for file in every(offered):
-        for cell in nbformat.read(file, 4).cells:
-            shown = re.findall(r"\(attachment:([\w.]+)\)", cell.source if cell.cell_type == "markdown" else "")
-            assert set(shown) == set(cell.get("attachments", {}))
-            found += len(shown)
-    assert found
+def test_pictures_of_solutions_come_along():
+    """What a cell draws stands in the text of its solution, and is attached to the cell of Markdown."""
+    output = nbformat.v4.new_output("display_data", data={"image/png": "iVBORw0KGgo="})
+    page = downloads.PageText([], {}, {})
+    text = page.output(output)
+    notebook = downloads.Notebook(page.pictures)
+    notebook.text(text)
+    (cell,) = notebook.cells
+    (name,) = cell.attachments
+    assert f"(attachment:{name})" in cell.source
+    assert cell.attachments[name]["image/png"] == output.data["image/png"]
 
 
-def execute(file, folder):
-    """Run a notebook in a folder that is not the repository, with the package installed."""
+def run(file, folder):
+    """Run a notebook in a folder that is not the repository, with the package at hand."""
     notebook = nbformat.read(file, 4)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(build.ROOT)
-    try:
+    with execute.own_profile():
+        os.environ["PYTHONPATH"] = str(build.ROOT)
         resources = {"metadata": {"path": folder}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
     return notebook
 
 
 def printed(notebook):
-    return [
-        output.get("text") or output.get("data", {}).get("text/plain", "")
+    outputs = [
+        output
         for cell in notebook.cells
         if cell.cell_type == "code"
-        for output in cell.outputs
+        for output in execute.clean_outputs(cell.outputs)
         if output.output_type != "display_data"
     ]
+    return [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
 
 
 @built
@@ -131,13 +129,13 @@ def printed(notebook):
 def test_a_saved_page_runs_elsewhere(name, html, tmp_path):
     """It finds its data, needs nothing of its solutions, and prints what is stored."""
     file = html / "_sources" / "book" / f"{name}.ipynb"
-    assert printed(execute(file, tmp_path)) == printed(nbformat.read(file, 4))
+    assert printed(run(file, tmp_path)) == printed(nbformat.read(file, 4))
 
 
 @built
 def test_exercises_that_are_not_answered_say_so(html, tmp_path):
     """A notebook to fill in runs as it is, and each of its checks says that there is no answer yet."""
-    done = execute(html / "exercises" / "binary.ipynb", tmp_path)
+    done = run(html / "exercises" / "binary.ipynb", tmp_path)
     said = "".join(printed(done))
     asked = re.findall(r"^answer\(", "\n".join(cell.source for cell in done.cells), re.MULTILINE)
     assert said.count("not answered yet") == len(asked) > 3
