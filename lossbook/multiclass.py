@@ -85,7 +85,8 @@ def focal_with_logits(z: Logit, y: Classes, *, gamma: Exponent = 2.0, alpha: Non
 
 
 @loss(
-    source="Rosenblatt 1958, The Perceptron, Psychological Review 65(6), 386-408, for several classes",
+    source="Crammer and Singer 2003, Ultraconservative Online Algorithms for Multiclass Problems, "
+    "JMLR 3, 951-991; for two classes Rosenblatt 1958",
     properties={"minimum": 0, "convex": True},
 )
 def perceptron(z: Logit, y: Classes):

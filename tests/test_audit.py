@@ -221,6 +221,7 @@ def test_the_same_text_twice():
     ("arguments", "error", "said"),
     [
         ((3, binary.focal), TypeError, "function must be callable; got int"),
+        ((focal,), TypeError, "like must be the loss that the function is meant to be, .* audit.identify"),
         ((focal, "binary.focal"), TypeError, "like must be a loss of lossbook"),
         ((focal, detection.faster_rcnn), TypeError, "detection.faster_rcnn takes several predictions"),
     ],

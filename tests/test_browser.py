@@ -100,3 +100,27 @@ def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
             found.append(f"{width} {mode}: the page scrolls sideways")
         context.close()
     assert found == [], "\n".join(found)
+
+
+# What is wider than the sheet, of long derivations and wide tables, and tabs that are hidden.
+CUT = """() => {
+  dispatchEvent(new Event("beforeprint"));
+  const wide = [...document.querySelectorAll(".bd-article :is(table, .derivation .formula)")].filter(box => {
+    const sheet = document.querySelector(".bd-article").getBoundingClientRect().right;
+    const width = Math.max(box.scrollWidth, box.offsetWidth)*Number(box.style.zoom || 1);
+    return box.getBoundingClientRect().left + width > sheet + 2;
+  });
+  const hidden = [...document.querySelectorAll(".sd-tab-content")].filter(tab => tab.offsetHeight === 0);
+  return [...wide, ...hidden].map(box => box.textContent.trim().slice(0, 80));
+}"""
+
+
+@pytest.mark.parametrize("name", ["binary_divergence", "multiclass_focal", "segmentation_overlap", "same_name"])
+def test_a_sheet_of_paper_has_all_tabs_and_cuts_nothing(name, browser, html):
+    """A page of A4 is about 717 pixels wide between its margins."""
+    context = browser.new_context(viewport={"width": 717, "height": 1000}, color_scheme="light")
+    tab, errors = opened(context, html / "book" / f"{name}.html")
+    tab.emulate_media(media="print")
+    assert errors == []
+    assert tab.evaluate(CUT) == []
+    context.close()

@@ -1,6 +1,7 @@
 """The figures draw the losses' own numbers, in Python and in the browser, and can be read by everybody."""
 
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from html.parser import HTMLParser
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -664,12 +666,10 @@ def test_the_cliff_refuses_predictions_without_end():
         (lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, of_truth=True), TypeError, "of_truth draws losses of"),
         (lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, beside=[np.exp]), TypeError, "losses of lossbook; got"),
         (lambda: figures.answer(loss=binary.cross_entropy), TypeError, "answer: needs a loss of a logit and a label"),
-        (lambda: figures.answer(start=9), ValueError, "z must start between its ends; got -6"),
-        (lambda: figures.code_lengths(p=0), ValueError, "p must start between its ends"),
         (lambda: figures.threshold([1, 2], [0]), ValueError, "must be 2 to 500 numbers; got 2 and 1"),
         (lambda: figures.threshold([1, 2], [0, 0]), ValueError, "labels must be 0 and 1, both"),
         (lambda: figures.scores(loss=binary.focal), TypeError, "needs a loss of a row of logits; got binary.focal"),
-        (lambda: figures.scores([1, 9]), ValueError, "two to six scores within 5 of 0"),
+        (lambda: figures.scores([1]), ValueError, "start must be two to six scores; got 1"),
         (lambda: figures.scores([1, 2], truth=2), ValueError, r"truth must be in 0..1; got 2"),
         (lambda: figures.scores([1, 2], labels=["a"]), ValueError, "labels must be 2 texts; got 1"),
         (lambda: figures.smoothing(loss=multiclass.focal_with_logits), TypeError, "has no parameter smoothing"),
@@ -684,12 +684,12 @@ def test_the_cliff_refuses_predictions_without_end():
         (lambda: figures.fit([regression.huber], [1, 2], reach=(0, 1)), ValueError, "must lie within reach"),
         (lambda: figures.weighted(regression.huber), TypeError, "needs a loss of probabilities and labels"),
         (lambda: figures.weighted(parameter="gamma"), TypeError, "has no parameter 'gamma'"),
-        (lambda: figures.weighted(share=0), ValueError, r"share must be in \[0.01, 0.99\]"),
         (lambda: figures.descent(binary.focal), TypeError, "does not compare a prediction with an observed value"),
         (lambda: figures.discs({"x": binary.focal}), TypeError, "binary.focal is not a loss of overlap"),
         (lambda: figures.discs({"x": 3}), TypeError, "x must be a loss or a function of two masks; got int"),
         (lambda: figures.discs(gamma=2), TypeError, "no loss has a parameter 'gamma'"),
-        (lambda: figures.discs(radius=9), ValueError, "1 <= radius <= 7"),
+        (lambda: figures.discs(sizes=(1, 9)), ValueError, "sizes must be two radii, rising, from 1 to 7"),
+        (lambda: figures.discs(start=2.5), ValueError, "start must be a whole number; got 2.5"),
         (lambda: figures.rare_pixels(loss=binary.focal), TypeError, "needs a loss of a logit and a label"),
         (lambda: figures.boxes(losses=[binary.focal]), TypeError, "binary.focal is not a loss of boxes"),
         (lambda: figures.boxes(truth=(3, 3, 3, 6)), ValueError, "truth must be corners"),
@@ -701,8 +701,8 @@ def test_the_cliff_refuses_predictions_without_end():
             "no parameter 'beta' to set; it has gamma, alpha",
         ),
         (lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, beta=1), TypeError, "no parameter 'beta' to set"),
-        (lambda: figures.slider(binary.focal, "gamma", 0, 1, start=2), ValueError, "gamma must start between its ends"),
-        (lambda: figures.slider(binary.focal, "gamma", 0, 1, start=1, gamma=1), ValueError, "between its ends, once"),
+        (lambda: figures.slider(binary.focal, "gamma", 0, 1, 1, gamma=1), TypeError, "gamma is set by its slider"),
+        (lambda: figures.slider(binary.focal, "gamma", 1, 1, start=1), ValueError, "start needs ends with low < high"),
         (lambda: figures.slider(binary.focal, "alpha", 0, 2, start=1), ValueError, "alpha must be in"),
         (
             lambda: figures.slider(binary.focal, "gamma", 0, 1, 0, name="My figure"),
@@ -717,6 +717,64 @@ def test_wrong_input_is_refused_in_words(make, error, message):
     """Each mistake gets an error that names the loss, the argument and what is possible."""
     with pytest.raises(error, match=message):
         make()
+
+
+# (what makes a figure of a start, the argument as an error names it, the ends of its slider)
+STARTS = {
+    "slider": [(lambda v: figures.slider(binary.focal, "gamma", 0, 5, start=v), "start", 0, 5)],
+    "answer": [
+        (lambda v: figures.answer(start=v), "start", -6, 6), (lambda v: figures.answer(label=v), "label", 0, 1),
+    ],
+    "code_lengths": [
+        (lambda v: figures.code_lengths(p=v), "p", 0.01, 0.99), (lambda v: figures.code_lengths(q=v), "q", 0.01, 0.99),
+    ],
+    "threshold": [(lambda v: figures.threshold([0, 0.5, 1], [0, 1, 1], start=v), "start", 0, 1)],
+    "scores": [(lambda v: figures.scores([1, v]), "start[1]", -5, 5)],
+    "smoothing": [(lambda v: figures.smoothing(start=v), "start", 0, 0.5)],
+    "fit": [(lambda v: figures.fit([regression.huber], [1, 2, 3], "delta", 1, 4, start=v), "start", 1, 4)],
+    "weighted": [
+        (lambda v: figures.weighted(start=v), "start", 1, 50),
+        (lambda v: figures.weighted(share=v), "share", 0.01, 0.99),
+    ],
+    "descent": [
+        (lambda v: figures.descent(step=(0.1, 1, v)), "the start of step", 0.1, 1),
+        (lambda v: figures.descent(start=v), "start", -4, 10),
+    ],
+    "discs": [(lambda v: figures.discs(start=v), "start", 0, 18), (lambda v: figures.discs(radius=v), "radius", 1, 7)],
+    "rare_pixels": [
+        (lambda v: figures.rare_pixels(share=v), "share", 0.01, 0.5),
+        (lambda v: figures.rare_pixels(weight=v), "weight", 1, 50),
+        (lambda v: figures.rare_pixels(p=v), "p", 0.01, 0.99),
+    ],
+    "boxes": [
+        (lambda v: figures.boxes(start=(1, 1, 1 + v, 3)), "the width of start", 1, 7.5),
+        (lambda v: figures.boxes(start=(1, 1, 3, 1 + v)), "the height of start", 1, 5),
+    ],
+    "anchors": [
+        (lambda v: figures.anchors(truth=(v - 1, 3, v + 1, 7)), "the center x of truth", 0, 15),
+        (lambda v: figures.anchors(truth=(3, v - 1, 7, v + 1)), "the center y of truth", 0, 10),
+    ],
+}  # fmt: skip
+
+
+def test_every_figure_with_sliders_has_its_starts_in_the_list():
+    functions = [name for name in figures.__all__ if inspect.isfunction(getattr(figures, name))]
+    makers = {name for name in functions if get_type_hints(getattr(figures, name)).get("return") is figures.Slider}
+    assert makers == set(STARTS)
+
+
+@pytest.mark.parametrize("figure", STARTS)
+def test_a_start_out_of_reach_is_refused_by_argument_rule_and_value(figure):
+    """One rule for all: both ends are taken, and what lies beyond them is refused in the same words."""
+    for make, argument, low, high in STARTS[figure]:
+        for value in (low, high):
+            assert isinstance(make(value), figures.Slider)
+        # Corners in the wrong order, or that are no numbers, are no box, which is another rule.
+        beyond = {"boxes": [high + 0.25], "anchors": [low - 1, high + 1]}.get(figure, [low - 1, high + 1, np.nan])
+        for value in beyond:
+            words = f"{figure}: {argument} must be in [{low:g}, {high:g}]; got {value:g}"
+            with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+                make(value)
 
 
 def test_a_word_without_a_javascript_spelling_is_named(monkeypatch):

@@ -58,6 +58,25 @@ def test_a_loss_that_is_not_here_is_known_as_such():
     assert "no loss of this package" in str(found)
 
 
+def test_the_flags_that_change_a_number_are_told():
+    """What a call with another switch is here stands beside the call with the defaults."""
+    flags = {
+        ("PyTorch", "BCEWithLogitsLoss"): ["pos_weight="],
+        ("PyTorch", "CrossEntropyLoss"): ["label_smoothing=", "weight="],
+        ("Keras", "BinaryCrossentropy"): ["from_logits=True"],
+        ("Keras", "BinaryFocalCrossentropy"): ["apply_class_balancing="],
+        ("MONAI", "DiceLoss"): ["include_background=", "to_onehot_y=", "sigmoid=", "softmax="],
+        ("MONAI", "TverskyLoss"): ["include_background=", "to_onehot_y="],
+        ("MONAI", "DiceCELoss"): ["sigmoid=", "softmax="],
+        ("MONAI", "HausdorffDTLoss"): ["include_background="],
+        ("segmentation_models_pytorch", "DiceLoss"): ["'multilabel'", "'binary'", "'multiclass'"],
+    }  # fmt: skip
+    notes = {(one.library, one.name): one.note for one in table()}
+    assert [(key, flag) for key, told in flags.items() for flag in told if flag not in notes[key]] == []
+    calls = {one.name: one.call for one in table() if one.library == "torchvision"}
+    assert all("reduction='none'" in call for call in calls.values()), "torchvision reduces nothing by default"
+
+
 def test_every_library_is_there():
     """Those that the contract names."""
     wanted = {"PyTorch", "Keras", "optax", "MONAI", "torchvision", "scikit-learn", "kornia"}

@@ -58,10 +58,10 @@ def elsewhere(name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def index_entries(name: str) -> list[str]:
-    """Under what a loss is found."""
+    """Under what a loss is found: "name; module" is two entries for the search, one below the other in the index."""
     known = [(qualified, extra) for names in elsewhere(name).values() for qualified, extra in names]
     parts = [qualified.rpartition(".") for qualified, _ in known]
-    own = [f"{last} ({module})" for module, _, last in parts]
+    own = [f"{last}; {module}" for module, _, last in parts]
     return list(dict.fromkeys([*own, *other_names().get(name, {}).get("names", [])]))
 
 
@@ -172,7 +172,8 @@ class Atlas(SphinxDirective):
         label, module = label_of(name), name.partition(".")[0]
         section = nodes.section("", nodes.title("", name), ids=[label], names=[label], classes=["from-code"])
         self.state.document.note_explicit_target(section)
-        section += addnodes.index(entries=[("single", entry, label, "", None) for entry in index_entries(name)])
+        # "main", because the search puts all other entries behind every page that has the word.
+        section += addnodes.index(entries=[("single", entry, label, "main", None) for entry in index_entries(name)])
         section += nodes.paragraph("", "", *inline(loss.summary))
         section += formula(displayed(name, loss), self.env.docname)
         if note := cards.entry(name).get("note"):

@@ -114,15 +114,14 @@ def way(name: str, count: int = 49) -> tuple[str, list[Curve]]:
         return WAYS[loss.shape](loss, count)
 
 
-def ends(along: str, curves: list[Curve]) -> str:
-    """The curves in words."""
+def turns(curves: list[Curve]) -> str:
+    """The curves in words: both ends, and where a curve is lowest and highest between them."""
     said = []
     for name, x, values in curves:
-        first, last, low = values[0] + 0.0, values[-1] + 0.0, np.nanmin(values) + 0.0
-        place = x[np.nanargmin(values)] + 0.0
-        text = f"{first:.3g} at {x[0]:.3g}, {low:.3g} at {place:.3g}, {last:.3g} at {x[-1]:.3g}"
+        places = sorted({0, int(np.nanargmin(values)), int(np.nanargmax(values)), len(x) - 1})
+        text = ", ".join(f"{values[at] + 0.0:.3g} at {x[at] + 0.0:.3g}" for at in places)
         said.append((f"{name}: " if len(curves) > 1 else "") + text.replace("inf", "infinity"))
-    return f"Loss over the {along}. {'; '.join(said)}."
+    return f"{'; '.join(said)}."
 
 
 def thumbnail(name: str) -> str:
@@ -146,9 +145,9 @@ def drawing(name: str) -> tuple[bytes, str]:
     along, curves = way(name)
     if loss.shape == "pointwise":
         figure = figures.curves(loss, target=targets_of(loss))
-        text = f"{figure.sentence} {ends(along, curves)}"
+        text = f"{figure.sentence} The loss: {turns(curves)}"
     else:
-        text = ends(along, curves)
+        text = f"Loss over the {along}. {turns(curves)}"
         with load_matplotlib().rc_context(rc_parameters()):
             figure, (axis,) = new_figure(text, 1, (6, 3.2))
             for label, x, values in curves:

@@ -33,6 +33,28 @@ function stack(table) {
   table.classList.add("stacks");
 }
 
+// On paper nothing scrolls: what is wider than the page is set smaller while it is printed.
+const PAPER = 650;  // the width of a page of A4 without its margins, in pixels
+const WIDE = ".derivation .formula, mjx-container[display='true'], .bd-article table";
+
+function fitPaper() {
+  for (const box of document.querySelectorAll(WIDE)) {
+    const frame = box.matches("table") ? box.parentElement : box;  // a table is as wide as it needs to be
+    const room = Math.max(frame.clientWidth, PAPER - 100*(box.closest(".admonition, .derivation") !== null));
+    const width = Math.max(box.scrollWidth, box.offsetWidth);
+    if (width <= room || box.parentElement.closest("[data-fitted]")) continue;
+    box.dataset.fitted = "";
+    box.style.zoom = room/width;
+  }
+}
+
+function unfitPaper() {
+  for (const box of document.querySelectorAll("[data-fitted]")) {
+    delete box.dataset.fitted;
+    box.style.zoom = "";
+  }
+}
+
 // Each button says what it opens; the arrows in the list of contents say whose pages they show.
 function nameButtons() {
   document.querySelectorAll("button.toggle-button").forEach((button, at) => {
@@ -60,6 +82,8 @@ addEventListener("load", async () => {
   document.fonts.addEventListener("loadingdone", markWide);
   const changes = new ResizeObserver(markWide);
   for (const box of document.querySelectorAll(".bd-article mjx-math, .bd-article .notes math")) changes.observe(box);
+  addEventListener("beforeprint", fitPaper);
+  addEventListener("afterprint", unfitPaper);
   let wait = 0;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(markWide, 150); });
   for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", markWide);

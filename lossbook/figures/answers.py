@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossbook import binary, divergence
-from lossbook.figures.axes import between, needs_a_logit_and_a_label
+from lossbook.figures.axes import between, needs_a_logit_and_a_label, start_within
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say, short
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
@@ -51,7 +51,7 @@ def answer(
     TypeError
         For a loss of anything but logits and labels.
     ValueError
-        For a start that is out of reach.
+        For a start that is out of reach, or a label out of [0, 1].
 
     Examples
     --------
@@ -60,6 +60,8 @@ def answer(
         answer(start=-1.5, label=1)
     """
     needs_a_logit_and_a_label("answer", loss)
+    start_within("answer", "start", start, -reach, reach)
+    start_within("answer", "label", label, 0, 1)
     controls = (Control("z", -reach, reach, start, "logit z"), Control("y", 0, 1, label, "label y"))
     grid = between(-reach, reach)
 
@@ -137,6 +139,8 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
 
         code_lengths(p=0.3, q=0.6)
     """
+    for argument, value in (("p", p), ("q", q)):
+        start_within("code_lengths", argument, value, 0.01, 0.99)
     controls = (Control("p", 0.01, 0.99, p, "truth p"), Control("q", 0.01, 0.99, q, "prediction q"))
     grid = between(0.005, 0.995)
 
@@ -222,7 +226,8 @@ def threshold(
     Raises
     ------
     ValueError
-        For scores that are not finite, labels other than 0 and 1, or a class without examples.
+        For scores that are not finite, labels other than 0 and 1, a class without examples, or a start that no score
+        is near.
 
     Examples
     --------
@@ -238,6 +243,7 @@ def threshold(
     truth = truth.astype(int)
     low, high = rounded(values.min(), values.max())
     middle = round((low + high) / 2, 6) if start is None else start
+    start_within("threshold", "start", middle, low, high)
     control = Control("threshold", low, high, middle)
     edges = low + (high - low) * np.arange(21) / 20
     bins = [

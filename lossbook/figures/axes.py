@@ -11,7 +11,7 @@ from lossbook.domains import Domain
 
 __all__ = [
     "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "between", "evaluate", "needs_a_logit_and_a_label",
-    "pen_lifted", "prediction_domain", "usual_range", "usual_target",
+    "pen_lifted", "prediction_domain", "start_within", "usual_range", "usual_target",
 ]  # fmt: skip
 
 # Where neighbors are further apart than this share of an axis, a line of so many points jumps.
@@ -34,6 +34,14 @@ def needs_a_logit_and_a_label(where: str, loss: Any) -> None:
     """Refuse what does not compare one logit with a label, in the name of a figure."""
     if not isinstance(loss, Loss) or not prediction_domain(loss).holds_logits or loss.declaration.of_target is None:
         raise TypeError(f"{where}: needs a loss of a logit and a label; got {getattr(loss, 'name', loss)}")
+
+
+def start_within(where: str, argument: str, value: float, low: float, high: float) -> None:
+    """Refuse a start that the slider of a figure cannot show, in the name of the figure."""
+    if not low < high:
+        raise ValueError(f"{where}: {argument} needs ends with low < high; got {low:g} and {high:g}")
+    if not low <= value <= high:
+        raise ValueError(f"{where}: {argument} must be in [{low:g}, {high:g}]; got {value:g}")
 
 
 def between(low: float, high: float) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lossbook import detection
 from lossbook.algebra import Loss
+from lossbook.figures.axes import start_within
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -76,6 +77,8 @@ def boxes(
     for box in (true, own):
         if min(box) < 0 or box[2] > wide or box[3] > high:
             raise ValueError(f"boxes: boxes must lie within {size}; got {box}")
+    for side, length, most in (("width", own[2] - own[0], wide / 2), ("height", own[3] - own[1], high / 2)):
+        start_within("boxes", f"the {side} of start", length, 1, most)
     controls = (
         Control("x", 0, wide, (own[0] + own[2]) / 2, "center x"),
         Control("y", 0, high, (own[1] + own[3]) / 2, "center y"),
@@ -161,7 +164,7 @@ def anchors(
     Raises
     ------
     ValueError
-        For boxes without area, or thresholds out of order.
+        For boxes without area, a true box out of the plane, or thresholds out of order.
 
     Examples
     --------
@@ -173,6 +176,8 @@ def anchors(
     if not 0 <= low <= high <= 1:
         raise ValueError(f"anchors: thresholds must be 0 <= low <= high <= 1; got {low} and {high}")
     wide, tall = map(float, size)
+    for letter, center, most in (("x", (true[0] + true[2]) / 2, wide), ("y", (true[1] + true[3]) / 2, tall)):
+        start_within("anchors", f"the center {letter} of truth", center, 0, most)
     if anchors is None:
         sides = ((4.0, 4.0), (5.0, 3.0), (3.0, 5.0))
         anchors = [

@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import binary, regression
 from lossbook.algebra import Loss
-from lossbook.figures.axes import between, prediction_domain
+from lossbook.figures.axes import between, prediction_domain, start_within
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -86,7 +86,7 @@ def fit(
     TypeError
         For losses of anything but observed values, or a parameter that none of them has.
     ValueError
-        For data that is not finite or out of reach.
+        For data that is not finite or out of reach, or a start outside of its ends.
 
     Examples
     --------
@@ -110,6 +110,7 @@ def fit(
         raise ValueError(f"fit: the data must lie within reach; got {ends}")
     controls = [Control("outlier", ends[0], ends[1], float(values[-1]))]
     if parameter is not None:
+        start_within("fit", "start", start, low, high)
         controls.append(Control(parameter, low, high, start))
     grid = between(*ends)
     count = len(values)
@@ -216,7 +217,7 @@ def weighted(
     TypeError
         For a loss of anything but probabilities, or without the parameter.
     ValueError
-        For a share that is not between 0 and 1.
+        For a start outside of its ends, or a share out of [0.01, 0.99].
 
     Examples
     --------
@@ -228,8 +229,8 @@ def weighted(
         raise TypeError(f"weighted: needs a loss of probabilities and labels; got {getattr(loss, 'name', loss)}")
     if parameter not in loss.declaration.parameters:
         raise TypeError(f"weighted: {loss.name} has no parameter {parameter!r}")
-    if not 0.01 <= share <= 0.99:
-        raise ValueError(f"weighted: share must be in [0.01, 0.99]; got {share}")
+    start_within("weighted", "start", start, low, high)
+    start_within("weighted", "share", share, 0.01, 0.99)
     controls = (
         Control(parameter, low, high, start),
         Control("share", 0.01, 0.99, share, "share of ones"),
@@ -337,6 +338,8 @@ def descent(
     (loss,) = named_losses(loss).values()
     _observed("descent", loss)
     values, (low, high) = _numbers("descent", data), map(float, reach)
+    start_within("descent", "the start of step", step[2], step[0], step[1])
+    start_within("descent", "start", start, low, high)
     controls = (
         Control("step", step[0], step[1], step[2], "step length"),
         Control("theta", low, high, start, "theta at the start"),

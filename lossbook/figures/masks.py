@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import binary, segmentation
 from lossbook.algebra import Loss
-from lossbook.figures.axes import needs_a_logit_and_a_label
+from lossbook.figures.axes import needs_a_logit_and_a_label, start_within
 from lossbook.figures.fits import rising_root
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -92,9 +92,12 @@ def discs(
     for parameter in fixed:
         if not any(isinstance(loss, Loss) and parameter in loss.declaration.defaults for loss in named.values()):
             raise TypeError(f"discs: no loss has a parameter {parameter!r}")
-    if not 1 <= radius <= 7 or not 1 <= sizes[0] <= radius <= sizes[1] <= 7 or start not in range(19):
-        rule = "needs 1 <= radius <= 7 within sizes and a whole start in 0..18"
-        raise ValueError(f"discs: {rule}; got {radius}, {sizes}, {start}")
+    if not 1 <= sizes[0] < sizes[1] <= 7:
+        raise ValueError(f"discs: sizes must be two radii, rising, from 1 to 7; got {sizes}")
+    start_within("discs", "radius", radius, *sizes)
+    start_within("discs", "start", start, 0, 18)
+    if start != int(start):
+        raise ValueError(f"discs: start must be a whole number; got {start:g}")
     center, down = 8.0, GRID[1] / 2
     truth = _disc(center, down, radius)
     shifts = np.arange(19)
@@ -210,6 +213,8 @@ def rare_pixels(
         rare_pixels(share=0.05)
     """
     needs_a_logit_and_a_label("rare_pixels", loss)
+    for argument, value, low, high in (("share", share, 0.01, 0.5), ("weight", weight, 1, 50), ("p", p, 0.01, 0.99)):
+        start_within("rare_pixels", argument, value, low, high)
     controls = (
         Control("share", 0.01, 0.5, share, "share of foreground"),
         Control("weight", 1, 50, weight, "weight of foreground"),

@@ -36,10 +36,6 @@ class Control:
     label: str = ""
     whole: bool = False  # whole numbers alone
 
-    def __post_init__(self) -> None:
-        if not self.low <= self.start <= self.high or not self.low < self.high:
-            raise ValueError(f"{self.name} must start between its ends; got {self.low}, {self.start}, {self.high}")
-
     @property
     def decimals(self) -> int:
         """How many decimals it shows and steps by."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import multiclass
 from lossbook.algebra import Loss
-from lossbook.figures.axes import between
+from lossbook.figures.axes import between, start_within
 from lossbook.figures.fits import rising_root
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -71,8 +71,10 @@ def scores(
     """
     _of_logits("scores", loss)
     start, count = [float(value) for value in start], len(start)
-    if not 2 <= count <= 6 or not all(abs(value) <= reach for value in start):
-        raise ValueError(f"scores: start must be two to six scores within {reach:g} of 0; got {start}")
+    if not 2 <= count <= 6:
+        raise ValueError(f"scores: start must be two to six scores; got {count}")
+    for k, value in enumerate(start):
+        start_within("scores", f"start[{k}]", value, -reach, reach)
     if not 0 <= truth < count:
         raise ValueError(f"scores: truth must be in 0..{count - 1}; got {truth}")
     labels = [f"class {k}" for k in range(count)] if labels is None else [str(label) for label in labels]
@@ -181,6 +183,7 @@ def smoothing(
         raise TypeError(f"smoothing: {loss.name} has no parameter smoothing")
     if not 2 <= classes <= 1000:
         raise ValueError(f"smoothing: classes must be in 2..1000; got {classes}")
+    start_within("smoothing", "start", start, 0, 0.5)
     low, high = map(float, reach)
     grid = between(low, high)
     label, even = np.eye(classes)[0], np.full(classes, 1 / classes)

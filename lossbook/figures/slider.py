@@ -14,6 +14,7 @@ from lossbook.figures.axes import (
     between,
     evaluate,
     prediction_domain,
+    start_within,
     usual_range,
     usual_target,
 )
@@ -87,7 +88,7 @@ def slider(
     Raises
     ------
     TypeError
-        For a loss that is not pointwise or an unknown parameter.
+        For a loss that is not pointwise, an unknown parameter, or one that is set twice.
     ValueError
         For a start outside the ends, or a number with more than 6 decimals.
     DomainError
@@ -114,8 +115,9 @@ def slider(
                 f"it has {', '.join(loss.declaration.parameters) or 'none'}"
             )
     name = checked_name(name, loss.name, parameter)
-    if parameter in fixed or not low <= start <= high or not low < high:
-        raise ValueError(f"slider: {parameter} must start between its ends, once; got {low}, {start}, {high}")
+    if parameter in fixed:
+        raise TypeError(f"slider: {parameter} is set by its slider, which starts at start, and nowhere else")
+    start_within("slider", "start", start, low, high)
     control = Control(parameter, low, high, start)
     if loss.space.rows_of_classes:
         target = 1.0

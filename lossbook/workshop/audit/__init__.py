@@ -25,7 +25,12 @@ class Audit:
     """
 
     def __call__(
-        self, function: Callable[..., Any], like: Loss, *, gradient: Callable[..., Any] | None = None, **parameters: Any
+        self,
+        function: Callable[..., Any],
+        like: Loss | None = None,
+        *,
+        gradient: Callable[..., Any] | None = None,
+        **parameters: Any,
     ) -> Report:
         """Compare a function with a loss of this package.
 
@@ -34,7 +39,7 @@ class Audit:
         function : callable
             In NumPy, PyTorch, JAX or Keras, or a torch.nn.Module; of a prediction and a target, in either order.
         like : Loss
-            The loss that it is meant to be.
+            The loss that it is meant to be. It must be given; `identify` does without.
         gradient : callable, optional
             Its gradient along the prediction, of the same arguments: of the sum of what the function gives. Without it
             the framework's is taken, or of functions of NumPy arrays differences.
@@ -50,7 +55,7 @@ class Audit:
         Raises
         ------
         TypeError
-            For a function that cannot be called, or a parameter that the loss does not have.
+            For a function that cannot be called, no loss to compare with, or a parameter that the loss does not have.
 
         Examples
         --------

@@ -1,7 +1,7 @@
 """What a function is that is not the loss that is meant: each known mistake is tried, by its numbers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def hypotheses(
     attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, Match]]:
     """(kind, severity, sentence, match) for what explains the values, the likeliest first."""
+    yield from unheeded_options(attempts, choices, declared)
     exact = list(mistaken(attempts, choices, declared, nearly=False))
     yield from (found for found in exact if abs(found[3].relation.factor) == 1)
     moved = best(attempts, choices, turned_round(declared)) if "alpha" in declared else None
@@ -70,6 +71,17 @@ def hypotheses(
     if whole is not None:
         text = "It divides whole numbers (//) or rounds its result: only the whole part of the value is left."
         yield "integer division", "wrong", text, whole
+
+
+def unheeded_options(
+    attempts: Attempts, choices: Sequence[Candidate], declared: dict[str, Any]
+) -> Iterator[tuple[str, str, str, Match]]:
+    """What `hypotheses` gives of a function that was to have class weights, or to ignore a label, and does not."""
+    for name, value in choices[0].options.items():
+        without = [replace(one, options={n: v for n, v in one.options.items() if n != name}) for one in choices]
+        match = best(replace(attempts, known={}), without, declared)  # what is known is of candidates with the option
+        if match is not None and match.relation.factor == 1:
+            yield name, "wrong", f"It takes no heed of {name}={value}: it equals {match.call}.", match
 
 
 def mistaken(

@@ -26,7 +26,7 @@ from lossbook.workshop.audit.subject import Subject
 OF_GRADIENT = ("gradient", "zero gradient", "detached", "detached weight", "alpha held fixed")
 
 
-def audited(function: Callable[..., Any], like: Loss, gradient: Any, parameters: dict[str, Any]) -> Report:
+def audited(function: Callable[..., Any], like: Any, gradient: Any, parameters: dict[str, Any]) -> Report:
     """The report on a function that is meant to be a loss."""
     given, options = checked(function, like, parameters)
     attempts = Attempts(function, gradient)
@@ -82,6 +82,11 @@ def checked(function: Any, like: Any, parameters: dict[str, Any]) -> tuple[dict[
     """(parameters of the loss, its options), if everything may be audited."""
     if not callable(function):
         raise TypeError(f"audit: function must be callable; got {type(function).__name__}")
+    if like is None:
+        raise TypeError(
+            "audit: like must be the loss that the function is meant to be, as like=binary.focal; "
+            "audit.identify(function) looks for it"
+        )
     if not isinstance(like, Loss):
         raise TypeError(f"audit: like must be a loss of lossbook, as binary.focal; got {type(like).__name__}")
     if like.shape not in OF_SPACE:
