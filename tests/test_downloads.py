@@ -124,6 +124,18 @@ def printed(notebook):
     return [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
 
 
+@pytest.mark.parametrize(("folder", "wanted"), [(build.ROOT / "book", build.ROOT), (None, "lossbook")])
+def test_the_first_cell_installs_what_is_missing(folder, wanted, tmp_path, monkeypatch):
+    """From the folder of the repository that it lies in, or by name; nothing where nothing is missing."""
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.chdir(folder or tmp_path)
+    exec(downloads.INSTALL.format(needed=["lossbook"]), {})
+    assert commands == []
+    exec(downloads.INSTALL.format(needed=["lossbook", "no_such_package"]), {})
+    assert commands == [[sys.executable, "-m", "pip", "install", "--quiet", f"{wanted}[notebooks]"]]
+
+
 @built
 @pytest.mark.parametrize("name", ["binary", "regression", "same_name"])
 def test_a_saved_page_runs_elsewhere(name, html, tmp_path):
