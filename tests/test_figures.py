@@ -304,6 +304,7 @@ SLIDERS = {
     "discs of tables": lambda: figures.discs({"boundary": boundary_of, "Tversky": segmentation.tversky}, alpha=0.3),
     "rare_pixels": figures.rare_pixels,
     "boxes": lambda: figures.boxes(question="Which of them pull?"),
+    "a wide and flat box": lambda: figures.boxes(start=(0, 0, 15, 0.5)),
     "anchors": figures.anchors,
 }  # fmt: skip
 each_slider = pytest.mark.parametrize("make", SLIDERS.values(), ids=SLIDERS)

@@ -120,7 +120,7 @@ class Editor {
     this.fit();
   }
 
-  fit() { this.field.rows = this.field.value.split("\n").length + 1; }
+  fit() { this.field.rows = this.field.value.split("\n").length; }
 
   key(event, run) {
     if (event.key !== "Enter") return;

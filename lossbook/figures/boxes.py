@@ -82,8 +82,8 @@ def boxes(
     controls = (
         Control("x", 0, wide, (own[0] + own[2]) / 2, "center x"),
         Control("y", 0, high, (own[1] + own[3]) / 2, "center y"),
-        Control("width", 1, wide / 2, own[2] - own[0]),
-        Control("height", 1, high / 2, own[3] - own[1]),
+        Control("width", min(1, own[2] - own[0]), max(wide / 2, own[2] - own[0]), own[2] - own[0]),
+        Control("height", min(1, own[3] - own[1]), max(high / 2, own[3] - own[1]), own[3] - own[1]),
     )
     scale, count = wide, len(named)
 
