@@ -1,4 +1,5 @@
 # What tools/run.py does, for those who have make. Another Python: make book PYTHON=python3.13
+# The edition for students, its solutions in a folder of their own: make book SOLUTIONS=apart
 
 PYTHON ?= python3
 

@@ -1,6 +1,7 @@
 """Build the book into _build/html, unless what is there was made from the same sources.
 
-`make book` calls main(); the tests call ensure(), so that they never look at a page that is out of date.
+`make book` calls main(); the tests call ensure(), so that they never look at a page that is out of date. With
+SOLUTIONS=apart in the environment, the pages have no solutions, and these are written into _build/solutions.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ FRONT = """<!DOCTYPE html>
 
 def fingerprint() -> str:
     """One number for the names and contents of all that the pages are made from."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(sys.version.encode() + os.environ.get("SOLUTIONS", "").encode())
     for source in SOURCES:
         path = ROOT / source
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -67,7 +68,7 @@ def ensure(quiet: bool = True) -> Path:
     with alone(MADE_FROM.parent / "lock"):
         now = fingerprint()
         if not (MADE_FROM.exists() and MADE_FROM.read_text() == now and (HTML / "index.html").exists()):
-            for old in ("html", ".doctrees", ".jupyter_cache", "jupyter_execute"):
+            for old in ("html", "solutions", ".doctrees", ".jupyter_cache", "jupyter_execute"):
                 shutil.rmtree(ROOT / "_build" / old, ignore_errors=True)
             MADE_FROM.unlink(missing_ok=True)
             with own_profile():
@@ -88,6 +89,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"\nThe book is built: open {html.relative_to(ROOT)}/index.html in a browser.")
+    if os.environ.get("SOLUTIONS") == "apart":
+        print("The solutions are not in it: they are notebooks in _build/solutions.")
     return 0
 
 

@@ -81,7 +81,7 @@ def pytest(*arguments, **variables):
 
 
 def book():
-    """Build the book into _build/html, with the outputs that are stored in the notebooks"""
+    """Build the book into _build/html; with SOLUTIONS=apart its solutions go into _build/solutions instead"""
     run("tools/build.py")
 
 
