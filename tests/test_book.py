@@ -23,9 +23,9 @@ from notebooks import BOOK, NOTEBOOKS, cells, each_notebook, prose, read
 
 import lossbook
 
-# Tags that fold or hide. None that excuses a cell from the comparison of outputs.
+# Tags that fold or hide, or tell what a page in a browser lacks. None excuses a cell from the comparison of outputs.
 TAGS = {
-    *("hide-cell", "hide-input", "hide-output", "proof"),
+    *("hide-cell", "hide-input", "hide-output", "proof", "needs-dask", "needs-numba"),
     *("raises-exception", "remove-cell", "remove-input", "remove-output"),
 }
 # A folder of some machine, a time of day, the address of an object.

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from docutils import nodes
+from downloads import FIRST, checks, to_check, to_fill
+from plain import is_cell, kind
 from sphinx.application import Sphinx
 
 import lossbook
@@ -73,10 +76,24 @@ def printed(cell: Any) -> list[dict[str, str]]:
     return found
 
 
-def cells(path: Path) -> list[dict[str, Any]]:
-    """The code cells of a notebook, in the order in which the page shows them."""
-    notebook = nbformat.read(path, as_version=4)
-    return [{"source": cell.source, "printed": printed(cell)} for cell in notebook.cells if cell.cell_type == "code"]
+pages: dict[str, dict[str, Any]] = {}  # what is written when all pages are
+
+
+def collect(app: Sphinx, tree: nodes.document, name: str) -> None:
+    """Note the cells that a page shows, in its order, and how its exercises are filled in and checked."""
+    path = app.env.doc2path(name)
+    if app.builder.name != "html" or not path.endswith(".ipynb"):
+        return
+    source = nbformat.read(path, as_version=4).cells
+    shown = [source[node["cell_index"]] for node in tree.findall(nodes.container) if is_cell(node)]
+    exercises = {}
+    for node in tree.findall(nodes.Element):
+        if kind(node) == "exercise_enumerable_node":
+            entry = checks().get(node["label"], {})
+            check = to_check(entry)
+            exercises[node["label"]] = {"fill": to_fill(entry), "check": check and f"{FIRST}\n{check}"}
+    cells = [{"source": cell.source, "printed": printed(cell)} for cell in shown]
+    pages[Path(name).name] = {"cells": cells, "exercises": exercises}
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
@@ -94,13 +111,15 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for name, data in files.items():
         (live / "files" / f"{name}.js").write_text(script(name, data), encoding="utf-8")
     core = [*CORE, *(lock["packages"].get(name, {"file_name": name})["file_name"] for name in PYTHON)]
-    for path in sorted((source / "book").glob("*.ipynb")):
-        page = json.dumps({"core": core, "cells": cells(path)})
-        (live / "pages" / f"{path.stem}.js").write_text(f"lossbookPage({page});\n", encoding="utf-8")
+    for name, page in pages.items():
+        text = f"lossbookPage({json.dumps({'core': core, **page})});\n"
+        (live / "pages" / f"{name}.js").write_text(text, encoding="utf-8")
+    pages.clear()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("live.css")
     app.add_js_file("live.js", defer="defer")
+    app.connect("doctree-resolved", collect, priority=950)  # when solutions that stand apart are gone
     app.connect("build-finished", write)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

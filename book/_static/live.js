@@ -7,13 +7,7 @@ const PAGE = location.pathname.split("/").pop().replace(/\.html$/, "");
 // A cell with one of these tags stays as it is printed.
 const ELSEWHERE = {
   numba: "Numba compiles for the processor itself, which a page cannot do",
-  cuda: "a page has no CUDA",
   dask: "Dask is not part of the Python of this page",
-  compiler: "a page has no C compiler",
-  threads: "a page runs one thread",
-  skimage: "scikit-image is not part of the Python of this page",
-  versions: "it reads what is installed on the machine",
-  repository: "it reads files of the repository, which the page does not have",
 };
 
 const cells = [];         // of the page, in their order
