@@ -23,7 +23,6 @@ import yaml
 from bs4 import BeautifulSoup, NavigableString, Tag
 from build import HTML, ROOT, ensure
 from PIL import Image
-from pygments.formatters import HtmlFormatter
 
 PRINTED = ROOT / "_build" / "printed"  # what is made on the way
 PDF, EPUB = ROOT / "_build" / "lossbook.pdf", ROOT / "_build" / "lossbook.epub"
@@ -94,6 +93,8 @@ def article(name: str) -> Tag:
     stills(name, body, make)
     drawings(name, body, make)
     for tag in body.select(INTERACTIVE.replace(" ", ", ")):
+        tag.decompose()
+    for tag in body.select(".tag_proof"):  # tests of what the text claims, which the site hides with their outputs
         tag.decompose()
     for tag in body.select("details.hide"):  # code that the site folds
         tag.summary.decompose()
@@ -301,6 +302,16 @@ LARGER = re.compile(r"#scale\(x: (\d+)%, y: \d+%\)\[\\?(.)\]")
 NAMED = {"(": "paren.l", ")": "paren.r", "[": "bracket.l", "]": "bracket.r", "{": "brace.l", "}": "brace.r"}
 
 
+def bars(inside: str) -> str:
+    """A magnitude, if what stands between the bars is whole; two bars may also belong to two magnitudes."""
+    depth = 0
+    for mark in re.findall(r"[()\[\]{}&,]", inside):
+        depth += (mark in "([{") - (mark in ")]}")
+        if depth < 0 or (mark in "&," and not depth):
+            return ""
+    return "" if depth else f"lr(bar.v {inside} bar.v)"
+
+
 # Symbols that have another name in Typst than in this pandoc.
 RENAMED = {"dot.circle": "dot.o", "sect": "inter"}
 
@@ -313,6 +324,8 @@ def for_typst(tex: str, text: str) -> str:
         text = text.replace(f'"{name}"', f'op("{name.replace(chr(0x2006), " ")}"{limits})')
     for old, new in RENAMED.items():
         text = re.sub(rf'(?<![\w".]){re.escape(old)}(?![\w".])', new, text)
+    # Bars around a number: pandoc writes two letters, which would stand apart like a relation.
+    text = re.sub(r"\\\|((?:(?!\\\|).)*)\\\|", lambda found: bars(found[1]) or found[0], text, flags=re.S)
     return LARGER.sub(lambda found: f"lr(size: #{found[1]}%, {NAMED.get(found[2], quoted(found[2]))})", text).strip().strip("$").strip()
 
 
@@ -432,10 +445,10 @@ class Typesetter:
         language = {"ipython3": '"python"', "python": '"python"', "bash": '"bash"'}.get(given)
         kind = "output" if tag.find_parent(class_="cell_output") else "code"
         kind = "folded" if tag.find_parent(class_="folded") and kind == "code" else kind
-        after = tag.find_parent(class_="cell_input")
+        shown = tag.find_parent(class_="cell_input") and tag.find_parent(class_="cell").select_one(".cell_output pre")
         return call(
             "code", text=quoted(text), lang=language, kind=quoted(kind), columns=max(map(len, text.split("\n"))),
-            lines=text.count("\n") + 1, sticky="true" if after and after.find_next_sibling(class_="cell_output") else None,
+            lines=text.count("\n") + 1, sticky="true" if shown and kind == "code" else None,
         )  # fmt: skip
 
     def items(self, tag: Tag) -> str:
@@ -488,7 +501,7 @@ class Typesetter:
             name, formula, notes = (line.find(class_=part) for part in ("name", "formula", "notes"))
             spans = [self.line(span) for span in notes("span", recursive=False)]
             refuted = "true" if "refuted" in line["class"] else "false"
-            lines.append(f"({refuted}, [{self.line(name)}], [{self.line(formula)}], [{' #linebreak(); '.join(spans)}])")
+            lines.append(f"({refuted}, [{self.line(name)}], [{self.line(formula)}], [{' · '.join(spans)}])")
         return f"#derivation({', '.join(lines)});"
 
     def display(self, tag: Tag) -> str:
@@ -505,7 +518,8 @@ class Typesetter:
         name, anchor = node.name, self.anchor(node)
         if name == "formula":
             formula = self.formulas[node["source"]]
-            return f"{anchor}#formula({quoted(formula.tex)}, ${formula.typst}$);"
+            kind = "large-formula" if {"formula", "name"} & set(node.parent.get("class", [])) else "formula"
+            return f"{anchor}#{kind}({quoted(formula.tex)}, ${formula.typst}$);"
         if name == "code":
             text = " ".join(node.get_text().split())
             return f"{anchor}#raw({quoted(text)});"
@@ -542,8 +556,140 @@ def pdf() -> Path:
     return PDF
 
 
+# --- the EPUB --------------------------------------------------------------------------------------------------------
+
+NAMESPACES = 'xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops" xml:lang="en" lang="en"'
+KEPT = {"id", "class", "href", "src", "alt", "colspan", "rowspan", "start"}  # attributes; those of formulas all are
+TYPES = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}
+CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
+<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
+<rootfiles><rootfile full-path="EPUB/package.opf" media-type="application/oebps-package+xml"/></rootfiles>
+</container>
+"""
+ACCESSIBLE = {
+    "accessMode": ["textual", "visual"],
+    "accessModeSufficient": ["textual"],
+    "accessibilityFeature": ["alternativeText", "MathML", "readingOrder", "structuralNavigation", "tableOfContents"],
+    "accessibilityHazard": ["none"],
+    "accessibilitySummary": ["Formulas are MathML with their TeX as text; every picture has a description."],
+}
+
+
+def xhtml(title: str, body: str) -> str:
+    head = f'<title>{html.escape(title)}</title><link rel="stylesheet" type="text/css" href="style.css"/>'
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html>\n<html {NAMESPACES}><head>{head}</head>\n<body>{body}</body></html>\n'
+
+
+def formula_elements(page: Page, known: dict[str, Formula]) -> None:
+    """Put MathML where the formulas of a page are."""
+    for tag in page.body("formula"):
+        made = BeautifulSoup(known[tag["source"]].mathml, "html.parser").math
+        del tag["source"]
+        if "display" in tag["class"]:
+            made["display"] = "block"
+            tag.name = "div"
+            if "number" in tag.attrs:
+                number = BeautifulSoup("", "html.parser").new_tag("span", string=f"({tag['number']})")
+                number["class"] = ["number"]
+                tag.append(number)
+            tag.insert(0, made)
+        else:
+            tag.replace_with(made)
+
+
+def nested(entries: list[tuple[int, str]]) -> str:
+    """A list of lists from levels and links."""
+    parts = []
+    while entries:
+        level, link = entries.pop(0)
+        below = []
+        while entries and entries[0][0] > level:
+            below.append(entries.pop(0))
+        parts.append(f"<li>{link}{nested(below) if below else ''}</li>")
+    return f"<ol>{''.join(parts)}</ol>"
+
+
+def navigation(pages: list[Page]) -> str:
+    """The table of contents: parts, pages and their sections."""
+    entries = []
+    for page in pages:
+        file = f"{page.name}.xhtml"
+        if page.part:
+            entries.append((1, f"<span>{html.escape(page.part)}</span>"))
+        entries.append((page.level, f'<a href="{file}">{html.escape(page.title)}</a>'))
+        for heading in page.body("h2"):
+            text = html.escape(heading.get_text().strip())
+            entries.append((page.level + 1, f'<a href="{file}#{heading["id"]}">{text}</a>'))
+    return f'<nav epub:type="toc" id="toc"><h1>Contents</h1>{nested(entries)}</nav>'
+
+
+def epub() -> Path:
+    """Write the whole book as an EPUB 3 with formulas in MathML."""
+    pages = book()
+    known = formulas(pages)
+    home = {tag["id"]: page.name for page in pages for tag in page.body.select("[id]")}
+    title = f'<section epub:type="titlepage"><h1>{TITLE}</h1><p>{SUBTITLE}</p><p>{AUTHOR}</p></section>'
+    files: dict[str, bytes] = {
+        "title.xhtml": xhtml(TITLE, title).encode(),
+        "nav.xhtml": xhtml("Contents", navigation(pages)).encode(),
+        "style.css": STYLE.read_bytes(),
+    }
+    for page in pages:
+        for tag in page.body(True):
+            if tag.name != "formula":
+                widths = {"style": tag["style"]} if tag.name == "col" and tag.get("style") else {}
+                tag.attrs = {key: value for key, value in tag.attrs.items() if key in KEPT} | widths
+        for tag in page.body("a"):
+            if tag.get("href", "").startswith("#"):
+                tag["href"] = f"{home[tag['href'][1:]]}.xhtml{tag['href']}"
+        for tag in page.body("img"):
+            file = Path(tag["src"])
+            files[f"images/{file.name}"] = (ROOT / file).read_bytes()
+            tag["src"] = f"images/{file.name}"
+        formula_elements(page, known)
+        text = "".join(one.decode(formatter="minimal") for one in page.body("section", recursive=False) or [page.body])
+        files[f"{page.name}.xhtml"] = xhtml(page.title, text).encode()
+    files["package.opf"] = package(files, [page.name for page in pages]).encode()
+    write_zip(EPUB, {"META-INF/container.xml": CONTAINER.encode()} | {f"EPUB/{name}": files[name] for name in sorted(files)})
+    return EPUB
+
+
+def package(files: dict[str, bytes], order: list[str]) -> str:
+    """What an EPUB says of itself: title, language, accessibility, all files, and the order of reading."""
+    said = "".join(
+        f'<meta property="schema:{key}">{value}</meta>' for key, values in ACCESSIBLE.items() for value in values
+    )
+    items = []
+    for name in sorted(files):
+        marks = ["nav"] * (name == "nav.xhtml") + ["mathml"] * (b"<math" in files[name] and name.endswith(".xhtml"))
+        properties = f' properties="{" ".join(marks)}"' if marks else ""
+        one = re.sub(r"[^A-Za-z0-9]", "-", name)
+        items.append(f'<item id="i-{one}" href="{name}" media-type="{TYPES[Path(name).suffix]}"{properties}/>')
+    spine = "".join(f'<itemref idref="i-{name}-xhtml"/>' for name in ["title", "nav", *order])
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id" xml:lang="en">\n'
+        '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        f'<dc:identifier id="id">urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, TITLE)}</dc:identifier>'
+        f"<dc:title>{TITLE}: {SUBTITLE}</dc:title><dc:creator>{AUTHOR}</dc:creator><dc:language>en</dc:language>"
+        f'<meta property="dcterms:modified">{DATE}</meta>{said}</metadata>\n'
+        f"<manifest>{''.join(items)}</manifest>\n<spine>{spine}</spine>\n</package>\n"
+    )
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> None:
+    """An archive that is the same whenever it is written; the type comes first and is not compressed."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {"mimetype": b"application/epub+zip", **files}.items():
+            entry = zipfile.ZipInfo(name, date_time=(2026, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_STORED if name == "mimetype" else zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            archive.writestr(entry, content)
+
+
 def main(target: str) -> int:
-    made = {"pdf": pdf}[target]()
+    made = {"pdf": pdf, "epub": epub}[target]()
     print(f"\nThe book is in {made.relative_to(ROOT).as_posix()}.")
     return 0
 
