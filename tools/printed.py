@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pypandoc
 import typst
@@ -85,7 +85,7 @@ def article(name: str) -> Tag:
     text = (HTML / "book" / f"{name}.html").read_text(encoding="utf-8")
     text = text[text.index('<article class="bd-article"') : text.index("</article>")]
     # Nine of ten elements are the colors of code, which print sets itself.
-    text = re.sub(r"(<pre\b[^>]*>)(.*?)(?=</pre>)", lambda m: m[1] + re.sub(r"</?span\b[^>]*>", "", m[2]), text, flags=re.S)
+    text = re.sub(r"<pre\b.*?</pre>", lambda code: re.sub(r"</?span\b[^>]*>", "", code[0]), text, flags=re.S)
     text = re.sub(r'<span class="pre">([^<]*)</span>', r"\1", text)
     soup = BeautifulSoup(text, "html.parser")
     body = soup.article.extract()
@@ -223,6 +223,7 @@ def resolve(pages: list[Page]) -> None:
         for link in page.body("a"):
             address = urlsplit(link.get("href", ""))
             if address.scheme:
+                link["href"] = quote(link["href"], safe=":/?#[]@!$&'()*+,;=%~")  # a DOI may have < and >
                 continue
             target = f"{PurePosixPath(address.path).name or f'{page.name}.html'}#{address.fragment}"
             if target in places:
@@ -256,6 +257,10 @@ def macros() -> dict[str, str]:
     return config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
 
 
+# Sphinx sets this around a formula of several lines that says itself how they are aligned.
+SPLIT = re.compile(r"\\begin\{split\}\s*(\\begin\{(?:aligned|gathered)\}.*)\\end\{split\}", re.DOTALL)
+
+
 def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
     """All formulas of the pages: each becomes an element <formula source="...">, and this dictionary knows it."""
     known, found = macros(), {}
@@ -268,8 +273,7 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
                 if number:
                     tag["number"] = number.extract().get_text().strip("()")
                 text, display = tag.get_text().strip(), tag.name == "div"
-                # Sphinx wraps lines of its own around those of a formula that has some.
-                text = re.sub(r"\\begin\{split\}\s*(\\begin\{(?:aligned|gathered)\}.*)\\end\{split\}", r"\1", text, flags=re.S)
+                text = SPLIT.sub(r"\1", text)
                 for name, meaning in known.items():
                     text = re.sub(rf"\\{name}(?![A-Za-z])", lambda _, meaning=meaning: meaning, text)
                 source = html.escape(text)
@@ -292,6 +296,8 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
         paragraph.math.annotation.decompose()
         paragraph.math.semantics.unwrap()
         paragraph.math["alttext"] = tex
+        for mark in paragraph.math(["mi", "mn", "mtext"]):  # sizes are for operators only
+            mark.attrs.pop("minsize", None), mark.attrs.pop("maxsize", None), mark.attrs.pop("stretchy", None)
         mathml = source if source.startswith("<math") else str(paragraph.math)
         found[source] = Formula(tex, for_typst(tex, text), mathml)
     return found
@@ -326,7 +332,8 @@ def for_typst(tex: str, text: str) -> str:
         text = re.sub(rf'(?<![\w".]){re.escape(old)}(?![\w".])', new, text)
     # Bars around a number: pandoc writes two letters, which would stand apart like a relation.
     text = re.sub(r"\\\|((?:(?!\\\|).)*)\\\|", lambda found: bars(found[1]) or found[0], text, flags=re.S)
-    return LARGER.sub(lambda found: f"lr(size: #{found[1]}%, {NAMED.get(found[2], quoted(found[2]))})", text).strip().strip("$").strip()
+    text = LARGER.sub(lambda found: f"lr(size: #{found[1]}%, {NAMED.get(found[2], quoted(found[2]))})", text)
+    return text.strip().strip("$").strip()
 
 
 # --- the PDF ---------------------------------------------------------------------------------------------------------
@@ -360,6 +367,7 @@ BOXES = {
 # Classes of paragraphs and of words that have a look of their own: functions of printed.typ.
 PARAGRAPHS = ("rubric", "tab-name", "thumbnails-of", "to-solution")
 SPANS = ("caption-number", "difference")
+WRAPS = {"em": "emph", "i": "emph", "strong": "strong", "b": "strong", "sub": "sub", "sup": "super"}
 TITLES = "admonition-title", "aside-title", "sd-card-title"
 
 
@@ -419,13 +427,13 @@ class Typesetter:
         return "\n\n".join(part for part in (self.anchor(tag), self.flow(tag)) if part)
 
     def anchor(self, tag: Tag) -> str:
-        return f'#metadata(none)<{tag["id"]}>' if tag.get("id") else ""
+        return f"#metadata(none)<{tag['id']}>" if tag.get("id") else ""
 
     def line(self, tag: Tag) -> str:
         return "".join(self.inline(child) for child in tag.children).strip()
 
     def heading(self, tag: Tag) -> str:
-        label = f'<{tag["id"]}>' if tag.get("id") else ""
+        label = f"<{tag['id']}>" if tag.get("id") else ""
         return f"#heading(level: {int(tag.name[1]) + self.shift})[{self.line(tag)}]{label}"
 
     def paragraph(self, tag: Tag) -> str:
@@ -526,14 +534,14 @@ class Typesetter:
         if name == "img":
             with Image.open(ROOT / node["src"]) if not node["src"].endswith(".svg") else open(TEMPLATE) as picture:
                 width = float(node.get("width") or getattr(picture, "width", 544))
-            return f'#picture({quoted("/" + node["src"])}, {quoted(node["alt"])}, {width:g});'
+            return f"#picture({quoted('/' + node['src'])}, {quoted(node['alt'])}, {width:g});"
         if name == "br":
             return "#linebreak();"
         inside = "".join(self.inline(child) for child in node.children)
         if name == "a" and node.get("href"):
             href = node["href"]
             return f"{anchor}#link({f'<{href[1:]}>' if href.startswith('#') else quoted(href)})[{inside.strip()}];"
-        if wrap := {"em": "emph", "i": "emph", "strong": "strong", "b": "strong", "sub": "sub", "sup": "super"}.get(name):
+        if wrap := WRAPS.get(name):
             return f"{anchor}#{wrap}[{inside}];" if inside.strip() else anchor
         if named := next((one for one in SPANS if one in node.get("class", [])), ""):
             return f"{anchor}#{named}[{inside}];"
@@ -577,7 +585,8 @@ ACCESSIBLE = {
 
 def xhtml(title: str, body: str) -> str:
     head = f'<title>{html.escape(title)}</title><link rel="stylesheet" type="text/css" href="style.css"/>'
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html>\n<html {NAMESPACES}><head>{head}</head>\n<body>{body}</body></html>\n'
+    page = f"<!DOCTYPE html>\n<html {NAMESPACES}><head>{head}</head>\n<body>{body}</body></html>\n"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{page}'
 
 
 def formula_elements(page: Page, known: dict[str, Formula]) -> None:
@@ -650,8 +659,14 @@ def epub() -> Path:
         text = "".join(one.decode(formatter="minimal") for one in page.body("section", recursive=False) or [page.body])
         files[f"{page.name}.xhtml"] = xhtml(page.title, text).encode()
     files["package.opf"] = package(files, [page.name for page in pages]).encode()
-    write_zip(EPUB, {"META-INF/container.xml": CONTAINER.encode()} | {f"EPUB/{name}": files[name] for name in sorted(files)})
+    contents = {f"EPUB/{name}": files[name] for name in sorted(files)}
+    write_zip(EPUB, {"META-INF/container.xml": CONTAINER.encode(), **contents})
     return EPUB
+
+
+def item(name: str) -> str:
+    """The id of a file of the EPUB."""
+    return "i-" + re.sub(r"[^A-Za-z0-9]", "-", name)
 
 
 def package(files: dict[str, bytes], order: list[str]) -> str:
@@ -663,9 +678,8 @@ def package(files: dict[str, bytes], order: list[str]) -> str:
     for name in sorted(files):
         marks = ["nav"] * (name == "nav.xhtml") + ["mathml"] * (b"<math" in files[name] and name.endswith(".xhtml"))
         properties = f' properties="{" ".join(marks)}"' if marks else ""
-        one = re.sub(r"[^A-Za-z0-9]", "-", name)
-        items.append(f'<item id="i-{one}" href="{name}" media-type="{TYPES[Path(name).suffix]}"{properties}/>')
-    spine = "".join(f'<itemref idref="i-{name}-xhtml"/>' for name in ["title", "nav", *order])
+        items.append(f'<item id="{item(name)}" href="{name}" media-type="{TYPES[Path(name).suffix]}"{properties}/>')
+    spine = "".join(f'<itemref idref="{item(f"{name}.xhtml")}"/>' for name in ["title", "nav", *order])
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id" xml:lang="en">\n'
