@@ -387,7 +387,7 @@ class Typesetter:
 
     def page(self, page: Page) -> str:
         self.shift = page.level - 1
-        part = call("part", words(page.part)) if page.part else ""
+        part = call("part", words(page.part)) if page.part else "#pagebreak(weak: true);"
         return f"{part}\n\n{self.flow(page.body)}"
 
     # Blocks.
@@ -439,6 +439,9 @@ class Typesetter:
     def paragraph(self, tag: Tag) -> str:
         text = self.anchor(tag) + self.line(tag)
         named = next((one for one in PARAGRAPHS if one in tag.get("class", [])), "")
+        after = tag.find_next_sibling()
+        if not named and after is not None and "sd-tab-set" in after.get("class", []):
+            named = "leading"
         return call(named, text) if named and text else text
 
     def box(self, tag: Tag, kind: str) -> str:
@@ -518,6 +521,13 @@ class Typesetter:
         made = f"#display({quoted(formula.tex)}, $ {formula.typst} $" + (f", number: {number}" if number else "") + ");"
         return self.anchor(tag) + made
 
+    def width(self, picture: Tag) -> float:
+        """How wide a picture is, in pixels of the site."""
+        if picture["src"].endswith(".svg"):
+            return 540
+        with Image.open(ROOT / picture["src"]) as read:
+            return read.width * (0.8 if picture.get("width") else 1)  # the atlas has one for every loss
+
     # Within a line.
 
     def inline(self, node: object) -> str:
@@ -532,9 +542,7 @@ class Typesetter:
             text = " ".join(node.get_text().split())
             return f"{anchor}#raw({quoted(text)});"
         if name == "img":
-            with Image.open(ROOT / node["src"]) if not node["src"].endswith(".svg") else open(TEMPLATE) as picture:
-                width = float(node.get("width") or getattr(picture, "width", 544))
-            return f"#picture({quoted('/' + node['src'])}, {quoted(node['alt'])}, {width:g});"
+            return f"{anchor}#picture({quoted('/' + node['src'])}, {quoted(node['alt'])}, {self.width(node):g});"
         if name == "br":
             return "#linebreak();"
         inside = "".join(self.inline(child) for child in node.children)
