@@ -512,7 +512,7 @@ class Typesetter:
             name, formula, notes = (line.find(class_=part) for part in ("name", "formula", "notes"))
             spans = [self.line(span) for span in notes("span", recursive=False)]
             refuted = "true" if "refuted" in line["class"] else "false"
-            lines.append(f"({refuted}, [{self.line(name)}], [{self.line(formula)}], [{' · '.join(spans)}])")
+            lines.append(f"({refuted}, [{self.line(name)}], [{self.line(formula)}], [{' ·~'.join(spans)}])")
         return f"#derivation({', '.join(lines)});"
 
     def display(self, tag: Tag) -> str:
