@@ -364,6 +364,8 @@ BOXES = {
     "exercise": "exercise", "solution": "solution", "definition": "statement", "theorem": "statement",
     "proof": "proof", "admonition": "note", "aside": "note", "sd-card": "note", "lossbook-audit": "audit",
 }  # fmt: skip
+SHORT = 900  # letters of a box that is not broken over two pages
+
 # Classes of paragraphs and of words that have a look of their own: functions of printed.typ.
 PARAGRAPHS = ("rubric", "tab-name", "thumbnails-of", "to-solution")
 SPANS = ("caption-number", "difference")
@@ -447,7 +449,8 @@ class Typesetter:
     def box(self, tag: Tag, kind: str) -> str:
         title = next((one for one in tag(["p", "div"], class_=TITLES)), None)
         head = self.line(title.extract()) if title else ""
-        return call("framed", self.anchor(tag) + head, self.flow(tag), kind=quoted(kind))
+        whole = "true" if len(tag.get_text()) < SHORT and kind != "solution" else None
+        return call("framed", self.anchor(tag) + head, self.flow(tag), kind=quoted(kind), whole=whole)
 
     def code(self, tag: Tag) -> str:
         text = tag.get_text().rstrip("\n")
@@ -606,7 +609,7 @@ def formula_elements(page: Page, known: dict[str, Formula]) -> None:
             made["display"] = "block"
             tag.name = "div"
             if "number" in tag.attrs:
-                number = BeautifulSoup("", "html.parser").new_tag("span", string=f"({tag['number']})")
+                number = BeautifulSoup("", "html.parser").new_tag("span", string=f"({tag.attrs.pop('number')})")
                 number["class"] = ["number"]
                 tag.append(number)
             tag.insert(0, made)
