@@ -364,6 +364,7 @@ BOXES = {
     "exercise": "exercise", "solution": "solution", "definition": "statement", "theorem": "statement",
     "proof": "proof", "admonition": "note", "aside": "note", "sd-card": "note", "lossbook-audit": "audit",
 }  # fmt: skip
+TALLEST = 900  # pixels of a picture, so that a page holds it with its caption
 SHORT = 900  # letters of a box that is not broken over two pages
 
 # Classes of paragraphs and of words that have a look of their own: functions of printed.typ.
@@ -529,7 +530,8 @@ class Typesetter:
         if picture["src"].endswith(".svg"):
             return 540
         with Image.open(ROOT / picture["src"]) as read:
-            return read.width * (0.8 if picture.get("width") else 1)  # the atlas has one for every loss
+            width = read.width * (0.8 if picture.get("width") else 1)  # the atlas has one for every loss
+            return min(width, TALLEST * read.width / read.height)
 
     # Within a line.
 
