@@ -85,6 +85,16 @@ def book():
     run("tools/build.py")
 
 
+def pdf():
+    """Print the whole book into _build/lossbook.pdf, as one PDF"""
+    run("tools/printed.py", "pdf")
+
+
+def epub():
+    """Print the whole book into _build/lossbook.epub, for readers of electronic books"""
+    run("tools/printed.py", "epub")
+
+
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
@@ -146,7 +156,8 @@ def clean():
 
 
 TARGETS = {
-    target.__name__: target for target in (book, test, check, lint, bench, exhaustive, notebooks, requirements, clean)
+    target.__name__: target
+    for target in (book, pdf, epub, test, check, lint, bench, exhaustive, notebooks, requirements, clean)
 }
 TAKE_ARGUMENTS = ("bench", "exhaustive", "notebooks", "requirements")
 
