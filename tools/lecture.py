@@ -1,0 +1,330 @@
+"""A page of the book, as it was built, cut into slides: what stands on each, in an order, for any way of showing it."""
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from bs4 import BeautifulSoup, Tag
+from parts import Box, Derivation, Equation, Items, Line, Part, Picture, Table, Text, plain
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+
+# How much a slide holds, in lines of text; a slide that is a little too full is set smaller.
+ROOM = 11.5
+# How much of a paragraph is shown: the rest is for the lecturer, in the notes.
+SHOWN = 340
+LEAD = 200
+SKIPPED = ("The notes, corrected",)
+
+
+@dataclass
+class Slide:
+    """One slide: HTML of its title, what stands on it, and what the book says there, for the lecturer."""
+
+    title: str
+    parts: list[Part] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kind: str = "content"  # or "title" or "figure"
+
+    @property
+    def height(self) -> float:
+        return sum(part.height for part in self.parts)
+
+
+@dataclass
+class Chapter:
+    """A notebook of the book, and the page that was made of it."""
+
+    path: Path
+    html: Path
+    pictures: Path  # where the pictures of its figures are put
+
+    @cached_property
+    def page(self) -> Tag:
+        page = BeautifulSoup((self.html / f"book/{self.path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+        return page.find("article").find("section")
+
+    @cached_property
+    def number(self) -> str:
+        found = self.page.h1.find(class_="section-number")
+        return found.get_text().strip(". ") if found else ""
+
+    @cached_property
+    def title(self) -> str:
+        return inner(heading(self.page.h1)[1])
+
+    @cached_property
+    def cells(self) -> dict[int, Any]:
+        """The cells of the notebook by the elements of the page that show them."""
+        written = [cell for cell in nbformat.read(self.path, as_version=4).cells if cell.cell_type == "code"]
+        shown = self.page.select("div.cell")
+        if len(written) != len(shown):
+            raise ValueError(f"{self.path.name} has {len(written)} cells of code, and its page shows {len(shown)}")
+        return {id(element): cell for element, cell in zip(shown, written, strict=True)}
+
+    def slides(self) -> list[Slide]:
+        """The deck."""
+        sections = [section for section in self.page.find_all("section", recursive=False) if section.h2]
+        by_title = {heading(section.h2)[1].get_text(): section for section in sections}
+        summary, exercises = by_title.pop("Summary", None), by_title.pop("Exercises", None)
+        found = self.opening()
+        for title, section in by_title.items():
+            if title not in SKIPPED:
+                found += self.section(section)
+        if summary:
+            lists = [Items(items(element), False) for element in summary.find_all("ul", recursive=False)]
+            said = [] if lists else [Text(inner(one)) for one in summary.find_all("p", recursive=False)]
+            found += packed("Summary", lists or said)
+        if exercises:
+            every = exercises.select("div.exercise")
+            for exercise in dict.fromkeys((every[0], every[-1])):
+                found += packed("To work on", [self.box(exercise)])
+        return found
+
+    def opening(self) -> list[Slide]:
+        """The title, the question of the chapter, and what one can do after it."""
+        before = self.page.find(class_="admonition")
+        facts = inner(before.find_all("p")[1])
+        first = Slide(self.title, [Text(facts)], kind="title")
+        question = [Text(inner(element)) for element in reversed(before.find_previous_siblings("p"))]
+        found = [first, *packed("The question", question)]
+        goals = before.find_next_sibling("ul")
+        if goals:
+            found += packed("After this chapter you can", [Items(items(goals), False)])
+        return found
+
+    # --- sections ----------------------------------------------------------------------------------------------------
+
+    def section(self, section: Tag) -> list[Slide]:
+        """The slides of a section; its subsections have slides of their own."""
+        title_element = section.find(re.compile("h[2-6]"), recursive=False)
+        number, words = heading(title_element)
+        title = f'<span class="number">{number}</span> {inner(words)}' if number else inner(words)
+        parts: list[Part] = []
+        notes: list[str] = []
+        found: list[Slide] = []
+        kept: list[str] = []  # the sentences of the last paragraph that are not shown yet
+        is_first, follows = True, False  # the first paragraph of the section; one that follows a derivation
+
+        def close() -> None:
+            nonlocal parts, notes
+            if parts:
+                made = packed(title, parts)
+                made[0].notes = notes
+                found.extend(made)
+                parts, notes = [], []
+
+        def lead() -> None:
+            nonlocal kept
+            if kept and len(plain(kept[-1])) <= LEAD and not kept[-1].startswith("<strong>In your framework"):
+                parts.append(Text(kept[-1]))
+            kept = []
+
+        for child in section.find_all(True, recursive=False):
+            names = set(child.get("class", []))
+            if child is title_element or child.name in ("span", "script", "style"):
+                continue
+            if child.name == "p":
+                notes.append(inner(child))
+                said = sentences(inner(child))
+                shown = 0
+                if is_first:
+                    shown = as_many(said, SHOWN)
+                elif said[0].startswith("<strong>") and not said[0].startswith("<strong>In your framework"):
+                    shown = as_many(said, SHOWN)
+                elif follows:
+                    shown = as_many(said[:1], LEAD)
+                elif any("?" in plain(one) for one in said):
+                    shown = 0
+                    asked = [one for one in said if "?" in plain(one)]
+                    parts.append(Text(" ".join(asked)))
+                    said = said[said.index(asked[-1]) + 1 :]
+                if shown:
+                    parts.append(Text(" ".join(said[:shown])))
+                kept, is_first, follows = said[shown:], False, False
+            elif child.name == "section":
+                close()
+                found += self.section(child)
+            elif "cell" in names:
+                made = list(self.shown(child))
+                for one in made:
+                    if isinstance(one, Picture):
+                        close()
+                        found += self.figure(title, one)
+                    else:
+                        lead()
+                        parts.append(one)
+                kept, follows = ([], True) if made else (kept, follows)
+            else:
+                one = self.part(child)
+                if one:
+                    if not isinstance(one, Box):
+                        lead()
+                    parts.append(one)
+                    kept, follows = [], isinstance(one, Equation)
+        close()
+        if notes and found:
+            found[-1].notes += notes
+        return found
+
+    def figure(self, title: str, picture: Picture) -> list[Slide]:
+        """A picture has a slide of its own, and a slider's question one before it."""
+        shown = Slide(title, [picture], kind="figure")
+        if not picture.question:
+            return [shown]
+        asked = Box("Before it moves", "question", [Text(picture.question), Text(picture.caption)])
+        return [Slide(title, [asked]), shown]
+
+    def part(self, element: Tag) -> Part | None:
+        """What an element of the page is on a slide; nothing for what has no place there."""
+        names = set(element.get("class", []))
+        if element.name == "p":
+            return Text(inner(element))
+        if element.name in ("ul", "ol"):
+            return Items(items(element), element.name == "ol")
+        if "math" in names:
+            return equation(element)
+        if element.name == "table" or element.find("table", recursive=False):
+            return table(element if element.name == "table" else element.find("table", recursive=False))
+        has_title = element.find(class_="admonition-title", recursive=False)
+        if has_title and not names & {"dropdown", "solution", "exercise"}:
+            return self.box(element)
+        return None
+
+    def box(self, element: Tag) -> Box:
+        """A definition, a theorem, a proof, a note or an exercise, with its number."""
+        title = element.find(class_="admonition-title")
+        body = element.find("section", recursive=False) or element
+        parts: list[Part] = []
+        for child in body.find_all(True, recursive=False):
+            if child is title:
+                continue
+            if "cell" in child.get("class", []):
+                parts += [one for one in self.shown(child) if not isinstance(one, Picture)]
+            elif one := self.part(child):
+                parts.append(one)
+        kinds = [name for name in element.get("class", []) if name not in ("admonition", "proof")]
+        label = element.get("id", "")
+        return Box(" ".join(inner(title).split()), kinds[0] if kinds else "proof", parts, label)
+
+    # --- cells ---------------------------------------------------------------------------------------------------------
+
+    def shown(self, element: Tag) -> Iterator[Part]:
+        """The derivations and figures that a cell has as its output."""
+        cell = self.cells[id(element)]
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "text/latex" in data:
+                yield derivation(element.find(class_="derivation"), data["text/latex"])
+            elif "image/png" in data:
+                yield self.picture(element, cell, data)
+
+    def picture(self, element: Tag, cell: Any, data: dict[str, Any]) -> Picture:
+        """A figure, as it was stored."""
+        about = cell.metadata["mystnb"]
+        name = about["figure"]["name"]
+        file = self.pictures / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b64decode(data["image/png"]))
+        question = re.search(r"<strong>Before you move it:</strong>(.*?)<", data.get("text/html", ""), re.DOTALL)
+        caption = inner(element.find("figcaption"))
+        return Picture(file, name, caption, about["image"]["alt"], question.group(1).strip() if question else "")
+
+
+# --- pieces of a page --------------------------------------------------------------------------------------------------
+
+
+def heading(element: Tag) -> tuple[str, Tag]:
+    """(number, words) of a heading."""
+    copied = BeautifulSoup(str(element), "html.parser").find(element.name)
+    for extra in copied.select(".headerlink"):
+        extra.decompose()
+    number = copied.find(class_="section-number")
+    return (number.extract().get_text().strip(". ") if number else ""), copied
+
+
+def inner(element: Tag) -> str:
+    """The text of an element as plain HTML: no links, no classes, formulas between \\( and \\)."""
+    copied = BeautifulSoup(element.decode_contents(), "html.parser")
+    for extra in copied.select(".headerlink, button, script, style"):
+        extra.decompose()
+    for one in copied.find_all(True):
+        if one.name != "math" and not one.find_parent("math"):
+            one.attrs = {}
+        if one.name in ("a", "span", "div", "p", "section"):
+            one.unwrap()
+    return copied.decode(formatter="minimal").strip()
+
+
+def sentences(html: str) -> list[str]:
+    """The sentences of a paragraph, as its source has them: each ends its line."""
+    found = [""]
+    for line in html.splitlines():
+        found[-1] += f" {line.strip()}" if found[-1] else line.strip()
+        if re.search(r"[.?!:][)\u201d\u2019]?$", plain(line).strip()):
+            found.append("")
+    return [one for one in found if one]
+
+
+def as_many(said: list[str], room: int) -> int:
+    """How many of the sentences fit, but one at least if it does so alone or nearly."""
+    count = length = 0
+    for one in said:
+        length += len(plain(one))
+        if length > room:
+            break
+        count += 1
+    return count
+
+
+def items(element: Tag) -> list[str]:
+    return [inner(item) for item in element.find_all("li", recursive=False)]
+
+
+def equation(element: Tag) -> Equation:
+    """A displayed formula with its number."""
+    number = element.find(class_="eqno")
+    shown = number.get_text().strip("# ") if number else ""
+    text = "".join(part for part in element.strings if number is None or number not in part.parents)
+    tex = re.sub(r"^\s*\\\[|\\\]\s*$", "", text.strip())
+    tex = re.sub(r"\\(begin|end)\{split\}", "", tex) if r"\begin{aligned}" in tex else tex
+    return Equation(tex.strip(), shown)
+
+
+def table(element: Tag) -> Table:
+    rows = [[inner(cell) for cell in row.find_all(["th", "td"])] for row in element.find_all("tr")]
+    return Table(rows[0], rows[1:]) if element.find("thead") else Table([], rows)
+
+
+def derivation(element: Tag, latex: str) -> Derivation:
+    """The lines of a derivation: formulas from its LaTeX, reasons and verdicts from the page."""
+    rows = latex.split("\n", 1)[1].rsplit("\n", 1)[0].split(" \\\\\n")
+    lines = []
+    for row, shown in zip(rows, element.select(".line"), strict=True):
+        name, _, formula = row.split("&&")[0].partition("&")
+        refuted = re.fullmatch(r"\s*\\color\{red\}\{(.*)\}\s*", formula, re.DOTALL)
+        verdict = next(name for name in shown["class"] if name != "line")
+        notes = "<br>".join(inner(note) for note in shown.select(".notes > span"))
+        lines.append(Line(name.strip(), (refuted.group(1) if refuted else formula).strip(), notes, verdict))
+    return Derivation(lines)
+
+
+# --- from parts to slides ------------------------------------------------------------------------------------------------
+
+
+def packed(title: str, parts: list[Part]) -> list[Slide]:
+    """Parts on as few slides as hold them, in their order; what is too long is cut where it can be."""
+    found = [Slide(title)]
+    for part in (piece for part in parts for piece in part.pieces(ROOM)):
+        if found[-1].parts and found[-1].height + part.height > ROOM:
+            # A line that leads to what follows goes with it.
+            moved = [found[-1].parts.pop()] if isinstance(found[-1].parts[-1], Text) and len(found[-1].parts) > 1 else []
+            found.append(Slide(title, moved))
+        found[-1].parts.append(part)
+    return found
