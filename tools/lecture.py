@@ -218,10 +218,11 @@ class Chapter:
     def shown(self, element: Tag) -> Iterator[Part]:
         """The derivations and figures that a cell has as its output."""
         cell = self.cells[id(element)]
+        derivations = iter(element.select(".derivation"))
         for output in cell.outputs:
             data = output.get("data", {})
-            if "text/latex" in data:
-                yield derivation(element.find(class_="derivation"), data["text/latex"])
+            if 'class="derivation"' in data.get("text/html", ""):
+                yield derivation(next(derivations), data["text/latex"])
             elif "image/png" in data:
                 yield self.picture(element, cell, data)
 

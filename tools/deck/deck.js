@@ -14,9 +14,9 @@
     for (const size of sizes) {
       content.style.fontSize = `${size}em`
       for (const formula of formulas) {
+        let own = 1
         formula.style.fontSize = ""
-        const wide = formula.scrollWidth / formula.clientWidth
-        if (wide > 1) formula.style.fontSize = `${Math.max(0.6, 0.98 / wide)}em`
+        while (own > 0.5 && formula.scrollWidth > formula.clientWidth) formula.style.fontSize = `${(own -= 0.03)}em`
       }
       if (fits(content) && formulas.every(one => one.scrollWidth <= one.clientWidth)) break
     }
