@@ -36,6 +36,27 @@ class Slide:
     def height(self) -> float:
         return sum(part.height for part in self.parts)
 
+    @property
+    def has_only_words(self) -> bool:
+        return all(isinstance(part, Text) for part in self.parts)
+
+    def takes(self, words: "Slide") -> bool:
+        """Whether there is room for the words of another slide of this section."""
+        if not words.has_only_words or words.title != self.title or self.kind == "title":
+            return False
+        if self.kind == "figure":
+            return self.parts[0].takes([part.content for part in words.parts])
+        return isinstance(self.parts[0], Box) and self.height + words.height <= ROOM
+
+    def put(self, words: "Slide", first: bool) -> None:
+        """Take the words of another slide, before or behind what is here."""
+        if self.kind == "figure":
+            said = [part.content for part in words.parts]
+            self.parts[0].said = said + self.parts[0].said if first else self.parts[0].said + said
+        else:
+            self.parts = words.parts + self.parts if first else self.parts + words.parts
+        self.notes = words.notes + self.notes if first else self.notes + words.notes
+
 
 @dataclass
 class Chapter:
@@ -171,7 +192,7 @@ class Chapter:
         close()
         if notes and found:
             found[-1].notes += notes
-        return found
+        return joined(found)
 
     def figure(self, title: str, picture: Picture) -> list[Slide]:
         """A picture has a slide of its own, and a slider's question one before it."""
@@ -328,4 +349,18 @@ def packed(title: str, parts: list[Part]) -> list[Slide]:
             moved = [found[-1].parts.pop()] if isinstance(found[-1].parts[-1], Text) and len(found[-1].parts) > 1 else []
             found.append(Slide(title, moved))
         found[-1].parts.append(part)
+    return found
+
+
+def joined(slides: list[Slide]) -> list[Slide]:
+    """A few words stand beside the figure that follows them, or that they follow, rather than alone."""
+    found: list[Slide] = []
+    for at, slide in enumerate(slides):
+        after = slides[at + 1] if at + 1 < len(slides) else None
+        if after and after.takes(slide):
+            after.put(slide, first=True)
+        elif found and found[-1].takes(slide):
+            found[-1].put(slide, first=False)
+        else:
+            found.append(slide)
     return found

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -43,9 +43,8 @@ def lines_of(html: str, width: int = WIDTH) -> int:
 
 def height_of(tex: str) -> float:
     """Lines of text that a displayed formula takes."""
-    rows = tex.count(r"\\") + 1
-    tall = len(re.findall(r"[^\\]*\\(?:frac|sum|prod|begin\{cases\}|int|binom)", tex)) > 0
-    return rows * (1.9 if tall else 1.2)
+    tall = re.compile(r"\\(?:frac|sum|prod|int|binom)")
+    return sum(1.9 if tall.search(row) else 1.2 for row in tex.split(r"\\"))
 
 
 def block(name: str, *arguments: str) -> str:
@@ -293,6 +292,7 @@ class Picture(Part):
     caption: str
     alt: str
     question: str
+    said: list[str] = field(default_factory=list)  # words that stand beside it
 
     @property
     def height(self) -> float:
@@ -304,16 +304,23 @@ class Picture(Part):
         width, height = Image.open(self.file).size
         return width / height < 1.95
 
+    def takes(self, words: list[str]) -> bool:
+        """Whether more words fit beside it."""
+        count = sum(len(plain(text)) for text in [*self.said, *words])
+        return count + len(plain(self.caption)) * 0.5 <= (290 if self.beside else 190)
+
     def texts(self):
-        yield self.caption
+        yield from (self.caption, *self.said)
 
     def html(self) -> str:
         where = "beside" if self.beside else "below"
+        said = "".join(f"<p>{text}</p>" for text in self.said)
         image = f'<img src="images/{self.file.name}" alt="{escape(self.alt, quote=True)}">'
-        return f'<figure class="{where}" data-label="{self.label}">{image}<figcaption>{self.caption}</figcaption></figure>'
+        caption = f'<figcaption>{said}<p class="caption">{self.caption}</p></figcaption>'
+        return f'<figure class="{where}" data-label="{self.label}">{image}{caption}</figure>'
 
     def typst(self, known):
         return block(
             "picture", json.dumps(f"images/{self.file.name}"), json.dumps(self.alt, ensure_ascii=False),
-            str(self.beside).lower(), f"[{known[self.caption]}]",
+            str(self.beside).lower(), f"[{known[self.caption]}]", *(f"[{known[text]}]" for text in self.said),
         )  # fmt: skip

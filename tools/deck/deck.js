@@ -1,7 +1,18 @@
 // Sets the formulas, makes the letters of each slide as small as it needs, and starts the slides.
 (async () => {
-  const sizes = [1, 0.94, 0.88, 0.82, 0.77, 0.72, 0.67, 0.62, 0.58]
-  const fits = box => box.scrollHeight <= box.clientHeight && box.scrollWidth <= box.clientWidth
+  const sizes = [1.15, 1.07, 1, 0.94, 0.88, 0.82, 0.77, 0.72, 0.67, 0.62, 0.58]
+  // Letters may lean out of their box by a pixel.
+  const isWide = box => box.scrollWidth > box.clientWidth + 2
+  const fits = box => box.scrollHeight <= box.clientHeight + 1 && !isWide(box)
+
+  const widthOf = box => Math.max(0, ...[...box.querySelectorAll("mjx-container")].map(one => one.getBoundingClientRect().width))
+  // A line of a derivation leaves room for the name before it and the reason behind it.
+  const roomOf = formula => {
+    const lines = formula.closest(".derivation")
+    if (!lines) return formula.clientWidth
+    const names = Math.max(...[...lines.querySelectorAll(".name")].map(widthOf))
+    return lines.clientWidth - names - (lines.classList.contains("wide") ? 20 : 290)
+  }
 
   await MathJax.startup.promise
   await document.fonts.ready
@@ -14,11 +25,11 @@
     for (const size of sizes) {
       content.style.fontSize = `${size}em`
       for (const formula of formulas) {
-        let own = 1
         formula.style.fontSize = ""
-        while (own > 0.5 && formula.scrollWidth > formula.clientWidth) formula.style.fontSize = `${(own -= 0.03)}em`
+        const wide = widthOf(formula) / roomOf(formula)
+        if (wide > 1) formula.style.fontSize = `${0.99 / wide}em`
       }
-      if (fits(content) && formulas.every(one => one.scrollWidth <= one.clientWidth)) break
+      if ([content, ...content.querySelectorAll("figcaption")].every(fits)) break
     }
     slide.style.display = ""
   }
