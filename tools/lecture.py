@@ -10,13 +10,15 @@ from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup, Tag
-from parts import Box, Derivation, Equation, Items, Line, Part, Picture, Table, Text, plain
+from parts import Box, Code, Derivation, Equation, Items, Line, Part, Picture, Table, Text, plain
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 
 # How much a slide holds, in lines of text; a slide that is a little too full is set smaller.
 ROOM = 11.5
+# Code is shown where a section has nothing else to see: so many lines of it, of so many letters, and as many printed.
+CODE = (7, 78)
 # How much of a paragraph is shown: the rest is for the lecturer, in the notes.
 SHOWN = 340
 LEAD = 200
@@ -132,6 +134,7 @@ class Chapter:
         found: list[Slide] = []
         kept: list[str] = []  # the sentences of the last paragraph that are not shown yet
         is_first, follows = True, False  # the first paragraph of the section; one that follows a derivation
+        code: tuple[int, Code] | None = None  # the first that is short, and before which part it stands
 
         def close() -> None:
             nonlocal parts, notes
@@ -182,6 +185,7 @@ class Chapter:
                         lead()
                         parts.append(one)
                 kept, follows = ([], True) if made else (kept, follows)
+                code = code or ((len(parts), found_code) if (found_code := self.code(child)) else None)
             else:
                 one = self.part(child)
                 if one:
@@ -189,6 +193,8 @@ class Chapter:
                         lead()
                     parts.append(one)
                     kept, follows = [], isinstance(one, Equation)
+        if code and not found and all(isinstance(part, Text) for part in parts):
+            parts.insert(*code)
         close()
         if notes and found:
             found[-1].notes += notes
@@ -246,6 +252,17 @@ class Chapter:
                 yield derivation(next(derivations), data["text/latex"])
             elif "image/png" in data:
                 yield self.picture(element, cell, data)
+
+    def code(self, element: Tag) -> Code | None:
+        """A cell that is short, shown in full and prints a little."""
+        cell = self.cells[id(element)]
+        printed = "".join(output.get("text", "") for output in cell.outputs).rstrip()
+        lines, letters = CODE
+        if cell.metadata.get("tags") or not printed:
+            return None
+        if any(len(text.splitlines()) > lines or max(map(len, text.splitlines())) > letters for text in (cell.source, printed)):
+            return None
+        return Code(cell.source, printed)
 
     def picture(self, element: Tag, cell: Any, data: dict[str, Any]) -> Picture:
         """A figure, as it was stored."""
@@ -332,7 +349,8 @@ def derivation(element: Tag, latex: str) -> Derivation:
         name, _, formula = row.split("&&")[0].partition("&")
         refuted = re.fullmatch(r"\s*\\color\{red\}\{(.*)\}\s*", formula, re.DOTALL)
         verdict = next(name for name in shown["class"] if name != "line")
-        notes = "<br>".join(inner(note) for note in shown.select(".notes > span"))
+        said = [inner(note) for note in shown.select(".notes > span")]
+        notes = ("<br>" if refuted else "; ").join(said)
         lines.append(Line(name.strip(), (refuted.group(1) if refuted else formula).strip(), notes, verdict))
     return Derivation(lines)
 

@@ -47,6 +47,11 @@ def height_of(tex: str) -> float:
     return sum(1.9 if tall.search(row) else 1.2 for row in tex.split(r"\\"))
 
 
+def displayed(tex: str) -> str:
+    """A formula as a text."""
+    return rf"\[{escape(tex, quote=False)}\]" if tex else ""
+
+
 def block(name: str, *arguments: str) -> str:
     return f"#{name}({', '.join(arguments)})\n"
 
@@ -121,11 +126,11 @@ class Equation(Part):
         return height_of(self.tex) + 0.9
 
     def texts(self):
-        yield rf"\[{self.tex}\]"
+        yield displayed(self.tex)
 
     def html(self) -> str:
         number = f'<span class="eqno">{self.number}</span>' if self.number else ""
-        return rf'<div class="equation"><div class="formula">\[{escape(self.tex, quote=False)}\]</div>{number}</div>'
+        return rf'<div class="equation"><div class="formula">{displayed(self.tex)}</div>{number}</div>'
 
     def typst(self, known):
         return f"#equation([{known[next(self.texts())]}], [{self.number}])\n"
@@ -161,7 +166,7 @@ class Derivation(Part):
 
     def texts(self):
         for line in self.lines:
-            yield from (self.formula(line.name), self.formula(line.formula), line.notes)
+            yield from (displayed(line.name), displayed(line.formula), line.notes)
 
     @staticmethod
     def formula(tex: str) -> str:
@@ -188,11 +193,29 @@ class Derivation(Part):
 
     def typst(self, known):
         rows = [
-            f"([{known[self.formula(line.name)]}], [{known[self.formula(line.formula)]}], [{known[line.notes]}], "
+            f"([{known[displayed(line.name)]}], [{known[displayed(line.formula)]}], [{known[line.notes]}], "
             f"{json.dumps(line.verdict)})"
             for line in self.lines
         ]
         return block("derivation", str(self.is_wide).lower(), *rows)
+
+
+@dataclass
+class Code(Part):
+    """A few lines and what they print."""
+
+    source: str
+    output: str
+
+    @property
+    def height(self) -> float:
+        return (len(self.source.splitlines()) + len(self.output.splitlines())) * 0.85 + 1.6
+
+    def html(self) -> str:
+        return f'<pre class="source">{escape(self.source)}</pre><pre class="output">{escape(self.output)}</pre>'
+
+    def typst(self, known):
+        return block("code", *(json.dumps(text, ensure_ascii=False) for text in (self.source, self.output)))
 
 
 @dataclass

@@ -52,10 +52,10 @@ def parts_of_the_book() -> list[tuple[str, list[Path]]]:
 
 def translated(texts: Iterable[str]) -> dict[str, str]:
     """Texts of HTML with formulas as typst, by pandoc, all at once."""
-    wanted = sorted({text for text in texts if text})
-    expand = re.compile("|".join(re.escape(rf"\{name}") + r"(?![a-zA-Z])" for name in macros()))
+    wanted, known = sorted({text for text in texts if text}), macros()
+    expand = re.compile("|".join(re.escape(rf"\{name}") + r"(?![a-zA-Z])" for name in known))
     given = f"<p>{BETWEEN}</p>".join(
-        f"<div>{expand.sub(lambda found: macros()[found[0][1:]], text)}</div>" for text in wanted
+        f"<p>{expand.sub(lambda found: known[found[0][1:]], text)}</p>" for text in wanted
     )
     command = [pypandoc.get_pandoc_path(), "-f", "html+tex_math_single_backslash", "-t", "typst", "--wrap=none"]
     done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", check=True)
