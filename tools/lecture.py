@@ -12,9 +12,6 @@ import nbformat
 from bs4 import BeautifulSoup, Tag
 from parts import Box, Code, Derivation, Equation, Items, Line, Part, Picture, Table, Text, plain
 
-ROOT = Path(__file__).resolve().parent.parent
-BOOK = ROOT / "book"
-
 # How much a slide holds, in lines of text; a slide that is a little too full is set smaller.
 ROOM = 11.5
 # Code is shown where a section has nothing else to see: so many lines of it, of so many letters, and as many printed.

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from PIL import Image
+from typeset import ROOT
 
 WIDTH = 68  # letters on a line
 BESIDE = 25  # letters beside the formulas of a derivation
@@ -344,6 +345,6 @@ class Picture(Part):
 
     def typst(self, known):
         return block(
-            "picture", json.dumps(f"images/{self.file.name}"), json.dumps(self.alt, ensure_ascii=False),
+            "picture", json.dumps(f"/{self.file.relative_to(ROOT).as_posix()}"), json.dumps(self.alt, ensure_ascii=False),
             str(self.beside).lower(), f"[{known[self.caption]}]", *(f"[{known[text]}]" for text in self.said),
         )  # fmt: skip

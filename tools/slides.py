@@ -9,34 +9,20 @@ Everything on them is in the notebooks: tools/lecture.py cuts the built page, to
 import json
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 import build
-import pypandoc
-import typst
 import yaml
-from lecture import BOOK, ROOT, Chapter, Slide
+from lecture import Chapter, Slide
 from parts import plain
+from typeset import ROOT, TEMPLATES, macros, translated, write_pdf
 
 OUT = ROOT / "_build" / "slides"
-TEMPLATES = Path(__file__).with_name("deck")
 VENDORED = ("mathjax", "reveal")
 # A part of the table of contents that has no chapters for a lecture.
 LOOK_UP = "Look up"
-BETWEEN = "XXBETWEENXX"
-
-
-def configuration() -> dict:
-    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-
-
-def macros() -> dict[str, str]:
-    """The commands of formulas that the book defines."""
-    return configuration()["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
 
 
 def parts_of_the_book() -> list[tuple[str, list[Path]]]:
@@ -48,21 +34,6 @@ def parts_of_the_book() -> list[tuple[str, list[Path]]]:
         if part["caption"] != LOOK_UP:
             found.append((part["caption"], [path for path in paths if path.exists()]))
     return found
-
-
-def translated(texts: Iterable[str]) -> dict[str, str]:
-    """Texts of HTML with formulas as typst, by pandoc, all at once."""
-    wanted, known = sorted({text for text in texts if text}), macros()
-    expand = re.compile("|".join(re.escape(rf"\{name}") + r"(?![a-zA-Z])" for name in known))
-    given = f"<p>{BETWEEN}</p>".join(
-        f"<p>{expand.sub(lambda found: known[found[0][1:]], text)}</p>" for text in wanted
-    )
-    command = [pypandoc.get_pandoc_path(), "-f", "html+tex_math_single_backslash", "-t", "typst", "--wrap=none"]
-    done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", check=True)
-    if done.stderr:
-        raise ValueError(f"pandoc cannot translate a formula\n{done.stderr}")
-    found = [piece.strip() for piece in done.stdout.split(BETWEEN)]
-    return {"": ""} | dict(zip(wanted, found, strict=True))
 
 
 def as_html(chapter: Chapter, slides: list[Slide]) -> str:
@@ -95,8 +66,8 @@ def as_typst(chapter: Chapter, slides: list[Slide]) -> str:
     given = [text for slide in slides for text in (slide.title, *(text for part in slide.parts for text in part.texts()))]
     known = translated([*given, chapter.title])
     name = f"[{chapter.number} {known[chapter.title]}]"
-    lines = [(TEMPLATES / "deck.typ").read_text(encoding="utf-8")]
-    lines.append(f"#show: deck.with(title: {json.dumps(plain(chapter.title), ensure_ascii=False)}, name: {name})\n")
+    title = json.dumps(plain(chapter.title), ensure_ascii=False)
+    lines = ['#import "/tools/deck/deck.typ": *', f"#show: deck.with(title: {title}, name: {name})"]
     for slide in slides:
         inside = "".join(part.typst(known) for part in slide.parts)
         above = f", above: {json.dumps(kicker(chapter))}" if slide.kind == "title" else ""
@@ -109,11 +80,7 @@ def write(path: Path, html: Path) -> tuple[Chapter, int]:
     chapter = Chapter(path, html, OUT / "images")
     slides = chapter.slides()
     (OUT / f"{path.stem}.html").write_text(as_html(chapter, slides), encoding="utf-8")
-    source = OUT / f"{path.stem}.typ"
-    source.write_text(as_typst(chapter, slides), encoding="utf-8")
-    # The fonts that typst brings are the same on every machine.
-    typst.compile(source, output=OUT / f"{path.stem}.pdf", ignore_system_fonts=True)
-    source.unlink()
+    write_pdf(as_typst(chapter, slides), OUT / f"{path.stem}.pdf")
     return chapter, len(slides)
 
 
