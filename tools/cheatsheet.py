@@ -81,7 +81,7 @@ def texts(name: str, known: list[tuple[str, str]]) -> dict[str, str | list[str]]
 
 
 def listed(given: list[tuple[str, str]]) -> str:
-    return ("with " + ", ".join(formula(left, right, False) for left, right in given)) if given else ""
+    return ", ".join(formula(left, right, False) for left, right in given)
 
 
 def source() -> str:
