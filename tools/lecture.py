@@ -359,10 +359,12 @@ def packed(title: str, parts: list[Part]) -> list[Slide]:
     """Parts on as few slides as hold them, in their order; what is too long is cut where it can be."""
     found = [Slide(title)]
     for part in (piece for part in parts for piece in part.pieces(ROOM)):
-        if found[-1].parts and found[-1].height + part.height > ROOM:
-            # A line that leads to what follows goes with it.
-            moved = [found[-1].parts.pop()] if isinstance(found[-1].parts[-1], Text) and len(found[-1].parts) > 1 else []
-            found.append(Slide(title, moved))
+        before = found[-1].parts
+        # A line that leads to what follows goes with it, though the letters become smaller.
+        room = ROOM * 1.2 if found[-1].has_only_words and found[-1].height < 4 else ROOM
+        if before and found[-1].height + part.height > room:
+            leads = isinstance(before[-1], Text) and len(before) > 1 and not isinstance(part, Text)
+            found.append(Slide(title, [before.pop()] if leads else []))
         found[-1].parts.append(part)
     return found
 

@@ -210,7 +210,7 @@ class Code(Part):
 
     @property
     def height(self) -> float:
-        return (len(self.source.splitlines()) + len(self.output.splitlines())) * 0.85 + 1.6
+        return (len(self.source.splitlines()) + len(self.output.splitlines())) * 0.72 + 1.6
 
     def html(self) -> str:
         return f'<pre class="source">{escape(self.source)}</pre><pre class="output">{escape(self.output)}</pre>'

@@ -5,7 +5,7 @@
   const isWide = box => box.scrollWidth > box.clientWidth + 2
   const fits = box => box.scrollHeight <= box.clientHeight + 1 && !isWide(box)
 
-  const widthOf = box => Math.max(0, ...[...box.querySelectorAll("mjx-container")].map(one => one.getBoundingClientRect().width))
+  const widthOf = box => Math.max(0, ...[...box.querySelectorAll("mjx-math")].map(one => one.getBoundingClientRect().width))
   // A line of a derivation leaves room for the name before it and the reason behind it.
   const roomOf = formula => {
     const lines = formula.closest(".derivation")
