@@ -3,11 +3,11 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lint bench exhaustive notebooks requirements clean
+.PHONY: help book slides cheatsheet figures test check lint bench exhaustive notebooks requirements clean
 .NOTPARALLEL:  # two targets must not make .venv at the same time
 
 help:
 	@$(PYTHON) tools/run.py --help
 
-book test check lint bench exhaustive notebooks requirements clean:
+book slides cheatsheet figures test check lint bench exhaustive notebooks requirements clean:
 	@$(PYTHON) tools/run.py $@

@@ -31,7 +31,7 @@ VALUE_OF = {
     "joined": "whole batch",
 }  # fmt: skip
 # Pages that treat no loss.
-LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
+LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "lecturers", "notation", "references")
 # A setting of another library, in a note of lossbook.find, and the loss that equals it.
 SETTING = re.compile(r"(\w+=[\w']+) is ([a-z]+\.[a-z_]+)\b[^;,]*")
 
