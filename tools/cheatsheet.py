@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from html import escape
-from pathlib import Path
 
 from typeset import ROOT, translated, write_pdf
 
@@ -88,7 +87,12 @@ def source() -> str:
     """The sheets as typst."""
     common = {module: shared(names) for module, names in families().items()}
     every = {name: texts(name, common[module]) for module, names in families().items() for name in names}
-    given = [text for one in every.values() for value in one.values() for text in ([value] if isinstance(value, str) else value)]
+    given = [
+        text
+        for one in every.values()
+        for value in one.values()
+        for text in ([value] if isinstance(value, str) else value)
+    ]
     known = translated([*given, *map(listed, common.values())])
     lines = ['#import "/tools/deck/cheatsheet.typ": *', "#show: sheets"]
     for module, names in families().items():

@@ -13,7 +13,7 @@ import zipfile
 from base64 import b64decode
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from html import escape, unescape
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +98,17 @@ def atlas(html: Path) -> list[Figure]:
     for image in page.select("article img[src*='atlas-']"):
         file = (html / "book" / image["src"]).resolve()
         title = image.find_parent("section").find(re.compile("h[1-6]")).get_text().strip("# \n")
-        found.append(Figure(f"atlas/{file.name}", file.read_bytes(), title, "The curve of its card.", unescape(image["alt"])))
+        said = "The curve of its card."
+        found.append(Figure(f"atlas/{file.name}", file.read_bytes(), title, said, image["alt"]))
     return found
 
 
 def contents(figures: list[Figure]) -> str:
     """The page that shows all of them."""
     rows = "\n".join(
-        f'<figure><img src="{one.name}" alt="{escape(one.alt, quote=True)}"><figcaption><strong>{escape(one.number)}</strong> '
-        f"{escape(one.caption, quote=False)}<br><code>{one.name}</code><br><small>{escape(one.alt, quote=False)}</small>"
-        "</figcaption></figure>"
+        f'<figure><img src="{one.name}" alt="{escape(one.alt, quote=True)}"><figcaption>'
+        f"<strong>{escape(one.number)}</strong> {escape(one.caption, quote=False)}<br><code>{one.name}</code><br>"
+        f"<small>{escape(one.alt, quote=False)}</small></figcaption></figure>"
         for one in figures
     )
     only = [one.name for one in figures if one.name.endswith(".png")]

@@ -155,9 +155,7 @@ class Chapter:
                 notes.append(inner(child))
                 said = sentences(inner(child))
                 shown = 0
-                if is_first:
-                    shown = as_many(said, SHOWN)
-                elif said[0].startswith("<strong>") and not said[0].startswith("<strong>In your framework"):
+                if is_first or (said[0].startswith("<strong>") and not said[0].startswith("<strong>In your framework")):
                     shown = as_many(said, SHOWN)
                 elif follows:
                     shown = as_many(said[:1], LEAD)
@@ -237,7 +235,7 @@ class Chapter:
         label = element.get("id", "")
         return Box(" ".join(inner(title).split()), kinds[0] if kinds else "proof", parts, label)
 
-    # --- cells ---------------------------------------------------------------------------------------------------------
+    # --- cells -------------------------------------------------------------------------------------------------------
 
     def shown(self, element: Tag) -> Iterator[Part]:
         """The derivations and figures that a cell has as its output."""
@@ -257,7 +255,10 @@ class Chapter:
         lines, letters = CODE
         if cell.metadata.get("tags") or not printed:
             return None
-        if any(len(text.splitlines()) > lines or max(map(len, text.splitlines())) > letters for text in (cell.source, printed)):
+        if any(
+            len(text.splitlines()) > lines or max(map(len, text.splitlines())) > letters
+            for text in (cell.source, printed)
+        ):
             return None
         return Code(cell.source, printed)
 
@@ -273,7 +274,7 @@ class Chapter:
         return Picture(file, name, caption, about["image"]["alt"], question.group(1).strip() if question else "")
 
 
-# --- pieces of a page --------------------------------------------------------------------------------------------------
+# --- pieces of a page ------------------------------------------------------------------------------------------------
 
 
 def heading(element: Tag) -> tuple[str, Tag]:
@@ -352,13 +353,13 @@ def derivation(element: Tag, latex: str) -> Derivation:
     return Derivation(lines)
 
 
-# --- from parts to slides ------------------------------------------------------------------------------------------------
+# --- from parts to slides --------------------------------------------------------------------------------------------
 
 
 def packed(title: str, parts: list[Part]) -> list[Slide]:
     """Parts on as few slides as hold them, in their order; what is too long is cut where it can be."""
     found = [Slide(title)]
-    for part in (piece for part in parts for piece in part.pieces(ROOM)):
+    for part in [piece for whole in parts for piece in whole.pieces(ROOM)]:
         before = found[-1].parts
         # A line that leads to what follows goes with it, though the letters become smaller.
         room = ROOM * 1.2 if found[-1].has_only_words and found[-1].height < 4 else ROOM

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -32,7 +33,9 @@ def signs(tex: str) -> str:
     rows = re.split(r"\\\\|\\cr", tex)
     shown = []
     for row in rows:
-        row = re.sub(r"\\(begin|end)\{\w+\}|\\(left|right|displaystyle|operatorname|mathrm|text|log|limits)\b|[&{}^_\s]", "", row)
+        row = re.sub(
+            r"\\(begin|end)\{\w+\}|\\(left|right|displaystyle|operatorname|mathrm|text|log|limits)\b|[&{}^_\s]", "", row
+        )
         row = re.sub(r"\\frac", "", row) if "\\frac" not in row else row.replace("\\frac", "")
         shown.append(re.sub(r"\\[a-zA-Z]+|\\.", "x", row))
     return max(shown, key=len, default="")
@@ -106,7 +109,7 @@ class Items(Part):
         # Halves that are alike look better than one full slide and a rest.
         count = math.ceil(self.height / room)
         at = [round(len(self.items) * k / count) for k in range(count + 1)]
-        return [Items(self.items[a:b], self.ordered, self.start + a) for a, b in zip(at, at[1:], strict=False) if b > a]
+        return [Items(self.items[a:b], self.ordered, self.start + a) for a, b in pairwise(at) if b > a]
 
     def html(self) -> str:
         name = f'ol start="{self.start}"' if self.ordered else "ul"
@@ -344,7 +347,7 @@ class Picture(Part):
         return f'<figure class="{where}" data-label="{self.label}">{image}{caption}</figure>'
 
     def typst(self, known):
-        return block(
-            "picture", json.dumps(f"/{self.file.relative_to(ROOT).as_posix()}"), json.dumps(self.alt, ensure_ascii=False),
-            str(self.beside).lower(), f"[{known[self.caption]}]", *(f"[{known[text]}]" for text in self.said),
-        )  # fmt: skip
+        file = json.dumps(f"/{self.file.relative_to(ROOT).as_posix()}")
+        alt = json.dumps(self.alt, ensure_ascii=False)
+        said = [f"[{known[text]}]" for text in (self.caption, *self.said)]
+        return block("picture", file, alt, str(self.beside).lower(), *said)

@@ -51,9 +51,11 @@ def as_html(chapter: Chapter, slides: list[Slide]) -> str:
         )
     template = (TEMPLATES / "deck.html").read_text(encoding="utf-8")
     values = {
-        "TITLE": escape(plain(chapter.title)), "NAME": f"{chapter.number} {chapter.title}".strip(), "SLIDES": "\n".join(shown),
+        "TITLE": escape(plain(chapter.title)),
+        "NAME": f"{chapter.number} {chapter.title}".strip(),
+        "SLIDES": "\n".join(shown),
         "MACROS": json.dumps(macros()),
-    }  # fmt: skip
+    }
     return re.sub("|".join(rf"@{name}@" for name in values), lambda found: values[found[0].strip("@")], template)
 
 
@@ -63,7 +65,9 @@ def kicker(chapter: Chapter) -> str:
 
 def as_typst(chapter: Chapter, slides: list[Slide]) -> str:
     """The deck for print."""
-    given = [text for slide in slides for text in (slide.title, *(text for part in slide.parts for text in part.texts()))]
+    given = [
+        text for slide in slides for text in (slide.title, *(text for part in slide.parts for text in part.texts()))
+    ]
     known = translated([*given, chapter.title])
     name = f"[{chapter.number} {known[chapter.title]}]"
     title = json.dumps(plain(chapter.title), ensure_ascii=False)
