@@ -7,22 +7,10 @@ from pathlib import Path
 import pytest
 
 import lossbook
-from lossbook import backends
+from lossbook import backends, data
 
 PACKAGE = Path(lossbook.__file__).parent
-FLOORS = (  # from the ground up; modules of one floor may import one another, but never in a circle
-    ("accuracy", "errors", "names", "typing", "spaces", "domains", "arrays", "checks", "words"),
-    ("declaration", "formula", "logits"),
-    ("plan",),
-    ("kernels", "backends"),
-    ("exact",),
-    ("evaluation", "documentation", "methods"),
-    ("labels", "boxes", "weight_maps"),
-    ("definition", "settings", "algebra", "loss", "joined", "distance", "ahead"),
-    ("binary", "divergence", "multiclass", "multilabel", "regression", "segmentation", "detection", "adversarial"),
-    ("figures", "workshop"),
-    ("", "__main__"),
-)
+FLOORS = data.floors()  # modules of one floor may import one another, but never in a circle
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FILES = {
     ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): file

@@ -1,0 +1,104 @@
+"""Python in the pages: what they need to run their own cells, without a server and without a network.
+
+Everything becomes a script, since a page that was opened by a double click may load scripts and nothing else:
+live/files/NAME.js holds the file NAME in base64, and live/pages/PAGE.js the cells of a page with what they printed.
+Nothing of it is loaded before a reader runs a cell.
+"""
+
+import gzip
+import io
+import json
+import zipfile
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from sphinx.application import Sphinx
+
+import lossbook
+
+VENDOR = "vendor/pyodide"
+OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
+# Asked for in any case; the rest when a cell imports it.
+CORE = ("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "pyodide.asm.wasm", "python_stdlib.zip")
+PYTHON = ("numpy", "lark", "latex2mathml", "sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
+# Of the ways in which an output is stored, the one that the page shows, and that the browser's Python gives.
+KINDS = {"text/html": "html", "image/png": "picture", "text/markdown": "markdown", "text/latex": "latex"}
+
+
+def offered(vendor: Path) -> dict[str, Any]:
+    """Pyodide's list of packages, with those that are here alone: who imports another is told so by Python itself."""
+    lock = json.loads((vendor / "pyodide-lock.json").read_text(encoding="utf-8"))
+    here = {name: one for name, one in lock["packages"].items() if (vendor / one["file_name"]).exists()}
+    for path in vendor.glob("*.whl"):
+        name, version = path.name.split("-")[:2]
+        if path.name not in {one["file_name"] for one in here.values()}:
+            one = {"name": name, "version": version, "file_name": path.name, "sha256": "", "imports": [name]}
+            here[name] = one | {"depends": [], "install_dir": "site", "package_type": "package"}
+    return lock | {"packages": here}
+
+
+def package() -> bytes:
+    """The sources of lossbook as a zip file that is the same for the same sources."""
+    root, data = Path(lossbook.__file__).parent, io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                name = path.relative_to(root.parent).as_posix()
+                archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return data.getvalue()
+
+
+def script(name: str, data: bytes) -> str:
+    """A file as a script: its name, whether it is compressed in it, and its bytes in base64."""
+    packed = name.endswith((".wasm", ".js", ".json", ".py"))
+    text = b64encode(gzip.compress(data, mtime=0) if packed else data).decode()
+    return f'lossbookFile("{name}", {json.dumps(packed)}, "{text}");\n'
+
+
+def printed(cell: Any) -> list[dict[str, str]]:
+    """What a cell shows: as book/_live/cells.py gives it, but for pictures, whose letters differ by machine."""
+    found: list[dict[str, str]] = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            found.append({"kind": "text", "content": output.text})
+            continue
+        kind, content = next(((KINDS[way], output.data[way]) for way in KINDS if way in output.data), ("text", ""))
+        if kind == "text":
+            content = output.data["text/plain"] + "\n"
+        found.append({"kind": kind, "content": "" if kind == "picture" else content})
+    return found
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    """The code cells of a notebook, in the order in which the page shows them."""
+    notebook = nbformat.read(path, as_version=4)
+    return [{"source": cell.source, "printed": printed(cell)} for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    """Write the folder live/ beside the pages."""
+    if error or app.builder.format != "html":
+        return
+    source, live = Path(app.srcdir), Path(app.outdir, "live")
+    vendor = source / VENDOR
+    for folder in ("files", "pages"):
+        (live / folder).mkdir(parents=True, exist_ok=True)
+    lock = offered(vendor)
+    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip", ".whl"}}
+    files |= {name: (source / "book" / "_live" / name).read_bytes() for name in OWN}
+    files |= {"lossbook.zip": package(), "pyodide-lock.json": json.dumps(lock).encode()}
+    for name, data in files.items():
+        (live / "files" / f"{name}.js").write_text(script(name, data), encoding="utf-8")
+    core = [*CORE, *(lock["packages"].get(name, {"file_name": name})["file_name"] for name in PYTHON)]
+    for path in sorted((source / "book").glob("*.ipynb")):
+        page = json.dumps({"core": core, "cells": cells(path)})
+        (live / "pages" / f"{path.stem}.js").write_text(f"lossbookPage({page});\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_css_file("live.css")
+    app.add_js_file("live.js", defer="defer")
+    app.connect("build-finished", write)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
