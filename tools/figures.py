@@ -122,7 +122,8 @@ def contents(figures: list[Figure]) -> str:
 <body>
 <h1>The figures of lossbook</h1>
 <p>{len(figures)} figures by the lossbook authors, each with its caption, its file and its text for those who do not see
-it. They may be used as LICENSE-text says. {len(figures) - len(only)} are SVG; {len(only)} are PNG, as they are stored.</p>
+it. They may be used as LICENSE-text says. {len(figures) - len(only)} are SVG; {len(only)} are PNG, as they are
+stored.</p>
 {rows}
 </body>
 </html>
