@@ -19,7 +19,7 @@ CODE = (7, 78)
 # How much of a paragraph is shown: the rest is for the lecturer, in the notes.
 SHOWN = 340
 LEAD = 200
-SKIPPED = ("The notes, corrected",)
+SKIPPED = ("Check yourself", "The notes, corrected")
 
 
 @dataclass
