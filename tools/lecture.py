@@ -19,6 +19,8 @@ CODE = (7, 78)
 # How much of a paragraph is shown: the rest is for the lecturer, in the notes.
 SHOWN = 340
 LEAD = 200
+# What leads to tabs with code, which have no place on a slide.
+ELSEWHERE = "<strong>In your framework"
 SKIPPED = ("Check yourself", "The notes, corrected")
 
 
@@ -96,7 +98,7 @@ class Chapter:
         found = self.opening()
         for title, section in by_title.items():
             if title not in SKIPPED:
-                found += self.section(section)
+                found += Section(self, section).slides()
         if summary:
             lists = [Items(items(element), False) for element in summary.find_all("ul", recursive=False)]
             said = [] if lists else [Text(inner(one)) for one in summary.find_all("p", recursive=False)]
@@ -119,89 +121,7 @@ class Chapter:
             found += packed("After this chapter you can", [Items(items(goals), False)])
         return found
 
-    # --- sections ----------------------------------------------------------------------------------------------------
-
-    def section(self, section: Tag) -> list[Slide]:
-        """The slides of a section; its subsections have slides of their own."""
-        title_element = section.find(re.compile("h[2-6]"), recursive=False)
-        number, words = heading(title_element)
-        title = f'<span class="number">{number}</span> {inner(words)}' if number else inner(words)
-        parts: list[Part] = []
-        notes: list[str] = []
-        found: list[Slide] = []
-        kept: list[str] = []  # the sentences of the last paragraph that are not shown yet
-        is_first, follows = True, False  # the first paragraph of the section; one that follows a derivation
-        code: tuple[int, Code] | None = None  # the first that is short, and before which part it stands
-
-        def close() -> None:
-            nonlocal parts, notes
-            if parts:
-                made = packed(title, parts)
-                made[0].notes = notes
-                found.extend(made)
-                parts, notes = [], []
-
-        def lead() -> None:
-            nonlocal kept
-            if kept and len(plain(kept[-1])) <= LEAD and not kept[-1].startswith("<strong>In your framework"):
-                parts.append(Text(kept[-1]))
-            kept = []
-
-        for child in section.find_all(True, recursive=False):
-            names = set(child.get("class", []))
-            if child is title_element or child.name in ("span", "script", "style"):
-                continue
-            if child.name == "p":
-                notes.append(inner(child))
-                said = sentences(inner(child))
-                shown = 0
-                if is_first or (said[0].startswith("<strong>") and not said[0].startswith("<strong>In your framework")):
-                    shown = as_many(said, SHOWN)
-                elif follows:
-                    shown = as_many(said[:1], LEAD)
-                elif any("?" in plain(one) for one in said):
-                    shown = 0
-                    asked = [one for one in said if "?" in plain(one)]
-                    parts.append(Text(" ".join(asked)))
-                    said = said[said.index(asked[-1]) + 1 :]
-                if shown:
-                    parts.append(Text(" ".join(said[:shown])))
-                kept, is_first, follows = said[shown:], False, False
-            elif child.name == "section":
-                close()
-                found += self.section(child)
-            elif "cell" in names:
-                made = list(self.shown(child))
-                for one in made:
-                    if isinstance(one, Picture):
-                        close()
-                        found += self.figure(title, one)
-                    else:
-                        lead()
-                        parts.append(one)
-                kept, follows = ([], True) if made else (kept, follows)
-                code = code or ((len(parts), found_code) if (found_code := self.code(child)) else None)
-            else:
-                one = self.part(child)
-                if one:
-                    if not isinstance(one, Box):
-                        lead()
-                    parts.append(one)
-                    kept, follows = [], isinstance(one, Equation)
-        if code and not found and all(isinstance(part, Text) for part in parts):
-            parts.insert(*code)
-        close()
-        if notes and found:
-            found[-1].notes += notes
-        return joined(found)
-
-    def figure(self, title: str, picture: Picture) -> list[Slide]:
-        """A picture has a slide of its own, and a slider's question one before it."""
-        shown = Slide(title, [picture], kind="figure")
-        if not picture.question:
-            return [shown]
-        asked = Box("Before it moves", "question", [Text(picture.question), Text(picture.caption)])
-        return [Slide(title, [asked]), shown]
+    # --- pieces of the page ------------------------------------------------------------------------------------------
 
     def part(self, element: Tag) -> Part | None:
         """What an element of the page is on a slide; nothing for what has no place there."""
@@ -272,6 +192,102 @@ class Chapter:
         question = re.search(r"<strong>Before you move it:</strong>(.*?)<", data.get("text/html", ""), re.DOTALL)
         caption = inner(element.find("figcaption"))
         return Picture(file, name, caption, about["image"]["alt"], question.group(1).strip() if question else "")
+
+
+@dataclass
+class Section:
+    """A section on its way to slides: of its text, the beginning, what leads to formulas, what follows from them, what
+    is said in bold and what is asked; the rest goes into the notes."""
+
+    chapter: Chapter
+    element: Tag
+    parts: list[Part] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    found: list[Slide] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)  # sentences of the last paragraph that are not shown yet
+    is_first: bool = True  # whether the first paragraph is still to come
+    follows: bool = False  # whether a formula has just been shown
+    code: tuple[int, Code] | None = None  # the first that is short, and before which part it stands
+
+    def slides(self) -> list[Slide]:
+        """Its slides, and those of its subsections."""
+        heading_element = self.element.find(re.compile("h[2-6]"), recursive=False)
+        number, words = heading(heading_element)
+        self.title = f'<span class="number">{number}</span> {inner(words)}' if number else inner(words)
+        for child in self.element.find_all(True, recursive=False):
+            if child is heading_element or child.name in ("span", "script", "style"):
+                continue
+            if child.name == "p":
+                self.paragraph(child)
+            elif child.name == "section":
+                self.close()
+                self.found += Section(self.chapter, child).slides()
+            elif "cell" in child.get("class", []):
+                self.cell(child)
+            elif part := self.chapter.part(child):
+                if not isinstance(part, Box):
+                    self.lead()
+                self.parts.append(part)
+                self.kept, self.follows = [], isinstance(part, Equation)
+        if self.code and not self.found and all(isinstance(part, Text) for part in self.parts):
+            self.parts.insert(*self.code)
+        self.close()
+        if self.notes and self.found:
+            self.found[-1].notes += self.notes
+        return joined(self.found)
+
+    def close(self) -> None:
+        """Make slides of what was collected."""
+        if self.parts:
+            made = packed(self.title, self.parts)
+            made[0].notes = self.notes
+            self.found += made
+            self.parts, self.notes = [], []
+
+    def lead(self) -> None:
+        """Show the sentence that leads to what comes now."""
+        if self.kept and len(plain(self.kept[-1])) <= LEAD:
+            self.parts.append(Text(self.kept[-1]))
+        self.kept = []
+
+    def paragraph(self, element: Tag) -> None:
+        said = sentences(inner(element))
+        self.notes.append(inner(element))
+        if said[0].startswith(ELSEWHERE):
+            self.kept = []
+            return
+        shown, asked = 0, [one for one in said if "?" in plain(one)]
+        if self.is_first or said[0].startswith("<strong>"):
+            shown = as_many(said, SHOWN)
+        elif self.follows:
+            shown = as_many(said[:1], LEAD)
+        elif asked:
+            self.parts.append(Text(" ".join(asked)))
+            said = said[said.index(asked[-1]) + 1 :]
+        if shown:
+            self.parts.append(Text(" ".join(said[:shown])))
+        self.kept, self.is_first, self.follows = said[shown:], False, False
+
+    def cell(self, element: Tag) -> None:
+        shown = list(self.chapter.shown(element))
+        for part in shown:
+            if isinstance(part, Picture):
+                self.close()
+                self.figure(part)
+            else:
+                self.lead()
+                self.parts.append(part)
+        if shown:
+            self.kept, self.follows = [], True
+        elif self.code is None and (code := self.chapter.code(element)):
+            self.code = len(self.parts), code
+
+    def figure(self, picture: Picture) -> None:
+        """A picture has a slide of its own, and a slider's question one before it."""
+        if picture.question:
+            asked = Box("Before it moves", "question", [Text(picture.question), Text(picture.caption)])
+            self.found.append(Slide(self.title, [asked]))
+        self.found.append(Slide(self.title, [picture], kind="figure"))
 
 
 # --- pieces of a page ------------------------------------------------------------------------------------------------
