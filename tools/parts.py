@@ -328,8 +328,8 @@ class Picture(Part):
     @property
     def beside(self) -> bool:
         """Whether the caption stands beside it: it does unless the figure is wide."""
-        width, height = Image.open(self.file).size
-        return width / height < 1.95
+        with Image.open(self.file) as image:
+            return image.width / image.height < 1.95
 
     def takes(self, words: list[str]) -> bool:
         """Whether more words fit beside it."""
