@@ -135,13 +135,13 @@ class Chapter:
         if element.name == "table" or element.find("table", recursive=False):
             return table(element if element.name == "table" else element.find("table", recursive=False))
         has_title = element.find(class_="admonition-title", recursive=False)
-        if has_title and not names & {"dropdown", "solution", "exercise"}:
+        if "proof" in names or (has_title and not names & {"dropdown", "solution", "exercise"}):
             return self.box(element)
         return None
 
     def box(self, element: Tag) -> Box:
-        """A definition, a theorem, a proof, a note or an exercise, with its number."""
-        title = element.find(class_="admonition-title")
+        """A definition, a theorem, a note or an exercise, with its number; a proof, which has no title but a first word."""
+        title = element.find(class_="admonition-title", recursive=False)
         body = element.find("section", recursive=False) or element
         parts: list[Part] = []
         for child in body.find_all(True, recursive=False):
@@ -153,7 +153,12 @@ class Chapter:
                 parts.append(one)
         kinds = [name for name in element.get("class", []) if name not in ("admonition", "proof")]
         label = element.get("id", "")
-        return Box(" ".join(inner(title).split()), kinds[0] if kinds else "proof", parts, label)
+        if title is None:
+            words, _, rest = parts[0].content.partition(". ")
+            parts[0] = Text(rest)
+        else:
+            words = " ".join(inner(title).split())
+        return Box(words, kinds[0] if kinds else "proof", parts, label)
 
     # --- cells -------------------------------------------------------------------------------------------------------
 
