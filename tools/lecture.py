@@ -140,7 +140,7 @@ class Chapter:
         return None
 
     def box(self, element: Tag) -> Box:
-        """A definition, a theorem, a note or an exercise, with its number; a proof, which has no title but a first word."""
+        """A definition, a theorem, a note or an exercise with its title; a proof has only a first word."""
         title = element.find(class_="admonition-title", recursive=False)
         body = element.find("section", recursive=False) or element
         parts: list[Part] = []
