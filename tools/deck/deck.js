@@ -15,7 +15,8 @@
   }
 
   await MathJax.startup.promise
-  await document.fonts.ready
+  // The letters of formulas must be here before anything is measured; nothing asks for those of slides that are not shown.
+  await Promise.allSettled([...document.fonts].map(font => font.load()))
   for (const slide of document.querySelectorAll(".slides > section")) {
     slide.style.display = "block"
     for (const title of slide.querySelectorAll("h2"))
