@@ -14,14 +14,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import cheatsheet
 from execute import own_profile
+from typeset import write_pdf
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 MADE_FROM = ROOT / "_build" / "made_from"
 SOURCES = [
     "_config.yml", "_toc.yml", "requirements.txt", "benchmarks/results.json", "book", "lossbook", "tests/data",
-    "tools/build.py", "vendor",
+    "tools/build.py", "tools/cheatsheet.py", "tools/deck/cheatsheet.typ", "tools/deck/deck.typ", "tools/typeset.py",
+    "vendor",
 ]  # fmt: skip
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
 COMMAND = [*JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"]
@@ -78,6 +81,7 @@ def ensure(quiet: bool = True) -> Path:
             if done.returncode:
                 raise RuntimeError(f"the book does not build\n{(done.stdout or '')[-8000:]}")
             (HTML / "index.html").write_text(FRONT, encoding="utf-8")
+            write_pdf(cheatsheet.source(), HTML / "cheatsheet.pdf")
             MADE_FROM.write_text(now)
     return HTML
 

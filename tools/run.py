@@ -121,6 +121,21 @@ def lint():
     run("-m", "mypy")
 
 
+def slides(*arguments):
+    """Make a deck of slides for each chapter, or for those named, for a browser and as PDF"""
+    run("tools/slides.py", *arguments)
+
+
+def cheatsheet():
+    """Print all losses on one page a family, into _build/cheatsheet.pdf"""
+    run("tools/cheatsheet.py")
+
+
+def figures(*arguments):
+    """Put all figures of the book as SVG into _build/lossbook-figures.zip, or those of the chapters named"""
+    run("tools/figures.py", *arguments)
+
+
 def bench(*arguments):
     """Time the losses against their peers"""
     run("-m", "benchmarks", *arguments)
@@ -157,9 +172,12 @@ def clean():
 
 TARGETS = {
     target.__name__: target
-    for target in (book, pdf, epub, test, check, lint, bench, exhaustive, notebooks, requirements, clean)
-}
-TAKE_ARGUMENTS = ("bench", "exhaustive", "notebooks", "requirements")
+    for target in (
+        book, pdf, epub, slides, cheatsheet, figures, test, check, lint, bench, exhaustive, notebooks, requirements,
+        clean,
+    )
+}  # fmt: skip
+TAKE_ARGUMENTS = ("bench", "exhaustive", "figures", "notebooks", "requirements", "slides")
 
 
 def main(given):

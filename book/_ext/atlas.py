@@ -20,7 +20,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from lossbook.documentation import formula_text, largest_errors, print_latex, typed
+from lossbook.documentation import formula_text, largest_errors, typed
 from lossbook.workshop.find import table
 
 NAMES = Path(__file__).with_name("other_names.toml")
@@ -31,7 +31,7 @@ VALUE_OF = {
     "joined": "whole batch",
 }  # fmt: skip
 # Pages that treat no loss.
-LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "notation", "references")
+LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "lecturers", "notation", "references")
 # A setting of another library, in a note of lossbook.find, and the loss that equals it.
 SETTING = re.compile(r"(\w+=[\w']+) is ([a-z]+\.[a-z_]+)\b[^;,]*")
 
@@ -65,21 +65,9 @@ def index_entries(name: str) -> list[str]:
     return list(dict.fromkeys([*own, *other_names().get(name, {}).get("names", [])]))
 
 
-def displayed(name: str, loss: Any) -> str:
+def displayed(name: str) -> str:
     """The textbook formula, the gradient, and what both use, as LaTeX."""
-    typed = cards.entry(name)
-    if typed:
-        rows = [("L", typed["formula"])]
-        for along, slope in (("along", "slope"), ("second_along", "second")):
-            if slope in typed:
-                rows.append((rf"\frac{{\partial L}}{{\partial {typed[along]}}}", typed[slope]))
-        given = [tuple(row.split(" = ", 1)) for row in typed.get("with", "").split(r" \\ ") if row]
-    else:
-        rows, given = [("L", print_latex(loss.textbook))], []
-        slopes = loss.gradient if loss.shape == "joined" else [loss.gradient]
-        for argument, slope in zip(loss.declaration.predictions, slopes, strict=True):
-            shown = argument if len(argument) == 1 else rf"\mathrm{{{argument}}}"
-            rows.append((rf"\frac{{\partial L}}{{\partial {shown}}}", print_latex(slope)))
+    rows, given = cards.formulas(name)
     lines = [f"{left} &= {right}" for left, right in rows] + in_rows(given)
     return rf"\begin{{aligned}}{(' ' + chr(92) * 2 + '[4pt] ').join(lines)}\end{{aligned}}"
 
@@ -175,7 +163,7 @@ class Atlas(SphinxDirective):
         # "main", because the search puts all other entries behind every page that has the word.
         section += addnodes.index(entries=[("single", entry, label, "main", None) for entry in index_entries(name)])
         section += nodes.paragraph("", "", *inline(loss.summary))
-        section += formula(displayed(name, loss), self.env.docname)
+        section += formula(displayed(name), self.env.docname)
         if note := cards.entry(name).get("note"):
             section += nodes.paragraph("", "", *inline(note))
         section += pictures.picture(name, self.env)

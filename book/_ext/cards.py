@@ -11,6 +11,7 @@ from typing import Any
 from sympy.core.alphabets import greeks
 
 import lossbook
+from lossbook.documentation import print_latex
 
 FILE = Path(__file__).with_name("cards.toml")
 # The tasks, in the order of the chapters.
@@ -64,6 +65,24 @@ def entry(name: str) -> dict[str, Any]:
     """The formula of a loss in the book's letters; empty if it has none but its own."""
     found = cards().get(name, {})
     return entry(found["as"]) if "as" in found else found
+
+
+def formulas(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The textbook formula and the gradient, and what both use: left and right sides in LaTeX."""
+    typed = entry(name)
+    if typed:
+        rows = [("L", typed["formula"])]
+        for along, slope in (("along", "slope"), ("second_along", "second")):
+            if slope in typed:
+                rows.append((rf"\frac{{\partial L}}{{\partial {typed[along]}}}", typed[slope]))
+        return rows, [tuple(row.split(" = ", 1)) for row in typed.get("with", "").split(r" \\ ") if row]
+    loss = every_loss()[name]
+    rows = [("L", print_latex(loss.textbook))]
+    slopes = loss.gradient if loss.shape == "joined" else [loss.gradient]
+    for argument, slope in zip(loss.declaration.predictions, slopes, strict=True):
+        shown = argument if len(argument) == 1 else rf"\mathrm{{{argument}}}"
+        rows.append((rf"\frac{{\partial L}}{{\partial {shown}}}", print_latex(slope)))
+    return rows, []
 
 
 def facts(name: str) -> dict[str, Any]:
