@@ -28,19 +28,21 @@ FILE = ROOT / "_build" / "lossbook-figures.zip"
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 # What a kernel does first: figures of pyplot, those of lossbook and the still picture of a slider become SVG.
 IN_SVG = """
-from importlib import import_module
-from io import StringIO
-from lossbook.figures import stage
-style = import_module("lossbook.figures.style")  # its name in the package is a function
-metadata = {"Creator": None, "Date": None, "Format": None, "Type": None}
-def in_svg(figure):
-    with style.load_matplotlib().rc_context(style.rc_parameters()):
-        figure.savefig(file := StringIO(), format="svg", metadata=metadata)
-    return {"image/svg+xml": file.getvalue()}
-style._drawing()._repr_mimebundle_ = lambda self, include=None, exclude=None: in_svg(self)
-stage.Slider._repr_mimebundle_ = lambda self, include=None, exclude=None: in_svg(self.figure)
+def draw_svg():  # all names are its own, since the cells have theirs
+    from importlib import import_module
+    from io import StringIO
+    from lossbook.figures import stage
+    style = import_module("lossbook.figures.style")  # its name in the package is a function
+    metadata = {"Creator": None, "Date": None, "Format": None, "Type": None}
+    def in_svg(figure):
+        with style.load_matplotlib().rc_context(style.rc_parameters()):
+            figure.savefig(file := StringIO(), format="svg", metadata=metadata)
+        return {"image/svg+xml": file.getvalue()}
+    style._drawing()._repr_mimebundle_ = lambda self, include=None, exclude=None: in_svg(self)
+    stage.Slider._repr_mimebundle_ = lambda self, include=None, exclude=None: in_svg(self.figure)
+    return metadata
 %config InlineBackend.figure_formats = ["svg"]
-%config InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": metadata}
+%config InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": draw_svg()}
 """
 
 
