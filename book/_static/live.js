@@ -279,9 +279,8 @@ async function runCells(upTo, asked) {
     const text = cell.text;
     cell.ran = null;
     const outputs = await ask({source: text, name: `cell ${cell.number}`});
-    cell.ran = text;
-    if (!cell.show(outputs, cell === asked) && cell !== asked) {
-      cell.ran = null;
+    if (cell.show(outputs, cell === asked)) cell.ran = text;
+    else if (cell !== asked) {
       cell.box.scrollIntoView({block: "center"});
       throw new Interruption(`Cell ${cell.number}, which comes first, raises an error.`);
     }
