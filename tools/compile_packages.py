@@ -1,17 +1,15 @@
 """What compile_in_pyodide.mjs runs inside Pyodide: /source, compiled into /compiled.zip, the same bytes each time."""
 
-import importlib.util
+import py_compile
 import zipfile
-from importlib import _bootstrap_external
 from pathlib import Path
 
 SOURCE = Path("/source")
+HOW = {"optimize": 2, "invalidation_mode": py_compile.PycInvalidationMode.UNCHECKED_HASH}  # it stands in for its source
 
 with zipfile.ZipFile("/compiled.zip", "w") as archive:
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE)
         if {"tests", "benchmarks"}.isdisjoint(name.parts):
-            code = compile(path.read_bytes(), str(name), "exec", dont_inherit=True, optimize=2)
-            # A file that is checked against no source: it stands in for it.
-            data = _bootstrap_external._code_to_hash_pyc(code, importlib.util.source_hash(path.read_bytes()), False)
-            archive.writestr(zipfile.ZipInfo(f"{name}c"), data, zipfile.ZIP_DEFLATED, 9)
+            py_compile.compile(str(path), "/tmp/compiled.pyc", dfile=str(name), doraise=True, **HOW)
+            archive.writestr(zipfile.ZipInfo(f"{name}c"), Path("/tmp/compiled.pyc").read_bytes(), zipfile.ZIP_DEFLATED, 9)
