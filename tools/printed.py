@@ -332,6 +332,8 @@ def for_typst(tex: str, text: str) -> str:
         text = re.sub(rf'(?<![\w".]){re.escape(old)}(?![\w".])', new, text)
     # Bars around a number: pandoc writes two letters, which would stand apart like a relation.
     text = re.sub(r"\\\|((?:(?!\\\|).)*)\\\|", lambda found: bars(found[1]) or found[0], text, flags=re.S)
+    # What is hidden is still a formula, and not markup, where = alone is a heading.
+    text = re.sub(r"#hide\[([^][]*)\]", r"#hide($\1$)", text)
     text = LARGER.sub(lambda found: f"lr(size: #{found[1]}%, {NAMED.get(found[2], quoted(found[2]))})", text)
     return text.strip().strip("$").strip()
 
