@@ -12,4 +12,6 @@ with zipfile.ZipFile("/compiled.zip", "w") as archive:
         name = path.relative_to(SOURCE)
         if {"tests", "benchmarks"}.isdisjoint(name.parts):
             py_compile.compile(str(path), "/tmp/compiled.pyc", dfile=str(name), doraise=True, **HOW)
-            archive.writestr(zipfile.ZipInfo(f"{name}c"), Path("/tmp/compiled.pyc").read_bytes(), zipfile.ZIP_DEFLATED, 9)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}c"), Path("/tmp/compiled.pyc").read_bytes(), zipfile.ZIP_DEFLATED, 9
+            )
