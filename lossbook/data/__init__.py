@@ -39,7 +39,7 @@ def digits() -> tuple[Any, Any]:
     -------
     pixels : float64 array of shape (1797, 64)
         The ink of 8 x 8 pixels, row by row, each a whole number from 0 to 16.
-    digit : int64 array of shape (1797,)
+    digit : intp array of shape (1797,)
         What each picture shows, 0 to 9.
 
     Notes
@@ -56,7 +56,7 @@ def digits() -> tuple[Any, Any]:
     ((1797, 64), [0, 1, 2, 3, 4])
     """
     pixels, digit = _arrays("digits")
-    return pixels.astype(np.float64), digit.astype(np.int64)
+    return pixels.astype(np.float64), digit.astype(np.intp)
 
 
 def diabetes() -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ def breast_cancer() -> tuple[Any, Any]:
     measured : float64 array of shape (569, 30)
         Ten properties of the nuclei of cells: radius, texture, perimeter, area, smoothness, compactness, concavity,
         concave points, symmetry and fractal dimension; their means, then standard errors, then largest values.
-    benign : int64 array of shape (569,)
+    benign : intp array of shape (569,)
         1 for 357 benign tumors, 0 for 212 malignant ones.
 
     Notes
@@ -112,7 +112,7 @@ def breast_cancer() -> tuple[Any, Any]:
     ((569, 30), 357)
     """
     measured, benign = _arrays("breast_cancer")
-    return measured, benign.astype(np.int64)
+    return measured, benign.astype(np.intp)
 
 
 def coins() -> tuple[Any, Any]:
