@@ -29,7 +29,9 @@ RUN_ALL = """async () => {
   for (const cell of cells) {
     if (cell.elsewhere) continue;
     const outputs = await ask({source: cell.text, name: `cell ${cell.number}`});
-    const now = said(outputs), printed = said(page.cells[cell.number - 1].printed);
+    // How many ulp a form is off depends on the exponential function of the system.
+    const [now, printed] = [outputs, page.cells[cell.number - 1].printed].map(
+      each => said(each).replace(/\\d+ ulp/g, "# ulp"));
     const error = outputs.find(({kind}) => kind === "error")?.content;
     const verdict = now === printed ? "same" : `${now}\\n  printed:\\n${printed}`;
     found.push([cell.number, error ? `error: ${error}` : verdict]);
