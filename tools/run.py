@@ -36,6 +36,8 @@ WORKSHOP = [
     *(f"tests/test_{name}.py" for name in ("accuracy", "audit", "derive", "exhaustive", "find", "highest", "latex")),
     *(f"tests/test_{name}.py" for name in ("notes_derivations", "stable")),
 ]
+PRINTED = ["tests/test_printed.py"]  # reading the whole PDF takes 1 GiB
+SLIDES = [f"tests/test_{name}.py" for name in ("downloads", "slides")]
 
 # What `check` runs: the generated sources, all facts of all losses on NumPy but their exactness, and three kernels.
 QUICK = [
@@ -98,8 +100,8 @@ def epub():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        rest = [f"--ignore={file}" for file in LARGEST + LARGE + MADE + WORKSHOP]
-        for chosen in (LARGEST, LARGE, MADE, WORKSHOP, rest):
+        rest = [f"--ignore={file}" for file in LARGEST + LARGE + MADE + WORKSHOP + PRINTED + SLIDES]
+        for chosen in (LARGEST, LARGE, MADE, WORKSHOP, PRINTED, SLIDES, rest):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
