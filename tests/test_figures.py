@@ -748,8 +748,6 @@ STARTS = {
         (lambda v: figures.rare_pixels(p=v), "p", 0.01, 0.99),
     ],
     "boxes": [
-        (lambda v: figures.boxes(start=(1, 1, 1 + v, 3)), "the width of start", 1, 7.5),
-        (lambda v: figures.boxes(start=(1, 1, 3, 1 + v)), "the height of start", 1, 5),
     ],
     "anchors": [
         (lambda v: figures.anchors(truth=(v - 1, 3, v + 1, 7)), "the center x of truth", 0, 15),

@@ -77,8 +77,6 @@ def boxes(
     for box in (true, own):
         if min(box) < 0 or box[2] > wide or box[3] > high:
             raise ValueError(f"boxes: boxes must lie within {size}; got {box}")
-    for side, length, most in (("width", own[2] - own[0], wide / 2), ("height", own[3] - own[1], high / 2)):
-        start_within("boxes", f"the {side} of start", length, 1, most)
     controls = (
         Control("x", 0, wide, (own[0] + own[2]) / 2, "center x"),
         Control("y", 0, high, (own[1] + own[3]) / 2, "center y"),
