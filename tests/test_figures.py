@@ -747,8 +747,7 @@ STARTS = {
         (lambda v: figures.rare_pixels(weight=v), "weight", 1, 50),
         (lambda v: figures.rare_pixels(p=v), "p", 0.01, 0.99),
     ],
-    "boxes": [
-    ],
+    "boxes": [],  # its sliders reach whatever box it is given
     "anchors": [
         (lambda v: figures.anchors(truth=(v - 1, 3, v + 1, 7)), "the center x of truth", 0, 15),
         (lambda v: figures.anchors(truth=(3, v - 1, 7, v + 1)), "the center y of truth", 0, 10),
