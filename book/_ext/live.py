@@ -26,7 +26,8 @@ VENDOR = "vendor/pyodide"
 OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
 # Asked for in any case; the rest when a cell imports it.
 CORE = ("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "pyodide.asm.wasm", "python_stdlib.zip")
-PYTHON = ("numpy", "lark", "latex2mathml", "sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
+PACKAGES = ("numpy", "lark", "latex2mathml")
+MORE = ("sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
 # Of the ways in which an output is stored, the one that the page shows, and that the browser's Python gives.
 KINDS = {"text/html": "html", "image/png": "picture", "text/markdown": "markdown", "text/latex": "latex"}
 
@@ -110,7 +111,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     files |= {"lossbook.zip": package(), "pyodide-lock.json": json.dumps(lock).encode()}
     for name, data in files.items():
         (live / "files" / f"{name}.js").write_text(script(name, data), encoding="utf-8")
-    core = [*CORE, *(lock["packages"].get(name, {"file_name": name})["file_name"] for name in PYTHON)]
+    core = [*CORE, *(lock["packages"][name]["file_name"] for name in PACKAGES), *MORE]
     for name, page in pages.items():
         text = f"lossbookPage({json.dumps({'core': core, **page})});\n"
         (live / "pages" / f"{name}.js").write_text(text, encoding="utf-8")
