@@ -30,11 +30,6 @@ FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 SOLUTION = re.compile(r"<b>Solution</b>")
 
 
-@pytest.fixture(scope="session")
-def html():
-    return build.ensure()
-
-
 def with_exercises():
     return [path for path in NOTEBOOKS if "{exercise-start}" in prose(path)]
 
@@ -209,7 +204,7 @@ def students(tmp_path_factory):
     ignored = shutil.ignore_patterns("*.ipynb", "__pycache__")
     shutil.copytree(BOOK, root / "book", ignore=ignored)
     shutil.copy(BOOK / "binary.ipynb", root / "book")
-    for name in ("vendor", "tests/data"):
+    for name in ("vendor", "tests/data", "tools"):
         shutil.copytree(build.ROOT / name, root / name)
     shutil.copy(build.ROOT / "_config.yml", root)
     (root / "_toc.yml").write_text(MINI)

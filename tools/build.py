@@ -23,7 +23,8 @@ HTML = ROOT / "_build" / "html"
 MADE_FROM = ROOT / "_build" / "made_from"
 SOURCES = [
     "_config.yml", "_toc.yml", "requirements.txt", "benchmarks/results.json", "book", "lossbook", "tests/data",
-    "tools/build.py", "tools/cheatsheet.py", "tools/deck/cheatsheet.typ", "tools/deck/deck.typ", "tools/typeset.py",
+    "tools/build.py", "tools/cheatsheet.py", "tools/execute.py", "tools/deck/cheatsheet.typ", "tools/deck/deck.typ",
+    "tools/typeset.py",
     "vendor",
 ]  # fmt: skip
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]

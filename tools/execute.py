@@ -84,15 +84,10 @@ def clean_outputs(outputs: list[Any]) -> list[Any]:
     return kept
 
 
-def clean(notebook: Any) -> Any:
-    """Drop what does not follow from the sources of the cells."""
-    notebook.metadata = nbformat.from_dict(METADATA)
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
+def number(cells: list[Any]) -> None:
+    """Give cells their ids, and those of code their counts."""
     count, seen = 0, set()
-    for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in CELL_METADATA and v})
-        cell.source = cell.source.strip("\n")
-        cell.pop("attachments", None)
+    for cell in cells:
         # An id is made from the text of its cell: the same notebook always gets the same ids.
         name = cell.source
         while (identity := hashlib.sha256(name.encode()).hexdigest()[:8]) in seen:
@@ -102,10 +97,27 @@ def clean(notebook: Any) -> Any:
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = clean_outputs(cell.outputs)
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = count
+
+
+def written(notebook: Any) -> str:
+    """The text of a notebook's file."""
+    return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
+
+
+def clean(notebook: Any) -> Any:
+    """Drop what does not follow from the sources of the cells."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in CELL_METADATA and v})
+        cell.source = cell.source.strip("\n")
+        cell.pop("attachments", None)
+        if cell.cell_type == "code":
+            cell.outputs = clean_outputs(cell.outputs)
+    number(notebook.cells)
     return notebook
 
 
@@ -119,9 +131,8 @@ def execute(path: Path) -> str:
         client.execute()
     except CellExecutionError as error:
         return f"{path.name}: a cell raised\n{error}"
-    text = nbformat.writes(clean(notebook), version=4).rstrip("\n") + "\n"
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.write_text(written(clean(notebook)), encoding="utf-8", newline="\n")
     temporary.replace(path)
     return ""
 

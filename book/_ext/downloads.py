@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -25,12 +26,11 @@ from sphinx.application import Sphinx
 
 from lossbook.workshop.answer import seal
 
+sys.path.append(str(Path(__file__).parents[2] / "tools"))
+import execute
+
 CHECKS = Path(__file__).with_name("checks.toml")
 APART = os.environ.get("SOLUTIONS") == "apart"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
-}
 INSTALL = """\
 # Installs the package where it is missing: from a folder around, or by name.
 import importlib.util
@@ -135,22 +135,13 @@ class Notebook:
 
     def write(self) -> str:
         """The notebook as text, with ids that follow from what is in the cells."""
-        seen, count = set(), 0
+        execute.number(self.cells)
         for cell in self.cells:
-            name = cell.source
-            while (identity := hashlib.sha256(name.encode()).hexdigest()[:8]) in seen:
-                name += "\n"
-            seen.add(identity)
-            cell.id = identity
-            if cell.cell_type == "code":
-                count += 1
-                cell.execution_count = count if cell.outputs else None
-                for output in cell.outputs:
-                    if output.output_type == "execute_result":
-                        output.execution_count = count
-        whole = nbformat.v4.new_notebook(cells=self.cells, metadata=nbformat.from_dict(METADATA))
+            if cell.cell_type == "code" and not cell.outputs:
+                cell.execution_count = None  # it has not run
+        whole = nbformat.v4.new_notebook(cells=self.cells, metadata=nbformat.from_dict(execute.METADATA))
         whole.nbformat_minor = 5
-        return nbformat.writes(whole, version=4).rstrip("\n") + "\n"
+        return execute.written(whole)
 
 
 def has_cells(node: nodes.Node) -> bool:
