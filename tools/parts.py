@@ -7,11 +7,12 @@ Texts are HTML with formulas between \\( and \\). `texts()` names those of a par
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from typeset import ROOT
@@ -70,6 +71,17 @@ class Part:
     def pieces(self, room: float) -> list["Part"]:
         """The same in pieces that fit a slide, if it can be cut."""
         return [self]
+
+
+def shared_out(rows: list[Any], height: Callable[[Any], float], whole: float, room: float) -> list[list[Any]]:
+    """Rows of a part that is `whole` high in as many runs as it needs, all about as high as the others."""
+    count = math.ceil(whole / (room - 1))
+    found, share = [[]], whole / count
+    for row in rows:
+        if found[-1] and sum(map(height, found[-1])) + height(row) / 2 > share:
+            found.append([])
+        found[-1].append(row)
+    return found
 
 
 @dataclass
@@ -179,13 +191,7 @@ class Derivation(Part):
     def pieces(self, room):
         if self.height <= room * 1.1:
             return [self]
-        count = math.ceil(self.height / (room - 1))
-        found, share = [[]], self.height / count
-        for line in self.lines:
-            if found[-1] and sum(map(self.height_of, found[-1])) + self.height_of(line) / 2 > share:
-                found.append([])
-            found[-1].append(line)
-        return [Derivation(lines) for lines in found]
+        return [Derivation(lines) for lines in shared_out(self.lines, self.height_of, self.height, room)]
 
     def html(self) -> str:
         rows = "".join(
@@ -252,13 +258,7 @@ class Table(Part):
     def pieces(self, room):
         if self.height <= room * 1.15:
             return [self]
-        count = math.ceil(self.height / (room - 1))
-        found, share = [[]], self.height / count
-        for row in self.rows:
-            if found[-1] and sum(map(self.height_of, found[-1])) + self.height_of(row) / 2 > share:
-                found.append([])
-            found[-1].append(row)
-        return [Table(self.head, rows) for rows in found]
+        return [Table(self.head, rows) for rows in shared_out(self.rows, self.height_of, self.height, room)]
 
     def html(self) -> str:
         head = f"<thead><tr>{''.join(f'<th>{cell}</th>' for cell in self.head)}</tr></thead>" if self.head else ""
