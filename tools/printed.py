@@ -23,6 +23,7 @@ import yaml
 from bs4 import BeautifulSoup, NavigableString, Tag
 from build import HTML, ROOT, ensure
 from PIL import Image
+from typeset import expanded
 
 PRINTED = ROOT / "_build" / "printed"  # what is made on the way
 PDF, EPUB = ROOT / "_build" / "lossbook.pdf", ROOT / "_build" / "lossbook.epub"
@@ -251,19 +252,13 @@ class Formula:
     mathml: str
 
 
-def macros() -> dict[str, str]:
-    """The TeX commands of this book, from its configuration."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    return config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
-
-
 # Sphinx sets this around a formula of several lines that says itself how they are aligned.
 SPLIT = re.compile(r"\\begin\{split\}\s*(\\begin\{(?:aligned|gathered)\}.*)\\end\{split\}", re.DOTALL)
 
 
 def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
     """All formulas of the pages: each becomes an element <formula source="...">, and this dictionary knows it."""
-    known, found = macros(), {}
+    found = {}
     for page in pages:
         for tag in page.body.select("span.math, div.math, math"):
             if tag.name == "math":
@@ -273,10 +268,7 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
                 if number:
                     tag["number"] = number.extract().get_text().strip("()")
                 text, display = tag.get_text().strip(), tag.name == "div"
-                text = SPLIT.sub(r"\1", text)
-                for name, meaning in known.items():
-                    text = re.sub(rf"\\{name}(?![A-Za-z])", lambda _, meaning=meaning: meaning, text)
-                source = html.escape(text)
+                source = html.escape(expanded(SPLIT.sub(r"\1", text)))
             tag["source"] = source
             tag["class"] = ["display"] if display else []
             tag.name = "formula"

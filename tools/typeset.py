@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,17 +16,24 @@ TEMPLATES = Path(__file__).with_name("deck")
 BETWEEN = "XXBETWEENXX"
 
 
+@cache
 def macros() -> dict[str, str]:
     """The commands of formulas that the book defines."""
     configuration = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     return configuration["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
 
 
+def expanded(tex: str) -> str:
+    """A formula, or a text with formulas, in the commands that every TeX knows."""
+    known = macros()
+    commands = re.compile("|".join(rf"\\{name}(?![a-zA-Z])" for name in known))
+    return commands.sub(lambda found: known[found[0][1:]], tex)
+
+
 def translated(texts: Iterable[str]) -> dict[str, str]:
     """Texts of HTML with formulas as typst, by pandoc, all at once."""
-    wanted, known = sorted({text for text in texts if text}), macros()
-    expand = re.compile("|".join(re.escape(rf"\{name}") + r"(?![a-zA-Z])" for name in known))
-    given = f"<p>{BETWEEN}</p>".join(f"<p>{expand.sub(lambda found: known[found[0][1:]], text)}</p>" for text in wanted)
+    wanted = sorted({text for text in texts if text})
+    given = expanded(f"<p>{BETWEEN}</p>".join(f"<p>{text}</p>" for text in wanted))
     command = [pypandoc.get_pandoc_path(), "-f", "html+tex_math_single_backslash", "-t", "typst", "--wrap=none"]
     done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", check=True)
     if done.stderr:
