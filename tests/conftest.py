@@ -44,6 +44,14 @@ def update(request):
     return request.config.getoption("--update")
 
 
+@pytest.fixture(scope="session")
+def html():
+    """The folder of the built pages."""
+    import build  # with what makes a book, which most tests do without
+
+    return build.ensure()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call():
     """Where there is no compiler for a kernel its test is skipped; on CI it fails."""

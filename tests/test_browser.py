@@ -8,7 +8,6 @@ import re
 import shutil
 from pathlib import Path
 
-import build
 import pytest
 from notebooks import BOOK, NOTEBOOKS
 
@@ -42,11 +41,6 @@ def browser():
 def axe():
     package = pytest.importorskip("axe_playwright_python")
     return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def html():
-    return build.ensure()
 
 
 def names():

@@ -14,7 +14,7 @@ import pytest
 import vendor_pyodide
 from bs4 import BeautifulSoup
 from notebooks import NOTEBOOKS, cells, each_notebook
-from test_browser import browser, html  # noqa: F401
+from test_browser import browser  # noqa: F401
 
 LARGEST = 40_000_000  # bytes that a page may need for NumPy, SymPy, matplotlib and the package
 ON_DEMAND = ("scipy", "openblas", "scikit_learn", "joblib", "threadpoolctl")
@@ -45,15 +45,20 @@ def needs(cell):
     return [tag.removeprefix("needs-") for tag in cell.metadata.get("tags", ()) if tag.startswith("needs-")]
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that does not say what it is asked for."""
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
-def address(html):  # noqa: F811
+def address(html):
     """The pages over http, from a server that is gone after these tests."""
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=html)
-    handler.log_message = lambda *_: None
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=html)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(params=["file", "http"])
@@ -109,14 +114,14 @@ def test_a_changed_a_missing_and_a_foreign_file_are_found(tmp_path, monkeypatch)
     assert [line.partition(":")[0] for line in vendor_pyodide.check()] == ["more.js", "pyodide.js", "python_stdlib.zip"]
 
 
-def test_sizes(html):  # noqa: F811
+def test_sizes(html):
     """What a page without SciPy loads is at most 40 MB."""
     files = {path.name: path.stat().st_size for path in (html / "live" / "files").iterdir()}
     assert sum(size for name, size in files.items() if not name.startswith(ON_DEMAND)) < LARGEST
 
 
 @each_notebook
-def test_a_page_and_its_cells_are_of_the_same_build(path, html):  # noqa: F811
+def test_a_page_and_its_cells_are_of_the_same_build(path, html):
     """As many cells in the page as in its script, in the same order."""
     page = BeautifulSoup((html / "book" / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
     shown = [box.select_one("pre").get_text().rstrip("\n") for box in page.select(".bd-article div.cell .cell_input")]

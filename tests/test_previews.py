@@ -3,7 +3,6 @@
 import json
 import re
 
-import build
 import pytest
 from test_browser import browser  # noqa: F401
 
@@ -15,11 +14,6 @@ CASES = {
     "a theorem of the page": ("multiclass", "#thm-max-shift"),
     "a definition elsewhere": ("choose", "multiclass.html#def-"),
 }
-
-
-@pytest.fixture(scope="module")
-def html():
-    return build.ensure()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import slides
 import typst
 from bs4 import BeautifulSoup
 from parts import Box, Code, Derivation, Equation, Items, Line, Table, Text
-from test_browser import browser, html  # noqa: F401
+from test_browser import browser
 from typeset import translated, write_pdf
 
 pytestmark = pytest.mark.xdist_group("slides")
@@ -53,7 +53,7 @@ MEASURE = """() => [...document.querySelectorAll(".slides > section")].map((slid
 
 
 @pytest.fixture(scope="module")
-def decks(html):  # noqa: F811
+def decks(html):
     """The folder of all decks, made now."""
     assert slides.main([]) == 0
     return slides.OUT
@@ -63,7 +63,7 @@ def deck(folder, path):
     return BeautifulSoup((folder / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
 
 
-def page(html, path):  # noqa: F811
+def page(html, path):
     """The page of a chapter, without what is no part of a lecture."""
     found = BeautifulSoup((html / f"book/{path.stem}.html").read_text(encoding="utf-8"), "html.parser").article
     for section in found.find_all("section"):
@@ -90,7 +90,7 @@ def test_every_chapter_has_a_deck_both_ways(decks):
 
 
 @each_chapter
-def test_a_deck_has_what_the_chapter_has(path, decks, html):  # noqa: F811
+def test_a_deck_has_what_the_chapter_has(path, decks, html):
     """Every definition and theorem with its number, every figure, every line of a derivation, the question, an end."""
     shown, read = deck(decks, path), page(html, path)
     for statement in read.select("div.proof[id]"):
@@ -110,7 +110,7 @@ def test_a_deck_has_what_the_chapter_has(path, decks, html):  # noqa: F811
 
 
 @each_chapter
-def test_a_slider_asks_before_it_is_shown(path, decks, html):  # noqa: F811
+def test_a_slider_asks_before_it_is_shown(path, decks, html):
     """The question stands on a slide of its own, before the picture."""
     sliders = [element.find_parent("figure")["id"] for element in page(html, path).select("div[id^=slider-]")]
     every = deck(decks, path).select(".slides > section")
@@ -172,7 +172,7 @@ def test_a_slide_that_cannot_hold_its_content_is_an_error(tmp_path):
         write_pdf(source % paragraphs, tmp_path / "long.pdf")
 
 
-def test_the_same_sources_give_the_same_files(tmp_path, decks, html):  # noqa: F811
+def test_the_same_sources_give_the_same_files(tmp_path, decks, html):
     """Both ways, byte by byte: no times, no paths, no fonts of the machine."""
     path = next(path for path in CHAPTERS if path.stem == "recipe")
     before = [(decks / f"recipe.{kind}").read_bytes() for kind in ("html", "pdf")]
@@ -202,7 +202,7 @@ def test_parts_are_written_twice():
 # --- the cheat sheet -------------------------------------------------------------------------------------------------
 
 
-def test_the_cheat_sheet_has_every_loss(html):  # noqa: F811
+def test_the_cheat_sheet_has_every_loss(html):
     """One page a family, across, beside the pages of the book; on it the names and calls of all public losses."""
     pdf = pypdf.PdfReader(html / "cheatsheet.pdf")
     families = cheatsheet.families()
@@ -237,7 +237,7 @@ def test_only_what_has_one_meaning_is_shared_on_a_page():
 
 
 @pytest.fixture(scope="module")
-def drawn(html):  # noqa: F811
+def drawn(html):
     path = next(path for path in figures.NOTEBOOKS if path.stem == "regression")
     with figures.own_profile():
         return path, figures.figures_of(path, html)
@@ -290,7 +290,7 @@ def test_reveal_is_what_was_taken():
         assert sha256((folder / name).read_bytes()).hexdigest() == value, name
 
 
-def test_the_page_for_lecturers_has_twenty_questions_on_pages_of_the_book(html):  # noqa: F811
+def test_the_page_for_lecturers_has_twenty_questions_on_pages_of_the_book(html):
     lecturers = BeautifulSoup((html / "book/lecturers.html").read_text(encoding="utf-8"), "html.parser")
     questions = lecturers.find(id="twenty-questions-for-an-examination").ol.find_all("li", recursive=False)
     assert len(questions) == 20
