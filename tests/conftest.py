@@ -32,6 +32,11 @@ os.environ.setdefault("FAKE_CUPY_FOLDER", os.path.join(os.environ["LOSSBOOK_CACH
 
 LIMIT = 1536  # MiB that a process of the tests may take
 ENOUGH = 900  # MiB from which a process has its kernels compiled by forks
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
+BROWSER_ARGUMENTS = [
+    f"--{argument}"
+    for argument in ("no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking", "no-first-run")
+]
 
 
 def pytest_addoption(parser):
@@ -50,6 +55,19 @@ def html():
     import build  # with what makes a book, which most tests do without
 
     return build.ensure()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The Chromium that is on the machine, or the one that CHROMIUM names."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.skip("no Chromium on this machine: the pages are not looked at in a browser")
+    driver = pytest.importorskip("playwright.sync_api")
+    with driver.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=BROWSER_ARGUMENTS)
+        yield launched
+        launched.close()
 
 
 @pytest.hookimpl(wrapper=True)

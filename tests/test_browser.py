@@ -3,16 +3,12 @@
 A Chromium that is on the machine is driven, or the one that CHROMIUM names; without one, these tests are skipped.
 """
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from notebooks import BOOK, NOTEBOOKS
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
 # In the second, only what width and colors decide is looked at again.
 SETTINGS = ((1300, "light", {}), (390, "dark", {"runOnly": ["color-contrast", "scrollable-region-focusable"]}))
 SCAN = "async options => (await axe.run(document, {resultTypes: ['violations'], ...options})).violations"
@@ -23,18 +19,6 @@ NOT_OURS = (
     ("aria-required-children", "citation-list"), ("aria-allowed-role", "doc-biblioentry"),
     ("aria-deprecated-role", "doc-biblioentry"),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if not found:
-        pytest.skip("no Chromium on this machine: the pages are not looked at in a browser")
-    driver = pytest.importorskip("playwright.sync_api")
-    with driver.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import pytest
 import vendor_pyodide
 from bs4 import BeautifulSoup
 from notebooks import NOTEBOOKS, cells, each_notebook
-from test_browser import browser  # noqa: F401
 
 LARGEST = 40_000_000  # bytes that a page may need for NumPy, SymPy, matplotlib and the package
 ON_DEMAND = ("scipy", "openblas", "scikit_learn", "joblib", "threadpoolctl")
@@ -62,7 +61,7 @@ def address(html):
 
 
 @pytest.fixture(params=["file", "http"])
-def opened(request, browser, html):  # noqa: F811
+def opened(request, browser, html):
     """Opens a page by a double click or over http; notes its errors and what it asks for."""
     base = html.as_uri() if request.param == "file" else request.getfixturevalue("address")
     context = browser.new_context(viewport={"width": 390, "height": 800})
@@ -187,7 +186,7 @@ def test_a_browser_that_is_too_old_is_told_so(opened):
 
 
 @each_notebook
-def test_the_cells_of_a_page_run_in_it_and_print_what_is_stored(path, browser, html):  # noqa: F811
+def test_the_cells_of_a_page_run_in_it_and_print_what_is_stored(path, browser, html):
     tab = browser.new_page()
     tab.set_default_timeout(1_800_000)
     tab.goto((html / "book" / f"{path.stem}.html").as_uri())

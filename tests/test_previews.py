@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from test_browser import browser  # noqa: F401
 
 built = pytest.mark.xdist_group("built")
 CASES = {
@@ -43,7 +42,7 @@ def test_previews_belong_to_no_page(texts):
     assert sum(map(len, texts.values())) < 400_000
 
 
-def opened(browser, html, name, **options):  # noqa: F811
+def opened(browser, html, name, **options):
     context = browser.new_context(**options)
     tab = context.new_page()
     tab.set_default_timeout(180_000)
@@ -57,7 +56,7 @@ def opened(browser, html, name, **options):  # noqa: F811
 
 @built
 @pytest.mark.parametrize("case", CASES)
-def test_a_preview_is_shown_on_hover_and_on_focus_and_closed_by_escape(browser, html, case):  # noqa: F811
+def test_a_preview_is_shown_on_hover_and_on_focus_and_closed_by_escape(browser, html, case):
     name, target = CASES[case]
     tab = opened(browser, html, name, viewport={"width": 1300, "height": 800})
     link = tab.locator(f".bd-article a.reference[href*='{target}']").first
@@ -85,7 +84,7 @@ def test_a_preview_is_shown_on_hover_and_on_focus_and_closed_by_escape(browser, 
 
 
 @built
-def test_the_pointer_may_move_onto_a_preview(browser, html):  # noqa: F811
+def test_the_pointer_may_move_onto_a_preview(browser, html):
     tab = opened(browser, html, "binary", viewport={"width": 1300, "height": 800})
     link = tab.locator(".bd-article a.reference[href*='#equation-eq-bce-max']").first
     link.hover()
@@ -100,7 +99,7 @@ def test_the_pointer_may_move_onto_a_preview(browser, html):  # noqa: F811
 
 
 @built
-def test_a_tap_follows_the_link(browser, html):  # noqa: F811
+def test_a_tap_follows_the_link(browser, html):
     tab = opened(browser, html, "binary", viewport={"width": 390, "height": 800}, has_touch=True)
     tab.locator(".bd-article a.reference[href*='glossary.html#term-ulp']").first.tap()
     tab.wait_for_url("**/glossary.html#term-ulp")
@@ -109,7 +108,7 @@ def test_a_tap_follows_the_link(browser, html):  # noqa: F811
 
 
 @built
-def test_a_notebook_is_saved_from_a_file(browser, html):  # noqa: F811
+def test_a_notebook_is_saved_from_a_file(browser, html):
     """The browser would show it as text; the script beside it has it saved."""
     tab = opened(browser, html, "binary", viewport={"width": 1300, "height": 800})
     with tab.expect_download() as saved:

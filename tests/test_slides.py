@@ -15,7 +15,6 @@ import slides
 import typst
 from bs4 import BeautifulSoup
 from parts import Box, Code, Derivation, Equation, Items, Line, Table, Text
-from test_browser import browser
 from typeset import translated, write_pdf
 
 pytestmark = pytest.mark.xdist_group("slides")
@@ -121,7 +120,7 @@ def test_a_slider_asks_before_it_is_shown(path, decks, html):
 
 
 @each_chapter
-def test_no_slide_is_cut_and_nothing_comes_from_outside(path, decks, browser):  # noqa: F811
+def test_no_slide_is_cut_and_nothing_comes_from_outside(path, decks, browser):
     """In a browser, from a double click: all stays on its slide, in letters that a hall can read."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     tab, errors = context.new_page(), []
