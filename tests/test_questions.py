@@ -59,6 +59,17 @@ def test_every_number_is_what_its_expression_gives(page):
 
 
 @each_page
+def test_two_digits_of_a_number_are_enough(page):
+    """Who rounds by hand is right; a short number is typed as it is, and a question may ask for more digits."""
+    for at, question in asked(page, "number"):
+        value = question["value"]
+        short = value == float(f"{value:.3g}")
+        assert (
+            short or "tolerance" in question or float(f"{value:.2g}") == pytest.approx(value, rel=questions.TOLERANCE)
+        ), f"question {at}: {value}"
+
+
+@each_page
 def test_a_choice_holds_if_it_is_right(page):
     """Wherever a file says how to find out."""
     for at, question in asked(page, "choice"):
@@ -75,8 +86,9 @@ def test_lines_in_their_order_are_a_derivation(page):
     for at, question in asked(page, "order"):
         if where := question.get("where"):
             domains = {name: getattr(lossbook, domain) for name, domain in where.items()}
-            left, *_ = question["lines"][0].strip("$").partition("=")
-            lines = left + " \\\\ ".join(f"= {line.strip('$').partition('=')[2]}" for line in question["lines"])
+            formulas = [line.split("$")[1] for line in question["lines"]]  # a reason may stand behind each
+            left, *_ = formulas[0].partition("=")
+            lines = left + " \\\\ ".join(f"= {formula.partition('=')[2]}" for formula in formulas)
             verdicts = [line.verdict for line in derive.latex(lines, where=domains).lines]
             assert verdicts == ["start", *["proved"] * (len(question["lines"]) - 1)], f"question {at}"
 
