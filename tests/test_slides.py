@@ -249,8 +249,8 @@ def test_figures_are_svg_with_caption_and_text(drawn):
     assert len(found) == len(stored) == 4
     for cell, one in zip(stored, found, strict=True):
         label = figures.named(cell).removeprefix("fig-")
-        assert re.fullmatch(rf"regression/figure-8\.\d-{label}\.svg", one.name)
-        assert one.number == f"Figure {re.search(r'8.[0-9]', one.name)[0]}"
+        assert re.fullmatch(rf"regression/figure-11\.\d-{label}\.svg", one.name)
+        assert one.number == f"Figure {re.search('11.[0-9]', one.name)[0]}"
         assert one.caption
         assert one.alt == cell.metadata["mystnb"]["image"]["alt"]
         assert ElementTree.fromstring(one.content).tag.endswith("svg")
@@ -260,7 +260,7 @@ def test_figures_are_svg_with_caption_and_text(drawn):
 def test_the_zip_lists_what_it_holds(drawn, tmp_path, monkeypatch):
     """The same figures give the same bytes; the contents file shows each, with the licence beside it."""
     _, found = drawn
-    stored = figures.Figure("regression/old.png", b"png", "Figure 8.9", "stored", "a picture")
+    stored = figures.Figure("regression/old.png", b"png", "Figure 11.9", "stored", "a picture")
     contents = []
     for name in ("first.zip", "second.zip"):
         monkeypatch.setattr(figures, "FILE", tmp_path / name)

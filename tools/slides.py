@@ -44,7 +44,7 @@ def as_html(chapter: Chapter, slides: list[Slide]) -> str:
         notes = "".join(f"<p>{note}</p>" for note in slide.notes)
         aside = f'<aside class="notes">{notes}</aside>' if notes else ""
         name = "h1" if slide.kind == "title" else "h2"
-        above = f'<p class="above">{kicker(chapter)}</p>' if slide.kind == "title" else ""
+        above = f'<p class="above">Chapter {chapter.number}</p>' if slide.kind == "title" else ""
         shown.append(
             f'<section class="{slide.kind}" id="slide-{at + 1}">{above}<{name}>{slide.title}</{name}>'
             f'<div class="content">{inside}</div>{aside}</section>'
@@ -59,10 +59,6 @@ def as_html(chapter: Chapter, slides: list[Slide]) -> str:
     return re.sub("|".join(rf"@{name}@" for name in values), lambda found: values[found[0].strip("@")], template)
 
 
-def kicker(chapter: Chapter) -> str:
-    return f"Chapter {chapter.number}" if chapter.number else "Before the first loss"
-
-
 def as_typst(chapter: Chapter, slides: list[Slide]) -> str:
     """The deck for print."""
     given = [
@@ -74,7 +70,7 @@ def as_typst(chapter: Chapter, slides: list[Slide]) -> str:
     lines = ['#import "/tools/deck/deck.typ": *', f"#show: deck.with(title: {title}, name: {name})"]
     for slide in slides:
         inside = "".join(part.typst(known) for part in slide.parts)
-        above = f", above: {json.dumps(kicker(chapter))}" if slide.kind == "title" else ""
+        above = f', above: "Chapter {chapter.number}"' if slide.kind == "title" else ""
         lines.append(f"#slide({json.dumps(slide.kind)}, [{known[slide.title]}]{above})[\n{inside}]\n")
     return "\n".join(lines)
 
