@@ -1,4 +1,4 @@
-"""The page for lecturers: its tables of data and times are true of the package and of the chapters, its points add up."""
+"""The page for lecturers: its tables of data and times are true of package and chapters, and its points add up."""
 
 import re
 
