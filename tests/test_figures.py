@@ -15,9 +15,14 @@ from typing import get_type_hints
 
 import numpy as np
 import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import settings as how
+from hypothesis import strategies as st
 
 import lossbook
 from lossbook import (
+    Label,
     Logit,
     Loss,
     Outcome,
@@ -35,7 +40,7 @@ from lossbook.backends import javascript
 from lossbook.backends.numpy import words as numpy_words
 from lossbook.figures.scene import needed_decimals, path, say
 from lossbook.figures.style import load_matplotlib, rc_parameters
-from lossbook.words import absolute, let, log_cosh, softplus
+from lossbook.words import absolute, let, log_cosh, sigmoid, softplus
 
 
 def every_pointwise_loss():
@@ -268,6 +273,20 @@ def smooth(p: Real, y: Outcome):
     return log_cosh(y - p)
 
 
+@lossbook.loss
+def gauss(p: Real, y: Outcome, *, sigma: Positive = 2.0):
+    """Minus the logarithm of a Gaussian density."""
+    return (y - p) ** 2 / (2 * sigma**2) + sp.log(sigma) + sp.log(2 * sp.pi) / 2
+
+
+@lossbook.loss
+def brier(z: Logit, y: Label):
+    """The squared error of a probability, for labels 0 and 1."""
+    return y * sigmoid(-z) ** 2 + (1 - y) * sigmoid(z) ** 2
+
+
+z = sp.Symbol("z")
+TYPED = sp.log(1 + sp.exp(-z))
 FITTED = (1, 1.5, 2, 2.5, 8)
 
 
@@ -300,6 +319,19 @@ SLIDERS = {
     "fit delta": lambda: figures.fit({"Huber": regression.huber, "smooth": regression.pseudo_huber}, FITTED, "delta"),
     "weighted": figures.weighted,
     "descent": figures.descent,
+    "descent of a logit": lambda: figures.descent(
+        {"cross-entropy": binary.cross_entropy_with_logits, "squared": brier}, [1], (0.1, 8, 1), -4, (-6, 6), 40,
+        question="How many steps?",
+    ),
+    "descent of two": lambda: figures.descent([regression.huber, regression.squared_error]),
+    "price": lambda: figures.price([0.1, 0.4, 0.35, 0.8, 0.8, 0.6], [0, 0, 1, 1, 0, 1], miss=3),
+    "likelihood": lambda: figures.likelihood(
+        {"Gauss": gauss, "deviation": deviation}, FITTED, 2, "sigma", 0.5, 5, start=1.5
+    ),
+    "bits": lambda: figures.bits(TYPED, binary.cross_entropy_with_logits),
+    "bits of a probability": lambda: figures.bits(
+        -sp.log(1 - z), binary.cross_entropy, target=0, count=11, start=0.25, reach=(0.001, 0.99)
+    ),
     "discs": lambda: figures.discs(smooth=0),
     "discs of tables": lambda: figures.discs({"boundary": boundary_of, "Tversky": segmentation.tversky}, alpha=0.3),
     "rare_pixels": figures.rare_pixels,
@@ -507,8 +539,9 @@ def test_a_slider_reaches_its_start():
     """The step is fine enough for ends and start, and coarse enough to be pleasant."""
     ends = [(0, 5, 2), (0, 1, 0.25), (0, 100, 7), (0.125, 3, 1)]
     assert [needed_decimals(*each) for each in ends] == [1, 2, 0, 3]
-    with pytest.raises(ValueError, match="at most 6 decimals"):
-        figures.slider(binary.focal, "gamma", 0, 5, start=1 / 3)
+    assert figures.slider(binary.focal, "gamma", 0, 5, start=1 / 3).scene.start == {"gamma": 0.333333}
+    with pytest.raises(ValueError, match=r"must be apart by 0.00005 or more; got 0 and 1e-05"):
+        figures.slider(binary.focal, "gamma", 0, 1e-5, start=0)
 
 
 # Curves.
@@ -682,20 +715,22 @@ def test_the_cliff_refuses_predictions_without_end():
         ),
         (lambda: figures.fit([regression.huber], [1, 2], "alpha"), TypeError, "none of huber has a parameter 'alpha'"),
         (lambda: figures.fit([regression.huber], [1, np.inf]), ValueError, "1 to 50 finite numbers"),
-        (lambda: figures.fit([regression.huber], [1, 2], reach=(0, 1)), ValueError, "must lie within reach"),
+        (lambda: figures.likelihood([regression.huber], [1, 2], 1, "alpha"), TypeError, "none of huber has a parameter"),
+        (lambda: figures.likelihood([binary.focal], [1, 2], 1), TypeError, "does not compare a prediction with"),
+        (lambda: figures.price([1, 2], [0]), ValueError, "price: scores and labels must be 2 to 500 numbers"),
+        (lambda: figures.bits(sp.sin(z), binary.soft_margin), TypeError, r"exp, log, abs, .* is needed; got sin\(z\)"),
+        (lambda: figures.bits(z * sp.Symbol("y"), binary.soft_margin), TypeError, "must be one of one symbol; got y"),
+        (lambda: figures.bits(z, multiclass.perceptron), TypeError, "only pointwise losses"),
         (lambda: figures.weighted(regression.huber), TypeError, "needs a loss of probabilities and labels"),
         (lambda: figures.weighted(parameter="gamma"), TypeError, "has no parameter 'gamma'"),
         (lambda: figures.descent(binary.focal), TypeError, "does not compare a prediction with an observed value"),
         (lambda: figures.discs({"x": binary.focal}), TypeError, "binary.focal is not a loss of overlap"),
         (lambda: figures.discs({"x": 3}), TypeError, "x must be a loss or a function of two masks; got int"),
         (lambda: figures.discs(gamma=2), TypeError, "no loss has a parameter 'gamma'"),
-        (lambda: figures.discs(sizes=(1, 9)), ValueError, "sizes must be two radii, rising, from 1 to 7"),
-        (lambda: figures.discs(start=2.5), ValueError, "start must be a whole number; got 2.5"),
+        (lambda: figures.discs(sizes=(1, 90)), ValueError, "sizes must be two radii, rising, from above 0 to 50"),
         (lambda: figures.rare_pixels(loss=binary.focal), TypeError, "needs a loss of a logit and a label"),
         (lambda: figures.boxes(losses=[binary.focal]), TypeError, "binary.focal is not a loss of boxes"),
         (lambda: figures.boxes(truth=(3, 3, 3, 6)), ValueError, "truth must be corners"),
-        (lambda: figures.boxes(start=(13, 3, 17, 6)), ValueError, "boxes must lie within"),
-        (lambda: figures.anchors(low=0.8), ValueError, "thresholds must be 0 <= low <= high <= 1"),
         (
             lambda: figures.slider(binary.focal, "beta", 0, 1, 0),
             TypeError,
@@ -720,39 +755,69 @@ def test_wrong_input_is_refused_in_words(make, error, message):
         make()
 
 
-# (what makes a figure of a start, the argument as an error names it, the ends of its slider)
+# (what makes a figure of a start, the argument as an error names it, the control, what it may be)
+ANY, SHARE = (-1e4, 1e4), (0, 1)
 STARTS = {
-    "slider": [(lambda v: figures.slider(binary.focal, "gamma", 0, 5, start=v), "start", 0, 5)],
+    "slider": [(lambda v: figures.slider(binary.focal, "gamma", 0, 5, start=v), "start", "gamma", (0, 1000))],
     "answer": [
-        (lambda v: figures.answer(start=v), "start", -6, 6), (lambda v: figures.answer(label=v), "label", 0, 1),
+        (lambda v: figures.answer(start=v), "start", "z", ANY),
+        (lambda v: figures.answer(label=v), "label", "y", SHARE),
     ],
     "code_lengths": [
-        (lambda v: figures.code_lengths(p=v), "p", 0.01, 0.99), (lambda v: figures.code_lengths(q=v), "q", 0.01, 0.99),
+        (lambda v: figures.code_lengths(p=v), "p", "p", SHARE), (lambda v: figures.code_lengths(q=v), "q", "q", SHARE),
     ],
-    "threshold": [(lambda v: figures.threshold([0, 0.5, 1], [0, 1, 1], start=v), "start", 0, 1)],
-    "scores": [(lambda v: figures.scores([1, v]), "start[1]", -5, 5)],
-    "smoothing": [(lambda v: figures.smoothing(start=v), "start", 0, 0.5)],
-    "fit": [(lambda v: figures.fit([regression.huber], [1, 2, 3], "delta", 1, 4, start=v), "start", 1, 4)],
+    "threshold": [(lambda v: figures.threshold([0, 0.5, 1], [0, 1, 1], start=v), "start", "threshold", ANY)],
+    "price": [
+        (lambda v: figures.price([0, 0.5, 1], [0, 1, 1], start=v), "start", "threshold", ANY),
+        (lambda v: figures.price([0, 0.5, 1], [0, 1, 1], miss=v), "miss", "miss", (0, 1e4)),
+    ],
+    "scores": [(lambda v: figures.scores([1, v]), "start[1]", "z1", ANY)],
+    "smoothing": [(lambda v: figures.smoothing(start=v), "start", "smoothing", SHARE)],
+    "fit": [
+        (lambda v: figures.fit([regression.huber], [1, 2, 3], "delta", 1, 4, start=v), "start", "delta", (0.001, 1e4)),
+        (lambda v: figures.fit([regression.huber], [1, 2, v], reach=(0, 5)), "data", "outlier", ANY),
+    ],
     "weighted": [
-        (lambda v: figures.weighted(start=v), "start", 1, 50),
-        (lambda v: figures.weighted(share=v), "share", 0.01, 0.99),
+        (lambda v: figures.weighted(start=v), "start", "pos_weight", (0, 1e4)),
+        (lambda v: figures.weighted(share=v), "share", "share", SHARE),
     ],
     "descent": [
-        (lambda v: figures.descent(step=(0.1, 1, v)), "the start of step", 0.1, 1),
-        (lambda v: figures.descent(start=v), "start", -4, 10),
+        (lambda v: figures.descent(step=(0.1, 1, v)), "the start of step", "step", ANY),
+        (lambda v: figures.descent(start=v), "start", "theta", ANY),
+        (lambda v: figures.descent(brier, [1], start=v), "start", "theta", ANY),
     ],
-    "discs": [(lambda v: figures.discs(start=v), "start", 0, 18), (lambda v: figures.discs(radius=v), "radius", 1, 7)],
+    "likelihood": [
+        (lambda v: figures.likelihood([gauss], FITTED, v), "middle", "middle", ANY),
+        (lambda v: figures.likelihood([gauss], FITTED, 2, "sigma", start=v), "start", "sigma", (0.001, 1e4)),
+    ],
+    "bits": [
+        (lambda v: figures.bits(TYPED, binary.cross_entropy_with_logits, start=v), "start", "z", ANY),
+        (lambda v: figures.bits(TYPED, binary.cross_entropy_with_logits, count=v), "count", "bits", (2, 30)),
+    ],
+    "discs": [
+        (lambda v: figures.discs(start=v), "start", "shift", (-100, 100)),
+        (lambda v: figures.discs(radius=v), "radius", "radius", (0, 50)),
+    ],
     "rare_pixels": [
-        (lambda v: figures.rare_pixels(share=v), "share", 0.01, 0.5),
-        (lambda v: figures.rare_pixels(weight=v), "weight", 1, 50),
-        (lambda v: figures.rare_pixels(p=v), "p", 0.01, 0.99),
+        (lambda v: figures.rare_pixels(share=v), "share", "share", SHARE),
+        (lambda v: figures.rare_pixels(weight=v), "weight", "weight", (0, 1e4)),
+        (lambda v: figures.rare_pixels(p=v), "p", "p", SHARE),
     ],
-    "boxes": [],  # its sliders reach whatever box it is given
+    "boxes": [
+        (lambda v: figures.boxes(start=(v - 1, 3, v + 1, 7)), "start", "x", ANY),
+        (lambda v: figures.boxes(start=(3, v - 1, 7, v + 1)), "start", "y", ANY),
+        (lambda v: figures.boxes(start=(1, 2, 1 + v, 7)), "start", "width", (0.001, 1e4)),
+    ],
     "anchors": [
-        (lambda v: figures.anchors(truth=(v - 1, 3, v + 1, 7)), "the center x of truth", 0, 15),
-        (lambda v: figures.anchors(truth=(3, v - 1, 7, v + 1)), "the center y of truth", 0, 10),
+        (lambda v: figures.anchors(truth=(v - 1, 3, v + 1, 7)), "truth", "x", ANY),
+        (lambda v: figures.anchors(truth=(3, v - 1, 7, v + 1)), "truth", "y", ANY),
+        (lambda v: figures.anchors(low=v), "low", "low", SHARE),
+        (lambda v: figures.anchors(high=v), "high", "high", SHARE),
     ],
 }  # fmt: skip
+EVERY_START = [
+    pytest.param(figure, *row, id=f"{figure}-{row[2]}-{k}") for figure in STARTS for k, row in enumerate(STARTS[figure])
+]
 
 
 def test_every_figure_with_sliders_has_its_starts_in_the_list():
@@ -761,18 +826,52 @@ def test_every_figure_with_sliders_has_its_starts_in_the_list():
     assert makers == set(STARTS)
 
 
-@pytest.mark.parametrize("figure", STARTS)
-def test_a_start_out_of_reach_is_refused_by_argument_rule_and_value(figure):
-    """One rule for all: both ends are taken, and what lies beyond them is refused in the same words."""
-    for make, argument, low, high in STARTS[figure]:
-        for value in (low, high):
-            assert isinstance(make(value), figures.Slider)
-        # Corners in the wrong order, or that are no numbers, are no box, which is another rule.
-        beyond = {"boxes": [high + 0.25], "anchors": [low - 1, high + 1]}.get(figure, [low - 1, high + 1, np.nan])
-        for value in beyond:
-            words = f"{figure}: {argument} must be in [{low:g}, {high:g}]; got {value:g}"
-            with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
-                make(value)
+@pytest.mark.parametrize(("figure", "make", "argument", "name", "within"), EVERY_START)
+def test_a_slider_is_widened_to_hold_its_start(figure, make, argument, name, within):
+    """Whatever number a reader writes, as long as it means something: the slider stands there, and all is drawn."""
+
+    @how(max_examples=5, deadline=None)
+    @given(st.floats(*map(float, within)))
+    def holds(value):
+        shown = make(value)
+        (control,) = [control for control in shown.scene.controls if control.name == name]
+        assert control.low <= control.start <= control.high
+        assert abs(control.start - value) <= (0.5 if control.whole else 1e-5)
+        for end in (control.low, control.high):
+            shown.scene.draw(shown.scene.start | {name: float(end)})
+        for panel, data in zip(shown.scene.panels, shown.scene.draw(shown.scene.start)[0], strict=True):
+            for shape, at in zip(panel.shapes, data, strict=True):
+                if shape.kind == "handle":  # it can be seen, and dragged
+                    assert panel.x[0] - 1e-6 <= at[0] <= panel.x[1] + 1e-6
+        assert "nan" not in shown.html.partition("<script>")[0].replace("undefined", "")
+
+    holds()
+    for end in within:
+        assert isinstance(make(end), figures.Slider)
+
+
+@pytest.mark.parametrize(("figure", "make", "argument", "name", "within"), EVERY_START)
+def test_a_start_that_means_nothing_is_refused_in_words(figure, make, argument, name, within):
+    """What is not finite, or outside of the domain, gets an error that says so and names the figure or the loss."""
+    outside = [] if within == ANY else [within[0] - 1] + [within[1] + 1] * (within[1] < 1e4)
+    for value in (np.nan, np.inf, -np.inf, *outside):
+        with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=r" must be ") as refused:
+            make(value)
+        assert re.match(rf"{figure}: |(binary|regression|multiclass)\.\w+: |gauss: ", str(refused.value))
+
+
+FAR = {
+    "answer": lambda: figures.answer(start=9), "discs": lambda: figures.discs(start=-3, radius=9),
+    "rare pixels": lambda: figures.rare_pixels(share=0.8, weight=0.5, p=1), "descent": lambda: figures.descent(start=40),
+    "price": lambda: figures.price([0, 0.5, 1], [0, 1, 1], start=7, miss=70), "scores": lambda: figures.scores([9, 1]),
+    "code lengths": lambda: figures.code_lengths(p=1, q=0), "boxes": lambda: figures.boxes(start=(-3, 8, 20, 12)),
+    "anchors": lambda: figures.anchors(truth=(14, -2, 19, 2), low=0.8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", FAR.values(), ids=FAR)
+def test_a_widened_slider_draws_in_the_browser_what_python_draws(make):
+    test_dragging_draws_what_python_draws(make)
 
 
 def test_a_word_without_a_javascript_spelling_is_named(monkeypatch):

@@ -10,6 +10,7 @@ const ELSEWHERE = {
   dask: "Dask is not part of the Python of this page",
 };
 
+const NOW = "-now";       // ends the id of a slider that is drawn anew
 const cells = [];         // of the page, in their order
 let page;                 // what live/pages/PAGE.js says: the files to begin with, the cells
 let worker, answer;       // Python, and what waits for its next answer
@@ -178,7 +179,7 @@ class Cell {
     this.output?.remove();
     this.output = report(verdict, asked || !same ? outputs : [], failed ? "failed" : same ? "same" : "differs");
     this.box.append(this.output);
-    typeset(this.output);
+    finish(this.output);
     return !failed;
   }
 }
@@ -212,7 +213,7 @@ class Answer {
     this.output?.remove();
     this.output = report("", outputs, outputs.some(({kind}) => kind === "error") ? "failed" : "");
     this.tools.after(this.output);
-    typeset(this.output);
+    finish(this.output);
   }
 }
 
@@ -231,8 +232,11 @@ function shown({kind, content, width}) {
     return element("pre", {className: `live-${kind}`, textContent: content});
   }
   const box = element("div", {className: "output text_html math output_area"});
-  if (kind === "html") box.innerHTML = content;
-  else {
+  if (kind === "html") {
+    // A slider is found by its id, which is that of the stored one, too.
+    const [, id] = content.match(/id="(slider-[^"]+)"/) ?? [];
+    box.innerHTML = id ? content.replaceAll(id, `${id}${NOW}`) : content;
+  } else {
     box.textContent = content;
     box.innerHTML = box.innerHTML.replace(/\*\*(.+?)\*\*/g, "<strong>$1</strong>").replace(/\n\n/g, "<br><br>");
   }
@@ -242,7 +246,9 @@ function shown({kind, content, width}) {
   return box;
 }
 
-async function typeset(box) {
+// What is left to do once outputs stand in the page.
+async function finish(box) {
+  for (const slider of box.querySelectorAll("[id^='slider-']")) askFirst(slider, slider.id.slice(0, -NOW.length));
   await window.MathJax?.startup?.promise;
   await window.MathJax?.typesetPromise?.([box]);
   window.dispatchEvent(new Event("resize"));  // lossbook.js looks again for what is too wide

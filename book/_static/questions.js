@@ -155,11 +155,12 @@ document.querySelectorAll(".question").forEach((question, at) => {
 
 const expect = JSON.parse(document.getElementById("expect")?.textContent ?? "{}");
 
-for (const root of document.querySelectorAll("[id^='slider-']")) {
+// Ask the question of a slider, with the choices that the page has under a name; live.js does so for one that is drawn anew.
+function askFirst(root, known = root.id) {
   const move = root.querySelector(":scope > p > button");
-  if (!move) continue;
+  if (!move) return;
   const name = `${root.id}-expect`, asked = move.parentElement;
-  const fields = expect[root.id]?.map(choice => made("label", {}, made("input", {type: "radio", name, value: choice,
+  const fields = expect[known]?.map(choice => made("label", {}, made("input", {type: "radio", name, value: choice,
     required: true, autocomplete: "off"}), " ", choice))
     ?? [made("label", {}, "A guess, in a few words ", made("input", {type: "text", name, required: true, autocomplete: "off"}))];
   const answer = Object.assign(move.cloneNode(), {type: "submit", textContent: "Answer"});
@@ -178,3 +179,5 @@ for (const root of document.querySelectorAll("[id^='slider-']")) {
   answer.hidden = false;
   asked.after(form);
 }
+
+for (const root of document.querySelectorAll("[id^='slider-']")) askFirst(root);

@@ -8,26 +8,34 @@ What can be dragged, each with a `question` to answer first:
 
     answer        a logit                   code_lengths  two probabilities     scores       the scores of classes
     smoothing     the smoothing of labels   fit           an outlier, delta     descent      the step length
-    weighted      the weight of a class     threshold     that of a classifier  discs        a mask
-    rare_pixels   the share of a class      boxes         a predicted box       anchors      thresholds of overlap
+    weighted      the weight of a class     threshold     that of a classifier  price        that of a miss
+    discs         a mask                    rare_pixels   the share of a class  boxes        a predicted box
+    anchors       thresholds of overlap     likelihood    a middle, a spread    bits         those of a number
+
+Each slider reaches its start: where a start lies beyond the ends, they are widened.
 
 Every number comes from the loss itself: Python's from its kernels, the browser's from JavaScript that is printed from
 its formula (`javascript` shows it). matplotlib is imported when something is drawn, not before.
 """
 
 # The functions hide the modules of the same names.
-from lossbook.figures.answers import answer, code_lengths, threshold
+from lossbook.figures.answers import answer, code_lengths
+from lossbook.figures.bits import bits
 from lossbook.figures.boxes import anchors, boxes
 from lossbook.figures.cliff import cliff
 from lossbook.figures.curves import curves
-from lossbook.figures.fits import descent, fit, weighted
+from lossbook.figures.descent import descent
+from lossbook.figures.fits import fit, weighted
+from lossbook.figures.likelihood import likelihood
 from lossbook.figures.masks import discs, rare_pixels
 from lossbook.figures.scores import scores, smoothing
 from lossbook.figures.slider import slider
 from lossbook.figures.stage import Slider, javascript
 from lossbook.figures.style import COLORS, style
+from lossbook.figures.thresholds import price, threshold
 
 __all__ = [
-    "COLORS", "Slider", "anchors", "answer", "boxes", "cliff", "code_lengths", "curves", "descent", "discs", "fit",
-    "javascript", "rare_pixels", "scores", "slider", "smoothing", "style", "threshold", "weighted",
+    "COLORS", "Slider", "anchors", "answer", "bits", "boxes", "cliff", "code_lengths", "curves", "descent", "discs",
+    "fit", "javascript", "likelihood", "price", "rare_pixels", "scores", "slider", "smoothing", "style", "threshold",
+    "weighted",
 ]  # fmt: skip

@@ -1,18 +1,16 @@
-"""Yes-or-no answers: one logit, two probabilities, and the threshold of a classifier."""
+"""Yes-or-no answers: one logit, and two probabilities."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lossbook import binary, divergence
-from lossbook.figures.axes import between, needs_a_logit_and_a_label, start_within
-from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say, short
+from lossbook.figures.axes import between, needs_a_logit_and_a_label, reaching, sigmoid
+from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
 
-__all__ = ["answer", "code_lengths", "threshold"]
+__all__ = ["answer", "code_lengths"]
 
 
 def answer(
@@ -34,7 +32,7 @@ def answer(
     loss : Loss, optional
         A loss of one logit and one label.
     reach : float, optional
-        Logits go from -reach to reach.
+        Logits go from -reach to reach, and further where start does.
     question : str, optional
         What to answer before the controls are set free, by a button.
     name : str, optional
@@ -51,7 +49,7 @@ def answer(
     TypeError
         For a loss of anything but logits and labels.
     ValueError
-        For a start that is out of reach, or a label out of [0, 1].
+        For a start that is not finite, or a label out of [0, 1].
 
     Examples
     --------
@@ -60,9 +58,12 @@ def answer(
         answer(start=-1.5, label=1)
     """
     needs_a_logit_and_a_label("answer", loss)
-    start_within("answer", "start", start, -reach, reach)
-    start_within("answer", "label", label, 0, 1)
-    controls = (Control("z", -reach, reach, start, "logit z"), Control("y", 0, 1, label, "label y"))
+    _, _, start = reaching("answer", "start", -reach, reach, start)
+    reach = max(reach, abs(start))
+    controls = (
+        Control("z", -reach, reach, start, "logit z"),
+        Control("y", *reaching("answer", "label", 0, 1, label, within=(0, 1)), "label y"),
+    )
     grid = between(-reach, reach)
 
     def of(z, y):
@@ -72,9 +73,9 @@ def answer(
     def draw(state):
         z, y = state["z"], state["y"]
         value, slope = (float(part[0]) for part in of(z, y))
-        p = 1 / (1 + np.exp(-z))
+        p = float(sigmoid(z))
         left = [(grid, of(grid, y)[0]), [(z, value, z - 3 * slope, value)], (z, value)]
-        right = [(grid, 1 / (1 + np.exp(-grid))), ([-reach, reach], [y, y]), [(z, p, z, y)], [(z, p)]]
+        right = [(grid, sigmoid(grid)), ([-reach, reach], [y, y]), [(z, p, z, y)], [(z, p)]]
         says = f"Loss {say(value)}, probability {say(p)}, label minus probability {say(y - p)}, "
         return [left, right], f"{says}minus the gradient {say(-slope)}."
 
@@ -131,7 +132,7 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
     Raises
     ------
     ValueError
-        For probabilities out of [0.01, 0.99].
+        For probabilities out of [0, 1].
 
     Examples
     --------
@@ -139,9 +140,10 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
 
         code_lengths(p=0.3, q=0.6)
     """
-    for argument, value in (("p", p), ("q", q)):
-        start_within("code_lengths", argument, value, 0.01, 0.99)
-    controls = (Control("p", 0.01, 0.99, p, "truth p"), Control("q", 0.01, 0.99, q, "prediction q"))
+    controls = (
+        Control("p", *reaching("code_lengths", "p", 0.01, 0.99, p, within=(0, 1)), "truth p"),
+        Control("q", *reaching("code_lengths", "q", 0.01, 0.99, q, within=(0, 1)), "prediction q"),
+    )
     grid = between(0.005, 0.995)
 
     def of(loss, q, *p):
@@ -193,114 +195,3 @@ def code_lengths(p: float = 0.3, q: float = 0.6, question: str | None = None, na
         question=question,
         printed=[{}, {"q": 0.05}],
     )
-
-
-def threshold(
-    scores: Sequence[float],
-    labels: Sequence[int],
-    start: float | None = None,
-    question: str | None = None,
-    name: str | None = None,
-) -> Slider:
-    """The threshold of a classifier: its confusion counts, and its place on the curve of precision and recall.
-
-    Parameters
-    ----------
-    scores : sequence of float
-        The scores of 2 to 500 examples; those of at least the threshold are called positive.
-    labels : sequence of int
-        Their labels, 0 or 1.
-    start : float, optional
-        The threshold at first; if left out, the middle of the scores.
-    question : str, optional
-        What to answer before the control is set free, by a button.
-    name : str, optional
-        The name of the figure, unique on its page.
-
-    Returns
-    -------
-    Slider
-        Histograms of the scores of both classes with the threshold, and precision over recall. Where nothing is
-        called positive, precision counts as 1.
-
-    Raises
-    ------
-    ValueError
-        For scores that are not finite, labels other than 0 and 1, a class without examples, or a start that no score
-        is near.
-
-    Examples
-    --------
-    ::
-
-        threshold(scores=[0.1, 0.4, 0.35, 0.8], labels=[0, 0, 1, 1])
-    """
-    values, truth = np.array(short(np.ravel(np.asarray(scores, float)))), np.ravel(np.asarray(labels))
-    if len(values) != len(truth) or not 2 <= len(values) <= 500 or not np.isfinite(values).all():
-        raise ValueError(f"threshold: scores and labels must be 2 to 500 numbers; got {len(values)} and {len(truth)}")
-    if set(truth.tolist()) != {0, 1}:
-        raise ValueError("threshold: labels must be 0 and 1, both of them")
-    truth = truth.astype(int)
-    low, high = rounded(values.min(), values.max())
-    middle = round((low + high) / 2, 6) if start is None else start
-    start_within("threshold", "start", middle, low, high)
-    control = Control("threshold", low, high, middle)
-    edges = low + (high - low) * np.arange(21) / 20
-    bins = [
-        [int(((values >= a) & ((values < b) | (b == edges[-1])) & (truth == c)).sum())
-         for a, b in pairwise(edges)]
-        for c in (0, 1)
-    ]  # fmt: skip
-    positives = int(truth.sum())
-
-    def point(at):
-        called = values >= at - 1e-9
-        right, wrong = int((called & (truth == 1)).sum()), int((called & (truth == 0)).sum())
-        return right, wrong, right / positives, right / (right + wrong) if right + wrong else 1.0
-
-    curve = [point(at)[2:] for at in (*sorted(set(values.tolist())), np.inf)]
-    recalls, precisions = map(list, zip(*curve, strict=True))
-
-    def draw(state):
-        at = state["threshold"]
-        right, wrong, recall, precision = point(at)
-        says = f"Found {right}, missed {positives - right}, false alarms {wrong}, rightly left "
-        says += f"{len(values) - positives - wrong}: precision {say(precision)}, recall {say(recall)}, "
-        f1 = 2 * right / (2 * right + wrong + positives - right)
-        says += f"F1 {say(f1)}, accuracy {say((len(values) - positives - wrong + right) / len(values))}."
-        bars = [
-            [(a, 0, b, sign * n) for (a, b), n in zip(pairwise(edges), bins[c], strict=True)]
-            for c, sign in ((1, 1), (0, -1))
-        ]
-        left = [*bars, ([at, at], [-most, most]), (at, most * 0.85)]
-        return [left, [(recalls, precisions), [(recall, precision)]]], says
-
-    most = float(max(max(bins[0]), max(bins[1])) * 1.15)
-    left = Panel(
-        "How many examples have which score: positives above the line, negatives below.", "examples", "score",
-        (low, high), (-most, most),
-        (
-            Shape("bars", "positive", COLORS[0], opacity=0.7), Shape("bars", "negative", COLORS[4], opacity=0.7),
-            Shape("line", "threshold", "#333333", "7 4"),
-            Shape("handle", "threshold", "#333333", drag=("threshold", None)),
-        ),
-    )  # fmt: skip
-    right = Panel(
-        "Precision over recall, with the place of the threshold.",
-        "precision",
-        "recall",
-        (0.0, 1.0),
-        (0.0, 1.0),
-        (Shape("line", "all thresholds", COLORS[0]), Shape("dots", "this one", COLORS[1], size=7)),
-    )
-    return staged(
-        Scene((left, right), (control,), draw),
-        name=checked_name(name, "threshold"),
-        about=f"A threshold for {len(values)} scores, {positives} of them of positives. ",
-        script="threshold.js",
-        data={
-            "values": values, "truth": truth.tolist(), "edges": edges, "bins": bins, "recalls": recalls,
-            "precisions": precisions, "most": most, "positives": positives,
-        },
-        question=question,
-    )  # fmt: skip

@@ -11,7 +11,7 @@ from lossbook.domains import Domain
 
 __all__ = [
     "JUMP", "POINTS", "assignments", "axis_labels", "axis_limits", "between", "evaluate", "needs_a_logit_and_a_label",
-    "pen_lifted", "prediction_domain", "start_within", "usual_range", "usual_target",
+    "pen_lifted", "prediction_domain", "reaching", "sigmoid", "usual_range", "usual_target",
 ]  # fmt: skip
 
 # Where neighbors are further apart than this share of an axis, a line of so many points jumps.
@@ -36,12 +36,26 @@ def needs_a_logit_and_a_label(where: str, loss: Any) -> None:
         raise TypeError(f"{where}: needs a loss of a logit and a label; got {getattr(loss, 'name', loss)}")
 
 
-def start_within(where: str, argument: str, value: float, low: float, high: float) -> None:
-    """Refuse a start that the slider of a figure cannot show, in the name of the figure."""
+def reaching(
+    where: str, argument: str, low: float, high: float, start: float, within: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float, float]:
+    """The ends of a slider, widened where they do not hold its start, and that start, with at most six decimals.
+
+    What no slider can show is refused in the name of the figure, and so is what lies outside `within`.
+    """
     if not low < high:
         raise ValueError(f"{where}: {argument} needs ends with low < high; got {low:g} and {high:g}")
-    if not low <= value <= high:
-        raise ValueError(f"{where}: {argument} must be in [{low:g}, {high:g}]; got {value:g}")
+    if not np.isfinite(start):
+        raise ValueError(f"{where}: {argument} must be finite; got {start:g}")
+    if not within[0] <= start <= within[1]:
+        raise ValueError(f"{where}: {argument} must be in [{within[0]:g}, {within[1]:g}]; got {start:g}")
+    low, high, start = (round(n if isinstance(n, int) else float(n), 6) + 0 for n in (low, high, start))
+    return min(low, start), max(high, start), start
+
+
+def sigmoid(x: Any) -> np.ndarray:
+    """The probability that a logit means, for logits of any size."""
+    return np.exp(-np.logaddexp(0.0, -np.asarray(x, float)))
 
 
 def between(low: float, high: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import detection
 from lossbook.algebra import Loss
-from lossbook.figures.axes import start_within
+from lossbook.figures.axes import reaching
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -24,6 +24,14 @@ def _corners(where, name, box):
     if len(found) != 4 or not (found[0] < found[2] and found[1] < found[3]):
         raise ValueError(f"{where}: {name} must be corners (x1, y1, x2, y2) with x1 < x2 and y1 < y2; got {box}")
     return found
+
+
+def _plane(size, *boxes):
+    """The ends of x and of y of a plane from (0, 0), widened where it does not hold the boxes, and its height."""
+    x1, y1, x2, y2 = zip(*boxes, strict=True)
+    x, y = (min(0.0, *x1), max(float(size[0]), *x2)), (min(0.0, *y1), max(float(size[1]), *y2))
+    height = 300 * (y[1] - y[0]) / (x[1] - x[0])
+    return x, y, round(min(max(height, 60), 600))  # pixels are squares, unless that is out of proportion
 
 
 def boxes(
@@ -43,7 +51,7 @@ def boxes(
     losses : dict of str to Loss, or sequence of Loss, optional
         Losses of boxes.
     size : tuple of float, optional
-        Width and height of the plane.
+        Width and height of the plane, which is widened to hold both boxes, as are the sliders.
     question : str, optional
         What to answer before the box is set free, by a button.
     name : str, optional
@@ -60,7 +68,7 @@ def boxes(
     TypeError
         For a loss that is not about boxes.
     ValueError
-        For boxes without area or out of the plane.
+        For boxes without area.
 
     Examples
     --------
@@ -73,17 +81,14 @@ def boxes(
         if not loss.space.corners:
             raise TypeError(f"boxes: {loss.name} is not a loss of boxes")
     true, own = _corners("boxes", "truth", truth), _corners("boxes", "start", start)
-    wide, high = map(float, size)
-    for box in (true, own):
-        if min(box) < 0 or box[2] > wide or box[3] > high:
-            raise ValueError(f"boxes: boxes must lie within {size}; got {box}")
+    (left, wide), (low, high), pixels = _plane(size, true, own)
     controls = (
-        Control("x", 0, wide, (own[0] + own[2]) / 2, "center x"),
-        Control("y", 0, high, (own[1] + own[3]) / 2, "center y"),
-        Control("width", min(1, own[2] - own[0]), max(wide / 2, own[2] - own[0]), own[2] - own[0]),
-        Control("height", min(1, own[3] - own[1]), max(high / 2, own[3] - own[1]), own[3] - own[1]),
+        Control("x", *reaching("boxes", "the center x of start", left, wide, (own[0] + own[2]) / 2), "center x"),
+        Control("y", *reaching("boxes", "the center y of start", low, high, (own[1] + own[3]) / 2), "center y"),
+        Control("width", *reaching("boxes", "the width of start", 1, max(wide / 2, 2), own[2] - own[0])),
+        Control("height", *reaching("boxes", "the height of start", 1, max(high / 2, 2), own[3] - own[1])),
     )
-    scale, count = wide, len(named)
+    scale, count = wide - left, len(named)
 
     def draw(state):
         x, y, w, h = (state[name] for name in ("x", "y", "width", "height"))
@@ -101,16 +106,16 @@ def boxes(
     colors = [COLORS[k] for k in (0, 2, 3, 6, 4, 5)]
     plane = Panel(
         "A true box, a predicted box, and arrows along minus the gradient of each loss.", "y (pixels)", "x (pixels)",
-        (0.0, wide), (0.0, high),
+        (left, wide), (low, high),
         (
             Shape("bars", "truth", "#777777", opacity=0.35), Shape("bars", "prediction", COLORS[1], opacity=0.3),
             *(Shape("arrows", label, colors[k % 6]) for k, label in enumerate(named)),
             Shape("handle", "predicted box", COLORS[1], drag=("x", "y")),
         ),
-        height=round(300 * high / wide),
+        height=pixels,
     )  # fmt: skip
     most = max(max(bar[0][3] for bar in draw({**{c.name: c.start for c in controls}, "x": x, "y": y})[0][1])
-               for x in (0, wide) for y in (0, high))  # fmt: skip
+               for x in (left, wide) for y in (low, high))  # fmt: skip
     values = Panel(
         "Bars for the losses.", "loss", "", (-0.6, count - 0.4), rounded(0.0, max(most, 1.0)),
         tuple(Shape("bars", "", colors[k % 6]) for k in range(count)), names=tuple(named),
@@ -148,7 +153,7 @@ def anchors(
     low, high : float, optional
         Below the first threshold of IoU an anchor is background, from the second one on it is to find the object.
     size : tuple of float, optional
-        Width and height of the plane.
+        Width and height of the plane, which is widened to hold the true box.
     question : str, optional
         What to answer before the controls are set free, by a button.
     name : str, optional
@@ -162,7 +167,7 @@ def anchors(
     Raises
     ------
     ValueError
-        For boxes without area, a true box out of the plane, or thresholds out of order.
+        For boxes without area, or thresholds out of [0, 1].
 
     Examples
     --------
@@ -171,11 +176,7 @@ def anchors(
         anchors(truth=(4, 3, 9, 7), low=0.3, high=0.7)
     """
     true = _corners("anchors", "truth", truth)
-    if not 0 <= low <= high <= 1:
-        raise ValueError(f"anchors: thresholds must be 0 <= low <= high <= 1; got {low} and {high}")
-    wide, tall = map(float, size)
-    for letter, center, most in (("x", (true[0] + true[2]) / 2, wide), ("y", (true[1] + true[3]) / 2, tall)):
-        start_within("anchors", f"the center {letter} of truth", center, 0, most)
+    (left, wide), (bottom, tall), pixels = _plane(size, true)
     if anchors is None:
         sides = ((4.0, 4.0), (5.0, 3.0), (3.0, 5.0))
         anchors = [
@@ -185,10 +186,10 @@ def anchors(
     own = np.array([_corners("anchors", "anchors", box) for box in np.asarray(anchors, float).reshape(-1, 4)])
     width, height = true[2] - true[0], true[3] - true[1]
     controls = (
-        Control("x", 0, wide, (true[0] + true[2]) / 2, "center x"),
-        Control("y", 0, tall, (true[1] + true[3]) / 2, "center y"),
-        Control("low", 0, 1, low, "negative below"),
-        Control("high", 0, 1, high, "positive from"),
+        Control("x", *reaching("anchors", "the center x of truth", left, wide, (true[0] + true[2]) / 2), "center x"),
+        Control("y", *reaching("anchors", "the center y of truth", bottom, tall, (true[1] + true[3]) / 2), "center y"),
+        Control("low", *reaching("anchors", "low", 0, 1, low, within=(0, 1)), "negative below"),
+        Control("high", *reaching("anchors", "high", 0, 1, high, within=(0, 1)), "positive from"),
     )
 
     def draw(state):
@@ -209,14 +210,14 @@ def anchors(
 
     looks = (("negative", "#999999", 3), ("ignored", COLORS[4], 4), ("positive", COLORS[0], 5))
     plane = Panel(
-        "A true box and the centers of anchors; positive anchors as boxes.", "y (pixels)", "x (pixels)", (0.0, wide),
-        (0.0, tall),
+        "A true box and the centers of anchors; positive anchors as boxes.", "y (pixels)", "x (pixels)", (left, wide),
+        (bottom, tall),
         (
             Shape("bars", "truth", COLORS[1], opacity=0.35), Shape("bars", "", COLORS[0], opacity=0.15),
             *(Shape("dots", label, color, size=size) for label, color, size in looks),
             Shape("handle", "true box", COLORS[1], drag=("x", "y")),
         ),
-        height=round(300 * tall / wide),
+        height=pixels,
     )  # fmt: skip
     values = Panel(
         "The overlap of each anchor with the true box, and two thresholds.", "intersection over union", "anchor",

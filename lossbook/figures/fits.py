@@ -1,19 +1,19 @@
-"""What is fitted to data: a constant under several losses, the best answer under weights, and gradient descent."""
+"""What is fitted to data: a constant under several losses, and the best answer under weights."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lossbook import binary, regression
+from lossbook import binary
 from lossbook.algebra import Loss
-from lossbook.figures.axes import between, prediction_domain, start_within
+from lossbook.figures.axes import between, prediction_domain, reaching
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
 
-__all__ = ["descent", "fit", "rising_root", "weighted"]
+__all__ = ["fit", "numbers", "observed", "rising_root", "weighted"]
 
 BASE = -0.12  # where data lies, below the curves
 
@@ -28,7 +28,7 @@ def rising_root(slope: Callable[[Any], Any], low: Any, high: Any) -> np.ndarray:
     return (low + high) / 2
 
 
-def _numbers(where, data):
+def numbers(where, data):
     """Data of a figure."""
     found = np.array(short(np.ravel(np.asarray(data, float))))
     if not 1 <= len(found) <= 50 or not np.isfinite(found).all():
@@ -36,7 +36,7 @@ def _numbers(where, data):
     return found
 
 
-def _observed(where, loss):
+def observed(where, loss):
     """Refuse what does not compare a number with an observed one."""
     target = loss.declaration.of_target
     prediction_domain(loss)
@@ -66,9 +66,9 @@ def fit(
     parameter : str, optional
         A parameter to drag as well, of those losses that have it.
     low, high, start : float, optional
-        The ends of its slider and where it stands at first.
+        The ends of its slider and where it stands at first. The slider is widened to hold its start.
     reach : tuple of float, optional
-        (low, high) of the line.
+        (low, high) of the line, which is widened to hold the data.
     question : str, optional
         What to answer before the controls are set free, by a button.
     name : str, optional
@@ -86,7 +86,7 @@ def fit(
     TypeError
         For losses of anything but observed values, or a parameter that none of them has.
     ValueError
-        For data that is not finite or out of reach, or a start outside of its ends.
+        For data or a start that are not finite.
 
     Examples
     --------
@@ -97,21 +97,19 @@ def fit(
     """
     named = named_losses(losses)
     for loss in named.values():
-        _observed("fit", loss)
+        observed("fit", loss)
     has = [parameter is not None and parameter in loss.declaration.parameters for loss in named.values()]
     if parameter is not None and not any(has):
         raise TypeError(f"fit: none of {', '.join(named)} has a parameter {parameter!r}")
-    values = _numbers("fit", data)
+    values = numbers("fit", data)
     spread = values.max() - values.min() or 1.0
-    ends = (
-        short(reach) if reach is not None else list(rounded(values.min() - 0.1 * spread, values.max() + 0.1 * spread))
-    )
-    if len(ends) != 2 or not ends[0] <= values.min() <= values.max() <= ends[1]:
-        raise ValueError(f"fit: the data must lie within reach; got {ends}")
-    controls = [Control("outlier", ends[0], ends[1], float(values[-1]))]
+    if reach is None:
+        reach = rounded(values.min() - 0.1 * spread, values.max() + 0.1 * spread)
+    left, right = short(reach)
+    *ends, outlier = reaching("fit", "the outlier", min(left, *values), max(right, *values), float(values[-1]))
+    controls = [Control("outlier", *ends, outlier)]
     if parameter is not None:
-        start_within("fit", "start", start, low, high)
-        controls.append(Control(parameter, low, high, start))
+        controls.append(Control(parameter, *reaching("fit", "start", low, high, start)))
     grid = between(*ends)
     count = len(values)
 
@@ -198,7 +196,7 @@ def weighted(
     parameter : str, optional
         The parameter to drag.
     low, high, start : float, optional
-        The ends of its slider and where it stands at first.
+        The ends of its slider and where it stands at first. The slider is widened to hold its start.
     share : float, optional
         The share of the labels that are 1, at first.
     question : str, optional
@@ -217,7 +215,7 @@ def weighted(
     TypeError
         For a loss of anything but probabilities, or without the parameter.
     ValueError
-        For a start outside of its ends, or a share out of [0.01, 0.99].
+        For a start that is not finite, or a share out of [0, 1].
 
     Examples
     --------
@@ -229,11 +227,9 @@ def weighted(
         raise TypeError(f"weighted: needs a loss of probabilities and labels; got {getattr(loss, 'name', loss)}")
     if parameter not in loss.declaration.parameters:
         raise TypeError(f"weighted: {loss.name} has no parameter {parameter!r}")
-    start_within("weighted", "start", start, low, high)
-    start_within("weighted", "share", share, 0.01, 0.99)
     controls = (
-        Control(parameter, low, high, start),
-        Control("share", 0.01, 0.99, share, "share of ones"),
+        Control(parameter, *reaching("weighted", "start", low, high, start)),
+        Control("share", *reaching("weighted", "share", 0.01, 0.99, share, within=(0, 1)), "share of ones"),
     )
     grid = between(0.005, 0.995)
     many = 0.01 + 0.98 * np.arange(50) / 49
@@ -283,110 +279,4 @@ def weighted(
         data={"parameter": parameter},
         question=question,
         printed=[{parameter: float(low)}, {}],
-    )
-
-
-def descent(
-    loss: Any = regression.squared_error,
-    data: Sequence[float] = (1.0, 2.0, 6.0),
-    step: tuple[float, float, float] = (0.02, 1.2, 0.1),
-    start: float = 5.0,
-    reach: tuple[float, float] = (-4.0, 10.0),
-    steps: int = 12,
-    question: str | None = None,
-    name: str | None = None,
-) -> Slider:
-    """Gradient descent for one number theta: where it goes, and what the mean loss is after each step.
-
-    Parameters
-    ----------
-    loss : Loss, optional
-        A loss of regression.
-    data : sequence of float, optional
-        Observed values, which theta is to fit.
-    step : tuple of float, optional
-        (low, high, start) of the step length.
-    start : float, optional
-        Where theta starts; it can be dragged.
-    reach : tuple of float, optional
-        (low, high) of theta.
-    steps : int, optional
-        How many steps are taken.
-    question : str, optional
-        What to answer before the controls are set free, by a button.
-    name : str, optional
-        The name of the figure, unique on its page; if left out, made from the loss.
-
-    Returns
-    -------
-    Slider
-        The mean loss over theta with the way that descent takes, and the mean loss over the number of steps.
-
-    Raises
-    ------
-    TypeError
-        For a loss of anything but observed values.
-    ValueError
-        For data that is not finite, or a start that is out of reach.
-
-    Examples
-    --------
-    ::
-
-        descent(regression.squared_error, data=[1, 2, 6], step=(0.02, 1.2, 0.1))
-    """
-    (loss,) = named_losses(loss).values()
-    _observed("descent", loss)
-    values, (low, high) = _numbers("descent", data), map(float, reach)
-    start_within("descent", "the start of step", step[2], step[0], step[1])
-    start_within("descent", "start", start, low, high)
-    controls = (
-        Control("step", step[0], step[1], step[2], "step length"),
-        Control("theta", low, high, start, "theta at the start"),
-    )
-    grid = between(low, high)
-
-    def of(theta):
-        pairs = np.repeat(np.atleast_1d(theta), len(values)), np.tile(values, np.size(theta))
-        parts = loss.value_and_grad(*pairs, reduction="none")
-        return [part.reshape(-1, len(values)).sum(axis=1) / len(values) for part in parts]
-
-    def draw(state):
-        way, costs = [state["theta"]], []
-        for _ in range(steps + 1):
-            value, slope = (float(part[0]) for part in of(way[-1]))
-            costs.append(value)
-            way.append(way[-1] - state["step"] * slope)
-        way.pop()
-        change = costs[1] - costs[0]
-        moved = "stays" if abs(change) < 1e-9 * costs[0] else "falls" if change < 0 else "grows"
-        says = f"Mean loss {say(costs[0])} at the start, {say(costs[1])} after one step: it {moved}. "
-        says += f"After {steps} steps theta is {say(way[-1])}." if abs(way[-1]) < 1000 else "Descent runs away."
-        left = [(grid, of(grid)[0]), (way, costs), list(zip(way, costs, strict=True)), base, (way[0], costs[0])]
-        return [left, [(range(steps + 1), costs), list(enumerate(costs))]], says
-
-    most = rounded(0.0, float(np.max(of(grid)[0])))[1]
-    base = [(x, 0.0) for x in values]
-    left = Panel(
-        "The mean loss over theta, with the way that descent takes, and the data below.", "mean loss", "theta",
-        (low, high), (0.0, most),
-        (
-            Shape("line", "mean loss", COLORS[0]), Shape("line", "steps", COLORS[1], size=1.5),
-            Shape("dots", "", COLORS[1], size=4), Shape("dots", "data", "#333333", size=4.5),
-            Shape("handle", "start", COLORS[1], drag=("theta", None)),
-        ),
-    )  # fmt: skip
-    right = Panel(
-        "The mean loss over the number of steps.", "mean loss", "steps taken", (0.0, float(steps)), (0.0, most),
-        (Shape("line", "", COLORS[1], ghost=True), Shape("dots", "", COLORS[1], size=4)),
-    )  # fmt: skip
-    return staged(
-        Scene((left, right), controls, draw),
-        name=checked_name(name, "descent", loss.name),
-        about=f"Gradient descent on the mean of {loss.name}. ",
-        script="descent.js",
-        losses=[in_javascript(loss)],
-        data={"values": values, "x": [low, high], "steps": steps},
-        question=question,
-        printed=[{}, {"step": float(step[1])}],
     )

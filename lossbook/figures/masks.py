@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import binary, segmentation
 from lossbook.algebra import Loss
-from lossbook.figures.axes import needs_a_logit_and_a_label, start_within
+from lossbook.figures.axes import needs_a_logit_and_a_label, reaching
 from lossbook.figures.fits import rising_root
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -15,13 +15,13 @@ from lossbook.figures.style import COLORS
 
 __all__ = ["discs", "rare_pixels"]
 
-GRID = (30, 16)  # pixels across and down
+MOST = 50  # pixels of a radius, and twice as many of a way: a browser draws every place
 OVERLAPS = {"Dice": segmentation.dice, "Jaccard": segmentation.jaccard}
 
 
-def _disc(x, y, radius):
-    """The pixels whose centers lie in a disc, 1 or 0, row by row."""
-    across, down = np.meshgrid(np.arange(GRID[0]) + 0.5 - x, np.arange(GRID[1]) + 0.5 - y)
+def _disc(grid, x, y, radius):
+    """The pixels of a grid whose centers lie in a disc, 1 or 0, row by row."""
+    across, down = np.meshgrid(np.arange(grid[0]) + 0.5 - x, np.arange(grid[1]) + 0.5 - y)
     return (across**2 + down**2 <= radius**2).astype(float)
 
 
@@ -54,9 +54,9 @@ def discs(
         The radius of both discs, in pixels; that of the prediction can be changed if all losses are computed in the
         browser.
     start : float, optional
-        How far the prediction is moved at first.
+        How far the prediction is moved at first, in whole pixels.
     sizes : tuple of float, optional
-        The ends of the radius of the prediction.
+        The ends of the radius of the prediction. Both sliders, and the picture, are widened to hold their starts.
     question : str, optional
         What to answer before the controls are set free, by a button.
     name : str, optional
@@ -74,7 +74,7 @@ def discs(
     TypeError
         For a loss of anything but overlap, or a parameter that no loss has.
     ValueError
-        For discs that do not fit into the picture of 30 by 16 pixels.
+        For radii above 50 pixels or ways above 100, which are too many to draw, and for those that are not finite.
 
     Examples
     --------
@@ -92,58 +92,62 @@ def discs(
     for parameter in fixed:
         if not any(isinstance(loss, Loss) and parameter in loss.declaration.defaults for loss in named.values()):
             raise TypeError(f"discs: no loss has a parameter {parameter!r}")
-    if not 1 <= sizes[0] < sizes[1] <= 7:
-        raise ValueError(f"discs: sizes must be two radii, rising, from 1 to 7; got {sizes}")
-    start_within("discs", "radius", radius, *sizes)
-    start_within("discs", "start", start, 0, 18)
-    if start != int(start):
-        raise ValueError(f"discs: start must be a whole number; got {start:g}")
-    center, down = 8.0, GRID[1] / 2
-    truth = _disc(center, down, radius)
-    shifts = np.arange(19)
+    if not 0 < sizes[0] < sizes[1] <= MOST:
+        raise ValueError(f"discs: sizes must be two radii, rising, from above 0 to {MOST}; got {sizes}")
+    small, large, radius = reaching("discs", "radius", *sizes, radius, within=(0, MOST))
+    first, last, start = map(round, reaching("discs", "start", 0, 18, start, within=(-2 * MOST, 2 * MOST)))
+    # One pixel stays free around the true disc, wherever the other is moved from there.
+    center, down = float(np.ceil(large)) + 1 - first, float(max(8, np.ceil(large) + 1))
+    grid = (int(center) + last + 4, int(2 * down))
+    shifts = np.arange(first, last + 1)
+
+    def disc(shift, size):
+        return _disc(grid, center + shift, down, size)
+
+    truth = disc(0, radius)
     resized = all(isinstance(loss, Loss) for loss in named.values())
     own = [
         {n: v for n, v in fixed.items() if n in loss.declaration.defaults} if isinstance(loss, Loss) else {}
         for loss in named.values()
     ]
     tables = {
-        label: short([float(np.mean(loss(_disc(center + shift, down, radius), truth))) for shift in shifts])
+        label: short([float(np.mean(loss(disc(shift, radius), truth))) for shift in shifts])
         for label, loss in named.items()
         if not isinstance(loss, Loss)
     }
-    controls = [Control("shift", 0, 18, start, "moved by", whole=True)]
+    controls = [Control("shift", first, last, start, "moved by", whole=True)]
     if resized:
-        controls.append(Control("radius", sizes[0], sizes[1], radius))
+        controls.append(Control("radius", small, large, radius))
 
     def curve(label, loss, settings, size):
         if label in tables:
             return tables[label]
-        masks = np.stack([_disc(center + shift, down, size) for shift in shifts])[:, None]
+        masks = np.stack([disc(shift, size) for shift in shifts])[:, None]
         target = np.broadcast_to(truth, masks.shape).copy()
         return np.ravel(loss(masks, target, reduction="none", **settings))
 
     def draw(state):
         size, shift = state.get("radius", radius), int(state["shift"])
         lines = [curve(label, loss, settings, size) for (label, loss), settings in zip(named.items(), own, strict=True)]
-        said = ", ".join(f"{label} {say(line[shift])}" for label, line in zip(named, lines, strict=True))
-        moved = _runs(_disc(center + shift, down, size))
-        dots = [[(shift, line[shift])] for line in lines]
+        said = ", ".join(f"{label} {say(line[shift - first])}" for label, line in zip(named, lines, strict=True))
+        moved = _runs(disc(shift, size))
+        dots = [[(shift, line[shift - first])] for line in lines]
         right = [*((shifts, line) for line in lines), *dots]
         return [[_runs(truth), moved, (center + shift, down)], right], f"Moved by {shift} pixels: {said}."
 
-    ends = [draw({"shift": 0.0, "radius": size})[0][1][: len(named)] for size in (sizes[0], radius, sizes[1])]
+    ends = [draw({"shift": float(start), "radius": size})[0][1][: len(named)] for size in (small, radius, large)]
     every = [value for lines in ends for _, line in lines for value in line]
     left = Panel(
-        "A true disc and a predicted one.", "pixels", "", (0.0, float(GRID[0])), (0.0, float(GRID[1])),
+        "A true disc and a predicted one.", "pixels", "", (0.0, float(grid[0])), (0.0, float(grid[1])),
         (
             Shape("bars", "truth", COLORS[0], opacity=0.5), Shape("bars", "prediction", COLORS[1], opacity=0.5),
             Shape("handle", "predicted disc", COLORS[1], drag=("shift", None), offset=center),
         ),
-        height=160,
+        height=round(300 * grid[1] / grid[0]),
     )  # fmt: skip
     looks = looks_of(named)
     right = Panel(
-        "Each loss over the way that the prediction is moved.", "loss", "moved by (pixels)", (0.0, 18.0),
+        "Each loss over the way that the prediction is moved.", "loss", "moved by (pixels)", (float(first), float(last)),
         rounded(min(0.0, *every), max(every)),
         (
             *(Shape("line", label, color, dash, ghost=resized) for label, color, dash in looks),
@@ -160,8 +164,8 @@ def discs(
             for (label, loss), settings in zip(named.items(), own, strict=True)
         ],
         data={
-            "labels": list(named), "tables": tables, "grid": list(GRID), "center": center, "down": down,
-            "radius": float(radius), "truth": truth.ravel().astype(int).tolist(),
+            "labels": list(named), "tables": tables, "grid": list(grid), "center": center, "down": down,
+            "radius": float(radius), "truth": truth.ravel().astype(int).tolist(), "shifts": [first, last],
         },
         question=question,
         printed=[{"shift": 2.0}, {"shift": 14.0}],
@@ -183,7 +187,7 @@ def rare_pixels(
     share : float
         The share of the foreground at first.
     weight : float, optional
-        The weight of its pixels at first.
+        The weight of its pixels at first. The sliders are widened to hold their starts.
     p : float, optional
         The probability of foreground that the network gives to every pixel, at first.
     loss : Loss, optional
@@ -204,7 +208,7 @@ def rare_pixels(
     TypeError
         For a loss of anything but logits and labels.
     ValueError
-        For a share, weight or probability out of range.
+        For a share or probability out of [0, 1], or a weight that is negative or not finite.
 
     Examples
     --------
@@ -213,13 +217,11 @@ def rare_pixels(
         rare_pixels(share=0.05)
     """
     needs_a_logit_and_a_label("rare_pixels", loss)
-    for argument, value, low, high in (("share", share, 0.01, 0.5), ("weight", weight, 1, 50), ("p", p, 0.01, 0.99)):
-        start_within("rare_pixels", argument, value, low, high)
     controls = (
-        Control("share", 0.01, 0.5, share, "share of foreground"),
-        Control("weight", 1, 50, weight, "weight of foreground"),
-        Control("p", 0.01, 0.99, p, "probability everywhere"),
-    )  # fmt: skip
+        Control("share", *reaching("rare_pixels", "share", 0.01, 0.5, share, within=(0, 1)), "share of foreground"),
+        Control("weight", *reaching("rare_pixels", "weight", 1, 50, weight, within=(0, np.inf)), "weight of foreground"),
+        Control("p", *reaching("rare_pixels", "p", 0.01, 0.99, p, within=(0, 1)), "probability everywhere"),
+    )
     wide, tall = 32, 20
 
     def slopes(z):
@@ -228,14 +230,16 @@ def rare_pixels(
 
     def draw(state):
         share, weight = state["share"], state["weight"]
-        z = np.log(state["p"]) - np.log1p(-state["p"])
+        with np.errstate(divide="ignore"):
+            z = np.log(state["p"]) - np.log1p(-state["p"])
         up, down = slopes(z)
         up, down = -share * weight * up[0], (1 - share) * down[0]
         best = rising_root(lambda z: share * weight * slopes(z)[0] + (1 - share) * slopes(z)[1], -20.0, 20.0)[0]
         rare = int(np.floor(share * wide * tall + 0.5 + 1e-9))
-        side = int(np.ceil(np.sqrt(rare) - 1e-9))
+        side = max(int(np.ceil(np.sqrt(rare) - 1e-9)), -(-rare // tall))
         filled = [min(side, rare - row * side) for row in range(side) if rare > row * side]
-        rows = [(6, tall - 2 - row, 6 + count, tall - 1 - row) for row, count in enumerate(filled)]
+        left, top = min(6, wide - side), tall - (len(filled) < tall)
+        rows = [(left, top - 1 - row, left + count, top - row) for row, count in enumerate(filled)]
         says = f"Foreground pulls up with {say(up)}, background down with {say(down)}. "
         says += f"They balance where every pixel is given the probability {say(1 / (1 + np.exp(-best)))}."
         return [[[(0, 0, wide, tall)], rows], [[(-0.35, 0, 0.35, up)], [(0.65, 0, 1.35, down)]]], says
@@ -259,5 +263,5 @@ def rare_pixels(
         data={"wide": wide, "tall": tall},
         words=["sigmoid"],
         question=question,
-        printed=[{}, {"weight": float(min(50, round(1 / share) - 1))}],
+        printed=[{}, {"weight": float(round(min(50.0, 1 / max(share, 0.02) - 1)))}],
     )

@@ -105,7 +105,7 @@ def needed_decimals(low: float, high: float, start: float) -> int:
         exact = all(abs(round(value, decimals) - value) < 1e-9 for value in (low, high, start))
         if exact and (high - low) * 10**decimals >= 50:
             return decimals
-    raise ValueError(f"slider: low, high and start must have at most 6 decimals; got {low}, {high}, {start}")
+    raise ValueError(f"slider: low and high must be apart by 0.00005 or more; got {low} and {high}")
 
 
 def ticks(low: float, high: float, within: bool = False) -> list[float]:
@@ -122,7 +122,7 @@ def ticks(low: float, high: float, within: bool = False) -> list[float]:
 
 def rounded(low: float, high: float) -> tuple[float, float]:
     """The ends of an axis that holds low and high and ends at round numbers."""
-    found = ticks(low, high)
+    found = ticks(low, high if high > low else low + 1)
     return found[0], found[-1]
 
 
@@ -159,7 +159,8 @@ def path(panel: Panel, shape: Shape, data: Any) -> str:
     """The data of a shape as an SVG path, as engine.js writes it."""
     if shape.kind == "line":
         xs, ys = np.asarray(data[0], float), np.asarray(data[1], float)
-        lifted = ~np.isfinite(np.append(np.nan, np.diff(ys)))
+        with np.errstate(invalid="ignore"):
+            lifted = ~np.isfinite(np.append(np.nan, np.diff(ys)))
         if shape.jumps:
             lifted = pen_lifted(ys, *panel.y)
         marks = ["M" if up else " " for up in lifted]

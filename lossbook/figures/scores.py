@@ -7,7 +7,7 @@ import numpy as np
 
 from lossbook import multiclass
 from lossbook.algebra import Loss
-from lossbook.figures.axes import between, start_within
+from lossbook.figures.axes import between, reaching
 from lossbook.figures.fits import rising_root
 from lossbook.figures.scene import Control, Panel, Scene, Shape, rounded, say
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -44,7 +44,7 @@ def scores(
     labels : sequence of str, optional
         The names of the classes; if left out, "class 0", "class 1" and so on.
     reach : float, optional
-        Scores go from -reach to reach.
+        Scores go from -reach to reach, and further where start does.
     question : str, optional
         What to answer before the controls are set free, by a button.
     name : str, optional
@@ -61,7 +61,7 @@ def scores(
     TypeError
         For a loss that is not one of rows of logits.
     ValueError
-        For a truth that is no class, scores out of reach or a wrong number of labels.
+        For a truth that is no class, scores that are not finite or a wrong number of labels.
 
     Examples
     --------
@@ -73,8 +73,8 @@ def scores(
     start, count = [float(value) for value in start], len(start)
     if not 2 <= count <= 6:
         raise ValueError(f"scores: start must be two to six scores; got {count}")
-    for k, value in enumerate(start):
-        start_within("scores", f"start[{k}]", value, -reach, reach)
+    ends = [reaching("scores", f"start[{k}]", -reach, reach, value) for k, value in enumerate(start)]
+    reach = max(reach, *(abs(value) for _, _, value in ends))
     if not 0 <= truth < count:
         raise ValueError(f"scores: truth must be in 0..{count - 1}; got {truth}")
     labels = [f"class {k}" for k in range(count)] if labels is None else [str(label) for label in labels]
@@ -84,7 +84,7 @@ def scores(
     controls = (
         *(
             Control(n, -reach, reach, value, f"score of {label}")
-            for n, value, label in zip(names, start, labels, strict=True)
+            for n, (_, _, value), label in zip(names, ends, labels, strict=True)
         ),
         Control("temperature", 0.2, 5, 1),
     )
@@ -183,7 +183,7 @@ def smoothing(
         raise TypeError(f"smoothing: {loss.name} has no parameter smoothing")
     if not 2 <= classes <= 1000:
         raise ValueError(f"smoothing: classes must be in 2..1000; got {classes}")
-    start_within("smoothing", "start", start, 0, 0.5)
+    control = Control("smoothing", *reaching("smoothing", "start", 0, 0.5, start), "smoothing")
     low, high = map(float, reach)
     grid = between(low, high)
     label, even = np.eye(classes)[0], np.full(classes, 1 / classes)
@@ -209,9 +209,8 @@ def smoothing(
             says = "There is no minimum in sight: the loss falls as far as the score goes."
         return [[(grid, value), [(best[0], least)]], [(grid, up), (grid, down), [(best[0], force)]]], says
 
-    control = Control("smoothing", 0, 0.5, start, "smoothing")
     along = "score z of the true class"
-    values = [of(grid, label, share)[0] for share in (0.0, start, 0.5)]
+    values = [of(grid, label, share)[0] for share in (0.0, control.start, control.high)]
     left = Panel(
         f"Cross-entropy over the score of the true class, of {classes} classes.", "loss (nats)", along, (low, high),
         rounded(0.0, float(np.max(values))),

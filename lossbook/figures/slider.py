@@ -14,7 +14,7 @@ from lossbook.figures.axes import (
     between,
     evaluate,
     prediction_domain,
-    start_within,
+    reaching,
     usual_range,
     usual_target,
 )
@@ -61,7 +61,7 @@ def slider(
     parameter : str
         The name of the parameter to drag.
     low, high, start : float
-        The ends of the slider and where it stands at first.
+        The ends of the slider and where it stands at first. The slider is widened to hold its start.
     target : float, optional
         If left out, 0 for observed values and 1 for labels.
     x : tuple of float, optional
@@ -90,7 +90,7 @@ def slider(
     TypeError
         For a loss that is not pointwise, an unknown parameter, or one that is set twice.
     ValueError
-        For a start outside the ends, or a number with more than 6 decimals.
+        For a start that is not finite, or ends that are not low < high.
     DomainError
         For values outside a domain.
 
@@ -117,7 +117,7 @@ def slider(
     name = checked_name(name, loss.name, parameter)
     if parameter in fixed:
         raise TypeError(f"slider: {parameter} is set by its slider, which starts at start, and nowhere else")
-    start_within("slider", "start", start, low, high)
+    low, high, start = reaching("slider", "start", low, high, start)
     control = Control(parameter, low, high, start)
     if loss.space.rows_of_classes:
         target = 1.0

@@ -256,7 +256,9 @@ def _draw(axis, shape: Shape, data, label, color, linestyle):
         )  # fmt: skip
     elif shape.kind == "bars":
         rectangle = load_matplotlib().patches.Rectangle
+        low, high = axis.get_ylim()
         for i, (a, b, c, d) in enumerate(data):
+            b, d = np.clip((b, d), 2 * low - high, 2 * high - low)  # infinite ones, too
             axis.add_patch(
                 rectangle(
                     (a, b), c - a, d - b, color=color, alpha=shape.opacity, linewidth=0, label=label if not i else None
