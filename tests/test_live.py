@@ -178,6 +178,29 @@ def test_a_reader_runs_changes_breaks_and_resets_cells(opened):
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
+def test_a_slider_that_is_drawn_anew_asks_its_question_again(opened):
+    """With the choices of the stored one, and by itself: each of the two moves alone."""
+    tab = opened("loss_functions")
+    run(tab, tab.evaluate("cells.findIndex(({box}) => box.querySelector(\"[id^='slider-']\")) + 1"))
+    name = "slider-descent-regression-squared-error"
+    stored, anew = tab.locator(f"#{name}"), tab.locator(f"#{name}-now")
+    assert anew.locator("form.expect").inner_text() == stored.locator("form.expect").inner_text()
+    assert not anew.locator(":scope > p > button").is_visible()
+    anew.get_by_label("It grows from 1 on").check()
+    anew.get_by_role("button", name="Answer").click()
+    assert anew.get_by_text("You expected: It grows from 1 on").is_visible()
+    inputs = [each.locator("input[type='range']").first for each in (stored, anew)]
+    assert [each.is_enabled() for each in inputs] == [False, True]
+    said = [each.locator("[aria-live]") for each in (stored, anew)]
+    before = [each.inner_text() for each in said]
+    inputs[1].press("ArrowRight")
+    assert said[0].inner_text() == before[0] != said[1].inner_text()
+    stored.get_by_role("button", name="Skip").click()
+    assert inputs[0].is_enabled()
+    ids = tab.evaluate("[...document.querySelectorAll(\"[id^='slider-']\")].map(each => each.id)")
+    assert len(ids) == len(set(ids))
+
+
 def test_a_browser_that_is_too_old_is_told_so(opened):
     tab = opened("binary")
     tab.evaluate("delete window.DecompressionStream")
