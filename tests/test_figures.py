@@ -544,6 +544,36 @@ def test_a_slider_reaches_its_start():
         figures.slider(binary.focal, "gamma", 0, 1e-5, start=0)
 
 
+@pytest.mark.parametrize(("count", "kind"), [(11, np.float16), (24, np.float32)])
+def test_bits_are_those_of_the_floating_types(count, kind):
+    """A formula whose steps are rounded to so many bits becomes 0 where it does in the type that has them."""
+    scene = figures.bits(TYPED, binary.cross_entropy_with_logits, reach=(0, 30)).scene
+    grid, heights = scene.draw({"bits": count, "z": 1.0})[0][0][1]
+    typed = np.log(1 + np.exp(-grid.astype(kind)))
+    np.testing.assert_array_equal(np.isneginf(heights), typed == 0)
+    assert 0 < np.isneginf(heights).sum() < len(grid)
+
+
+def test_a_likelihood_is_largest_at_the_mean_or_at_the_median():
+    """The mean of minus the logarithm is that of the density, with the normalizing constants."""
+    scene = figures.likelihood({"Gauss": gauss, "deviation": deviation}, FITTED, 2, "sigma", reach=(0, 10)).scene
+    (left, right), _ = scene.draw({"middle": 2.0, "sigma": 2.0})
+    lowest = [xs[np.argmin(ys)] for xs, ys in right[:2]]
+    np.testing.assert_allclose(lowest, [np.mean(FITTED), np.median(FITTED)], atol=0.05)
+    xs, ys = left[0]
+    np.testing.assert_allclose(ys, np.exp(-((xs - 2) ** 2) / 8) / np.sqrt(8 * np.pi), rtol=1e-12)
+
+
+def test_the_cheapest_threshold_of_honest_scores_is_minus_the_logarithm_of_the_price():
+    """Scores that are logits of the truth: the threshold on the chance is 1 / (1 + price)."""
+    chance = (np.arange(400) + 0.5) / 400
+    labels = (np.cumsum(chance) % 1 < chance).astype(int)  # ones as often as the chance says, evenly
+    scene = figures.price(np.log(chance / (1 - chance)), labels, miss=1).scene
+    for miss in (1.0, 4.0, 9.0):
+        (((cheapest, _),),) = [scene.draw({"threshold": 0.0, "miss": miss})[0][1][3]]
+        assert abs(1 / (1 + np.exp(-cheapest)) - 1 / (1 + miss)) < 0.06  # the cost is flat there
+
+
 # Curves.
 
 
@@ -715,7 +745,7 @@ def test_the_cliff_refuses_predictions_without_end():
         ),
         (lambda: figures.fit([regression.huber], [1, 2], "alpha"), TypeError, "none of huber has a parameter 'alpha'"),
         (lambda: figures.fit([regression.huber], [1, np.inf]), ValueError, "1 to 50 finite numbers"),
-        (lambda: figures.likelihood([regression.huber], [1, 2], 1, "alpha"), TypeError, "none of huber has a parameter"),
+        (lambda: figures.likelihood([regression.huber], [1, 2], 1, "alpha"), TypeError, "none of huber has a param"),
         (lambda: figures.likelihood([binary.focal], [1, 2], 1), TypeError, "does not compare a prediction with"),
         (lambda: figures.price([1, 2], [0]), ValueError, "price: scores and labels must be 2 to 500 numbers"),
         (lambda: figures.bits(sp.sin(z), binary.soft_margin), TypeError, r"exp, log, abs, .* is needed; got sin\(z\)"),
@@ -862,7 +892,8 @@ def test_a_start_that_means_nothing_is_refused_in_words(figure, make, argument, 
 
 FAR = {
     "answer": lambda: figures.answer(start=9), "discs": lambda: figures.discs(start=-3, radius=9),
-    "rare pixels": lambda: figures.rare_pixels(share=0.8, weight=0.5, p=1), "descent": lambda: figures.descent(start=40),
+    "rare pixels": lambda: figures.rare_pixels(share=0.8, weight=0.5, p=1),
+    "descent": lambda: figures.descent(start=40),
     "price": lambda: figures.price([0, 0.5, 1], [0, 1, 1], start=7, miss=70), "scores": lambda: figures.scores([9, 1]),
     "code lengths": lambda: figures.code_lengths(p=1, q=0), "boxes": lambda: figures.boxes(start=(-3, 8, 20, 12)),
     "anchors": lambda: figures.anchors(truth=(14, -2, 19, 2), low=0.8),

@@ -14,7 +14,7 @@ __all__ = ["bits"]
 
 MOST = 30  # bits: those of float64 that are left tell how many are right
 TIE = 1.5 * 2.0**52  # added and taken away again, it rounds to a whole number as a processor does
-STEPS = {
+STEPS: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "add": np.add, "multiply": np.multiply, "divide": lambda x: 1 / x, "abs": np.abs,
 }  # fmt: skip
 NAMES = {sympy.exp: "exp", sympy.log: "log", sympy.Add: "add", sympy.Mul: "multiply", sympy.Abs: "abs"}
@@ -116,7 +116,7 @@ def bits(
     exact = evaluate(loss, grid, target, {})[0]
 
     def rounded_at(x, count):
-        found = []
+        found: list[Any] = []
         for step, *parts in steps:
             if step == "number":
                 result = np.full_like(x, parts[0])

@@ -14,7 +14,7 @@ const draw = ({step, theta}) => {
     const change = costs[1] - costs[0], last = way[way.length - 1];
     const moved = Math.abs(change) < 1e-9*costs[0] ? "stays" : change < 0 ? "falls" : "grows";
     const end = data.logits ? `p is ${say(sigmoid(last))}` : `theta is ${say(last)}`;
-    return `${data.labels.length ? `${data.labels[k]}: mean` : "Mean"} loss ${say(costs[0])} at the start, `
+    return `${data.labels.length ? `Under ${data.labels[k]}: mean` : "Mean"} loss ${say(costs[0])} at the start, `
       + `${say(costs[1])} after one step: it ${moved}. `
       + (Math.abs(last) < 1000 ? `After ${data.steps} steps ${end}.` : "Descent runs away.");
   });

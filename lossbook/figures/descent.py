@@ -77,7 +77,7 @@ def descent(
         else:
             observed("descent", loss)
     values = numbers("descent", data)
-    low, high, start = reaching("descent", "start", *map(float, reach), start)
+    low, high, start = reaching("descent", "start", float(reach[0]), float(reach[1]), start)
     controls = (
         Control("step", *reaching("descent", "the start of step", *step), "step length"),
         Control("theta", low, high, start, "theta at the start"),
@@ -100,11 +100,11 @@ def descent(
     def tell(label, way, costs):
         change = costs[1] - costs[0]
         moved = "stays" if abs(change) < 1e-9 * costs[0] else "falls" if change < 0 else "grows"
-        says = f"{f'{label}: mean' if len(named) > 1 else 'Mean'} loss {say(costs[0])} at the start, "
+        says = f"{f'Under {label}: mean' if len(named) > 1 else 'Mean'} loss {say(costs[0])} at the start, "
         says += f"{say(costs[1])} after one step: it {moved}. "
         if not abs(way[-1]) < 1000:
             return f"{says}Descent runs away."
-        end = f"p is {say(sigmoid(way[-1]))}" if logits else f"theta is {say(way[-1])}"
+        end = f"p is {say(float(sigmoid(way[-1])))}" if logits else f"theta is {say(way[-1])}"
         return f"{says}After {steps} steps {end}."
 
     def draw(state):

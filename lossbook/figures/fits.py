@@ -106,8 +106,8 @@ def fit(
     if reach is None:
         reach = rounded(values.min() - 0.1 * spread, values.max() + 0.1 * spread)
     left, right = short(reach)
-    *ends, outlier = reaching("fit", "the outlier", min(left, *values), max(right, *values), float(values[-1]))
-    controls = [Control("outlier", *ends, outlier)]
+    left, right, outlier = reaching("fit", "the outlier", min(left, *values), max(right, *values), float(values[-1]))
+    ends, controls = (left, right), [Control("outlier", left, right, outlier)]
     if parameter is not None:
         controls.append(Control(parameter, *reaching("fit", "start", low, high, start)))
     grid = between(*ends)
@@ -151,7 +151,7 @@ def fit(
     looks = looks_of(named)
     left = Panel(
         "The mean loss over the constant, with its minimum, and the data below.", "mean loss (largest: 1)", "constant",
-        tuple(ends), (2 * BASE, 1.0),
+        ends, (2 * BASE, 1.0),
         (
             *(Shape("line", label, color, dash, ghost=True) for label, color, dash in looks),
             *(Shape("dots", "", color, size=6) for _, color, _ in looks),
@@ -160,7 +160,7 @@ def fit(
     )  # fmt: skip
     right = Panel(
         "The pull of each value on the fitted constant, as a share of all pull to one side.", "share of the pull",
-        "value", tuple(ends), (-1.0, 1.0),
+        "value", ends, (-1.0, 1.0),
         (*(Shape("bars", label, color) for label, color, _ in looks), Shape("dots", "", "#333333", size=3)),
     )  # fmt: skip
     return staged(

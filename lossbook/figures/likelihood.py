@@ -10,7 +10,6 @@ from lossbook.figures.fits import numbers, observed
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
-from lossbook.figures.style import COLORS
 
 __all__ = ["likelihood"]
 
@@ -88,7 +87,7 @@ def likelihood(
 
     def minus_log(k, loss, middle, y, state):
         """Of each of the middles the numbers for each y."""
-        moved = {parameter: state[parameter]} if has[k] else {}
+        moved = {str(parameter): state[parameter]} if has[k] else {}
         pairs = np.repeat(np.atleast_1d(middle).astype(float), len(y)), np.tile(y, np.size(middle))
         return loss(*pairs, reduction="none", **moved).reshape(-1, len(y))
 
@@ -107,15 +106,13 @@ def likelihood(
         says = f"Middle {say(middle, 2)}. Mean of minus the logarithm: {', '.join(said)}."
         return [[*densities, *heights, [(y, 0) for y in values], (middle, 0)], [*curves, *points]], says
 
-    states = [{c.name: end for c in controls} | {parameter: end} for end in {controls[-1].low, controls[-1].start}]
-    states = [state | {"middle": controls[0].start} for state in states]
-    drawn = [draw(state)[0] for state in states]
-    highest = max(float(np.max(line[1])) for panels in drawn for line in panels[0][: len(named)])
-    costs = np.array([line[1] for line in draw({c.name: c.start for c in controls})[0][1][: len(named)]])
+    first = draw({c.name: c.start for c in controls})[0]
+    heights, costs = ([line[1] for line in each[: len(named)]] for each in first)
+    top = rounded(0.0, 1.5 * float(np.max(heights)))[1]
     looks = looks_of(named)
     densities = Panel(
         "Densities around the middle, with their heights at the observations.", "density", "observation",
-        (left, right), rounded(0.0, highest),
+        (left, right), (-0.06 * top, top),
         (
             *(Shape("line", label, color, dash, ghost=True) for label, color, dash in looks),
             *(Shape("dots", "", color, size=4.5) for _, color, _ in looks),
@@ -125,7 +122,7 @@ def likelihood(
     )  # fmt: skip
     over = Panel(
         "The mean of minus the logarithm of each density over the middle.", "mean of minus the log", "middle",
-        (left, right), rounded(float(costs.min()), float(costs.max())),
+        (left, right), rounded(float(np.min(costs)), float(np.max(costs))),
         (
             *(Shape("line", label, color, dash, ghost=True) for label, color, dash in looks),
             *(Shape("dots", "", color, size=6) for _, color, _ in looks),

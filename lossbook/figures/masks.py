@@ -147,8 +147,8 @@ def discs(
     )  # fmt: skip
     looks = looks_of(named)
     right = Panel(
-        "Each loss over the way that the prediction is moved.", "loss", "moved by (pixels)", (float(first), float(last)),
-        rounded(min(0.0, *every), max(every)),
+        "Each loss over the way that the prediction is moved.", "loss", "moved by (pixels)",
+        (float(first), float(last)), rounded(min(0.0, *every), max(every)),
         (
             *(Shape("line", label, color, dash, ghost=resized) for label, color, dash in looks),
             *(Shape("dots", "", color, size=6) for _, color, _ in looks),
@@ -219,7 +219,9 @@ def rare_pixels(
     needs_a_logit_and_a_label("rare_pixels", loss)
     controls = (
         Control("share", *reaching("rare_pixels", "share", 0.01, 0.5, share, within=(0, 1)), "share of foreground"),
-        Control("weight", *reaching("rare_pixels", "weight", 1, 50, weight, within=(0, np.inf)), "weight of foreground"),
+        Control(
+            "weight", *reaching("rare_pixels", "weight", 1, 50, weight, within=(0, np.inf)), "weight of foreground"
+        ),
         Control("p", *reaching("rare_pixels", "p", 0.01, 0.99, p, within=(0, 1)), "probability everywhere"),
     )
     wide, tall = 32, 20
