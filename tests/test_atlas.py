@@ -542,7 +542,14 @@ def test_names_besides_rest_on_a_stored_comparison():
         ("HausdorffDTLoss", "segmentation-hausdorff"), ("SoftBCEWithLogitsLoss", "binary-cross-entropy-with-logits"),
         ("BinaryFocalLossWithLogits", "binary-focal-with-logits"), ("NLLLoss", "multiclass-negative-log-likelihood"),
         ("JaccardLoss", "segmentation-jaccard"), ("TverskyLoss", "segmentation-tversky"),
-        ("LogCosh", "regression-log-cosh"),
+        ("LogCosh", "regression-log-cosh"), ("keras.losses.Huber", "regression-huber"),
+        ("torch.nn.BCEWithLogitsLoss", "binary-cross-entropy-with-logits"),
+        ("torchvision.ops.sigmoid_focal_loss", "binary-focal-with-logits"),
+        ("optax.losses.sigmoid_binary_cross_entropy", "binary-cross-entropy-with-logits"),
+        ("monai.losses.DiceCELoss", "segmentation-dice"), ("nn.HuberLoss", "regression-huber"),
+        ("torch.nn.functional.kl_div", "multiclass-kullback-leibler"),
+        ("sklearn.metrics.log_loss", "multiclass-cross-entropy"),
+        ("scipy.spatial.distance.jensenshannon", "divergence-jensen-shannon"),
     ],
 )  # fmt: skip
 def test_the_search_of_the_site_leads_to_the_card_first(name, card):

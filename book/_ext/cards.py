@@ -32,7 +32,7 @@ PLACES = {
     "largest": "where the truth has the largest score, alone or tied",
     "apart": "for boxes that are apart",
     "far": "in the limit of boxes that are far apart beside their size",
-    "far and thin": "in the limit of boxes that are far apart beside their size, one a flat line and one an upright one",
+    "far and thin": "in the limit of boxes that are far apart beside their size, one flat and one upright",
 }
 CENTERS = {
     "mean": "over several targets it is least at their mean",
