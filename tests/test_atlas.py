@@ -343,6 +343,33 @@ def test_the_smallest_value_is_where_the_card_says(name):
             assert np.min(there) < -1e-3
 
 
+def worst(at):
+    """A predicted and a true box of the kind for which the card says that the loss is largest."""
+    wide, high = {"apart": (1, 1), "far": (1e-4, 1e-4), "far and thin": (1e-4, 1e-9)}[at]
+    return np.array([10.0, 10, 10 + wide, 10 + high]), np.array([0.0, 0, high, wide])
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if "most" in cards.facts(name)])
+def test_the_largest_value_is_where_the_card_says(name):
+    """No boxes cost more, and there they cost nearly that much."""
+    known = cards.facts(name)
+    most = float(sympy.Rational(known["most"]))
+    assert np.max(values(name, predictions(name, 100_000), BOX)) <= most
+    assert most * (1 - 1e-4) <= LOSSES[name](*worst(known["high"])) <= most
+    assert f"largest value {known['most']}, {cards.PLACES[known['high']]}" in cards.theory(name)
+
+
+def test_the_largest_value_of_ciou_is_proved():
+    """S + v^2/(S + v) grows with the IoU loss S and with v, which compares shapes, and neither exceeds 1.
+
+    Nor does the third term, that of the centers. (The other losses of boxes are sums of one or two such quotients.)
+    """
+    S, v = sympy.symbols("S v", positive=True)
+    of_shape = S + v**2 / (S + v)
+    assert all(sympy.factor(sympy.diff(of_shape, part)).is_positive for part in (S, v))
+    assert of_shape.subs({S: 1, v: 1}) + 1 == sympy.Rational(cards.facts("detection.ciou")["most"])
+
+
 def chance_rows(name):
     """(predictions, the probabilities that they state)."""
     loss = LOSSES[name]
@@ -515,7 +542,14 @@ def test_names_besides_rest_on_a_stored_comparison():
         ("HausdorffDTLoss", "segmentation-hausdorff"), ("SoftBCEWithLogitsLoss", "binary-cross-entropy-with-logits"),
         ("BinaryFocalLossWithLogits", "binary-focal-with-logits"), ("NLLLoss", "multiclass-negative-log-likelihood"),
         ("JaccardLoss", "segmentation-jaccard"), ("TverskyLoss", "segmentation-tversky"),
-        ("LogCosh", "regression-log-cosh"),
+        ("LogCosh", "regression-log-cosh"), ("keras.losses.Huber", "regression-huber"),
+        ("torch.nn.BCEWithLogitsLoss", "binary-cross-entropy-with-logits"),
+        ("torchvision.ops.sigmoid_focal_loss", "binary-focal-with-logits"),
+        ("optax.losses.sigmoid_binary_cross_entropy", "binary-cross-entropy-with-logits"),
+        ("monai.losses.DiceCELoss", "segmentation-dice"), ("nn.HuberLoss", "regression-huber"),
+        ("torch.nn.functional.kl_div", "multiclass-kullback-leibler"),
+        ("sklearn.metrics.log_loss", "multiclass-cross-entropy"),
+        ("scipy.spatial.distance.jensenshannon", "divergence-jensen-shannon"),
     ],
 )  # fmt: skip
 def test_the_search_of_the_site_leads_to_the_card_first(name, card):

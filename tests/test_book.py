@@ -23,6 +23,9 @@ from notebooks import BOOK, NOTEBOOKS, cells, each_notebook, prose, read
 
 import lossbook
 
+sys.path.insert(0, str(build.ROOT / "book" / "_ext"))
+import issues
+
 # Tags that fold or hide, or tell what a page in a browser lacks. None excuses a cell from the comparison of outputs.
 TAGS = {
     *("hide-cell", "hide-input", "hide-output", "proof", "needs-dask", "needs-numba"),
@@ -331,6 +334,27 @@ def test_no_page_loads_anything_from_outside(pages):
         assert [load for load in page.loads if OUTSIDE.match(load)] == [], path.name
         assert [load for style in page.styles for load in CSS_LOAD.findall(style)] == [], path.name
         assert [load for script in page.scripts for load in ADDRESS.findall(script)] == [], path.name
+
+
+def issues_of(path):
+    """The issues that a page names in its text, each with its repository."""
+    return [(found[2], repository) for line in prose(path).splitlines() for found, repository in issues.mentions(line)]
+
+
+@each_notebook
+def test_an_issue_is_named_with_its_repository(path):
+    assert [number for number, repository in issues_of(path) if not repository] == []
+
+
+@built
+def test_every_issue_that_a_page_names_is_a_link(pages):
+    named = 0
+    for path in NOTEBOOKS:
+        links = pages[build.HTML / "book" / f"{path.stem}.html"].links
+        addresses = [f"https://github.com/{repository}/issues/{number}" for number, repository in issues_of(path)]
+        assert [address for address in addresses if address not in links] == [], path.name
+        named += len(addresses)
+    assert named > 100
 
 
 @built

@@ -84,6 +84,26 @@ def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
     assert found == [], "\n".join(found)
 
 
+@pytest.mark.parametrize(
+    ("typed", "card"),
+    [
+        ("keras.losses.Huber", "regression-huber"), ("torch.nn.BCEWithLogitsLoss", "binary-cross-entropy-with-logits"),
+        ("torchvision.ops.sigmoid_focal_loss", "binary-focal-with-logits"),
+        ("optax.losses.sigmoid_binary_cross_entropy", "binary-cross-entropy-with-logits"),
+        ("monai.losses.DiceCELoss", "segmentation-dice"), ("DiceLoss", "segmentation-dice"),
+        ("torch.nn.functional.cross_entropy", "multiclass-cross-entropy-with-logits"),
+    ],
+)  # fmt: skip
+def test_the_search_shows_the_card_of_a_name_first(typed, card, browser, html):
+    """A name as it stands in the code of another library, with its modules or without."""
+    tab = browser.new_page()
+    tab.goto(f"{(html / 'search.html').as_uri()}?q={typed}")
+    first = tab.locator("#search-results li a").first
+    first.wait_for()
+    assert first.get_attribute("href") == f"book/atlas.html#atlas-{card}"
+    tab.close()
+
+
 # What is wider than the sheet, of long derivations and wide tables, and tabs that are hidden.
 CUT = """() => {
   dispatchEvent(new Event("beforeprint"));

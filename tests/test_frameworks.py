@@ -46,3 +46,24 @@ def test_every_entry_is_shown_on_a_page():
         for name in re.findall(r"^`{3}\{frameworks\} (.+)$", prose(path), re.MULTILINE)
     ]
     assert sorted(shown) == sorted(calls.entries())
+
+
+# What is defined without being a loss of predictions and targets.
+NO_LOSS = {
+    "def-risk": "the mean of any loss", "def-recipe": "how losses are made", "def-backends-partial": "sums of any loss",
+    "def-softmax": "an activation", "def-pixel-softmax": "an activation", "def-log-odds": "a function of scores",
+    "def-soft-counts": "what losses are made of", "def-balance": "a weight", "def-offsets": "coordinates of a box",
+    "def-hausdorff": "a distance of two sets, which no training can use",
+}  # fmt: skip
+
+
+def test_below_each_definition_of_a_loss_stands_what_other_libraries_have():
+    """Tabs, or a sentence that says where they are or why there are none."""
+    defined = dict(
+        found.groups()
+        for path in NOTEBOOKS
+        for found in re.finditer(
+            r"\{prf:definition\}.*\n:label: (\S+)\n((?:(?!^#|.*\{prf:[a-z]+\} ).*\n)*)", prose(path), re.MULTILINE
+        )
+    )
+    assert {label for label, text in defined.items() if "**In your framework" not in text} == set(NO_LOSS)

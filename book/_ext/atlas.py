@@ -57,12 +57,17 @@ def elsewhere(name: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def index_entries(name: str) -> list[str]:
-    """Under what a loss is found: "name; module" is two entries for the search, one below the other in the index."""
-    known = [(qualified, extra) for names in elsewhere(name).values() for qualified, extra in names]
-    parts = [qualified.rpartition(".") for qualified, _ in known]
-    own = [f"{last}; {module}" for module, _, last in parts]
-    return list(dict.fromkeys([*own, *other_names().get(name, {}).get("names", [])]))
+def index_entries(name: str) -> list[tuple[str, str]]:
+    """Under what a loss is found: "name; full name" is two entries for the search, one below the other in the index.
+
+    "main" stands beside each, because the search puts all other entries behind every page that has the word; not beside
+    a name for which `lossbook.find` has another loss, whose card is to come first.
+    """
+    besides = {qualified for qualified, _ in other_names().get(name, {}).get("elsewhere", [])}
+    behind = besides & {one.qualified for one in table() if one.loss is not None and one.loss.name != name}
+    known = [qualified for names in elsewhere(name).values() for qualified, _ in names]
+    own = [(f"{one.rpartition('.')[2]}; {one}", "" if one in behind else "main") for one in known]
+    return list(dict.fromkeys([*own, *((one, "main") for one in other_names().get(name, {}).get("names", []))]))
 
 
 def displayed(name: str) -> str:
@@ -160,8 +165,8 @@ class Atlas(SphinxDirective):
         label, module = label_of(name), name.partition(".")[0]
         section = nodes.section("", nodes.title("", name), ids=[label], names=[label], classes=["from-code"])
         self.state.document.note_explicit_target(section)
-        # "main", because the search puts all other entries behind every page that has the word.
-        section += addnodes.index(entries=[("single", entry, label, "main", None) for entry in index_entries(name)])
+        entries = [("single", entry, label, main, None) for entry, main in index_entries(name)]
+        section += addnodes.index(entries=entries)
         section += nodes.paragraph("", "", *inline(loss.summary))
         section += formula(displayed(name), self.env.docname)
         if note := cards.entry(name).get("note"):

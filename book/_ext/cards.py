@@ -20,7 +20,7 @@ TASKS = {
     "multilabel": "Several labels at once", "regression": "A number", "segmentation": "Masks",
     "detection": "Boxes and detectors", "adversarial": "Two networks against each other",
 }  # fmt: skip
-# Where a loss is least.
+# Where a loss is least, or largest.
 PLACES = {
     "target": "where prediction and target agree",
     "limit": "in the limit of logits that grow without bound on the side of the truth",
@@ -30,6 +30,9 @@ PLACES = {
     "edges": "at 0 and at 1",
     "real and fake": "where real data have 1 and made ones 0",
     "largest": "where the truth has the largest score, alone or tied",
+    "apart": "for boxes that are apart",
+    "far": "in the limit of boxes that are far apart beside their size",
+    "far and thin": "in the limit of boxes that are far apart beside their size, one flat and one upright",
 }
 CENTERS = {
     "mean": "over several targets it is least at their mean",
@@ -106,6 +109,8 @@ def theory(name: str) -> list[str]:
         found.append(f"smallest value {value}, {PLACES[known['at']]}")
     else:
         found.append(f"smallest {PLACES[known['at']]}, at a value that depends on the target")
+    if "most" in known:
+        found.append(f"largest value {known['most']}, {PLACES[known['high']]}")
     if "proper" in known:
         found.append(
             "proper: the expected loss is least at the true probability" if known["proper"] else

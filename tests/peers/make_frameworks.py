@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python tests/peers/make_frameworks.py
 
-needs torch, torchvision, keras, jax, optax, monai, kornia, segmentation_models_pytorch, fvcore and scikit-learn;
+needs torch, torchvision, keras, jax, optax, monai, kornia, segmentation_models_pytorch, fvcore, SciPy and scikit-learn;
 writes tests/data/framework_values.json, and imports
 every name that `lossbook.find` knows.
 """
