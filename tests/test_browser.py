@@ -92,6 +92,8 @@ def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
         ("optax.losses.sigmoid_binary_cross_entropy", "binary-cross-entropy-with-logits"),
         ("monai.losses.DiceCELoss", "segmentation-dice"), ("DiceLoss", "segmentation-dice"),
         ("torch.nn.functional.cross_entropy", "multiclass-cross-entropy-with-logits"),
+        ("F.huber_loss", "regression-huber"), ("nn.SmoothL1Loss", "regression-smooth-l1"),
+        ("optax.huber_loss", "regression-huber"), ("tf.keras.losses.LogCosh", "regression-log-cosh"),
     ],
 )  # fmt: skip
 def test_the_search_shows_the_card_of_a_name_first(typed, card, browser, html):

@@ -32,6 +32,8 @@ VALUE_OF = {
 }  # fmt: skip
 # Pages that treat no loss.
 LOOKED_UP = ("api", "atlas", "errata", "glossary", "index", "lecturers", "notation", "references")
+# How code begins that names a module of another library, where that is not its full name.
+WRITTEN = {"torch.nn.functional": "F", "torch.nn": "nn", "optax.losses": "optax", "keras.losses": "tf.keras.losses"}
 # A setting of another library, in a note of lossbook.find, and the loss that equals it.
 SETTING = re.compile(r"(\w+=[\w']+) is ([a-z]+\.[a-z_]+)\b[^;,]*")
 
@@ -58,7 +60,8 @@ def elsewhere(name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def index_entries(name: str) -> list[tuple[str, str]]:
-    """Under what a loss is found: "name; full name" is two entries for the search, one below the other in the index.
+    """Under what a loss is found: "name; full name" is two entries for the search, one below the other in the index,
+    and beside them is the name as code has it.
 
     "main" stands beside each, because the search puts all other entries behind every page that has the word; not beside
     a name for which `lossbook.find` has another loss, whose card is to come first.
@@ -66,7 +69,11 @@ def index_entries(name: str) -> list[tuple[str, str]]:
     besides = {qualified for qualified, _ in other_names().get(name, {}).get("elsewhere", [])}
     behind = besides & {one.qualified for one in table() if one.loss is not None and one.loss.name != name}
     known = [qualified for names in elsewhere(name).values() for qualified, _ in names]
-    own = [(f"{one.rpartition('.')[2]}; {one}", "" if one in behind else "main") for one in known]
+    own = []
+    for one in known:
+        module, _, last = one.rpartition(".")
+        written = [f"{WRITTEN[module]}.{last}"] if module in WRITTEN else []
+        own += [(entry, "" if one in behind else "main") for entry in (f"{last}; {one}", *written)]
     return list(dict.fromkeys([*own, *((one, "main") for one in other_names().get(name, {}).get("names", []))]))
 
 
