@@ -250,6 +250,8 @@ class Formula:
     tex: str
     typst: str
     mathml: str
+    fractions: bool = False
+    small: bool = False  # within a line, parts of its fractions would be as small as an index of an index
 
 
 # Sphinx sets this around a formula of several lines that says itself how they are aligned.
@@ -291,7 +293,8 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
         for mark in paragraph.math(["mi", "mn", "mtext"]):  # sizes are for operators only
             mark.attrs.pop("minsize", None), mark.attrs.pop("maxsize", None), mark.attrs.pop("stretchy", None)
         mathml = source if source.startswith("<math") else str(paragraph.math)
-        found[source] = Formula(tex, for_typst(tex, text), mathml)
+        small = paragraph.math.select_one("mfrac :is(mfrac, msub, msup, msubsup, munder, munderover)") is not None
+        found[source] = Formula(tex, for_typst(tex, text), mathml, paragraph.math.mfrac is not None, small)
     return found
 
 
@@ -535,8 +538,11 @@ class Typesetter:
         name, anchor = node.name, self.anchor(node)
         if name == "formula":
             formula = self.formulas[node["source"]]
-            kind = "large-formula" if {"formula", "name"} & set(node.parent.get("class", [])) else "formula"
-            return f"{anchor}#{kind}({quoted(formula.tex)}, ${formula.typst}$);"
+            in_small = node.find_parent(["table", "span"], class_=["table", "notes"])  # letters smaller than the text's
+            of_derivation = {"formula", "name"} & set(node.parent.get("class", []))
+            large = of_derivation or formula.small or (in_small and formula.fractions)
+            made = f"#{'large-formula' if large else 'formula'}({quoted(formula.tex)}, ${formula.typst}$);"
+            return anchor + (f"#high[{made}];" if formula.fractions and not of_derivation else made)
         if name == "code":
             text = " ".join(node.get_text().split())
             return f"{anchor}#raw({quoted(text)});"
