@@ -18,6 +18,7 @@ from pypdf.generic import IndirectObject
 pytestmark = pytest.mark.xdist_group("printed")  # each file is made once
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
+PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
 # What a formula or a reference looks like that was not set.
 RAW = re.compile(r"\\(?:frac|operatorname|begin|left|sum)\b|\\[(\[]|\{\\|\?\?|\ufffd|\ue000|\{ref\}|\{eq\}")
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -298,6 +299,7 @@ def test_formulas_of_the_epub_are_mathml(chapters, site):
     for name, page in chapters.items():
         formulas = list(page.iter(f"{MATHML}math"))
         assert all(formula.get("alttext") for formula in formulas)
+        assert all(len(one) == parts for tag, parts in PARTS.items() for one in page.iter(MATHML + tag))
         count += len(formulas)
         for code in [*page.iter(f"{XHTML}pre"), *page.iter(f"{XHTML}code")]:
             code.clear()

@@ -303,6 +303,8 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
 
 def spaced(function: Tag) -> None:
     """Set the name of a function, such as log, apart from what is not in brackets: browsers do not."""
+    if function.parent.name not in ("math", "mrow", "mtd"):  # it has an index: its siblings have their places
+        return
     for around, add in (
         (function.find_previous_sibling(), function.insert_before),
         (function.find_next_sibling(), function.insert_after),
