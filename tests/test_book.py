@@ -329,6 +329,12 @@ def test_the_book_builds_without_a_warning_and_has_every_page_of_the_table_of_co
 
 
 @built
+def test_the_api_does_not_describe_the_types_of_python(html):
+    """A member that is a text has the docstring of str, which nobody looks for there."""
+    assert "Create a new string object" not in (html / "book" / "api.html").read_text(encoding="utf-8")
+
+
+@built
 def test_no_page_loads_anything_from_outside(pages):
     for path, page in pages.items():
         assert [load for load in page.loads if OUTSIDE.match(load)] == [], path.name

@@ -12,14 +12,15 @@ import build
 import printed
 import pytest
 from bs4 import BeautifulSoup
-from pypdf import PdfReader
+from pypdf import PdfReader, mult
 from pypdf.generic import IndirectObject
 
 pytestmark = pytest.mark.xdist_group("printed")  # each file is made once
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
+PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
 # What a formula or a reference looks like that was not set.
-RAW = re.compile(r"\\(?:frac|operatorname|begin|left|sum)\b|\\[(\[]|\?\?|\ufffd|\ue000|\{ref\}|\{eq\}")
+RAW = re.compile(r"\\(?:frac|operatorname|begin|left|sum)\b|\\[(\[]|\{\\|\?\?|\ufffd|\ue000|\{ref\}|\{eq\}")
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
 
@@ -65,9 +66,27 @@ def chapters(epub):
 
 
 @pytest.fixture(scope="module")
-def printed_pages(pdf):
+def reading(pdf):
+    """The text of each page of the PDF, how many letters have which size, and where the text farthest right begins."""
+    sizes, right = Counter(), []
+
+    def look(text, page, matrix, _, size):
+        if text.strip():
+            matrix = mult(matrix, page)
+            sizes[round(size * abs(matrix[3]), 2)] += len(text.strip())
+            right[-1] = max(right[-1], matrix[4])
+
+    texts = []
+    for page in pdf.pages:
+        right.append(0)
+        texts.append(page.extract_text(visitor_text=look))
+    return texts, sizes, right
+
+
+@pytest.fixture(scope="module")
+def printed_pages(reading):
     """The text of each page of the PDF."""
-    return [page.extract_text() for page in pdf.pages]
+    return reading[0]
 
 
 def squeezed(text):
@@ -177,6 +196,30 @@ def test_the_text_of_the_pdf_is_set(printed_pages):
     assert {number: raw.findall(said) for number, said in enumerate(printed_pages, 1) if raw.search(said)} == {}
 
 
+def test_no_letter_is_tiny(reading):
+    """Only indices of indices are below 6.5 points, and those are few."""
+    _, sizes, _ = reading
+    assert min(sizes) > 4
+    assert sum(count for size, count in sizes.items() if size < 6.5) < 0.003 * sizes.total()
+
+
+def test_nothing_is_cut_at_the_right(reading):
+    """No part of a formula or of a line of code begins in the margin or beyond the paper."""
+    _, _, right = reading
+    assert {number: x for number, x in enumerate(right, 1) if x > 526} == {}  # the column ends at 524
+
+
+def test_a_long_name_in_a_table_goes_on_in_the_next_line(tmp_path):
+    """In code and in text, so that it does not cover the next column."""
+    name = "multiclass.cross_entropy_with_logits_and_more"
+    cells = f"[#raw({printed.quoted(name)})], [#{printed.quoted(name)}], [a], [b]"
+    text = f"#show: book.with({printed.SAID})\n#tab(columns: (1fr, 1fr, 1fr, 1fr), {cells})"
+    (tmp_path / "page.pdf").write_bytes(printed.typeset("test", text))
+    said = PdfReader(tmp_path / "page.pdf").pages[-1].extract_text()
+    assert name not in said
+    assert squeezed(said).count(squeezed(name)) == 2
+
+
 def test_the_fonts_come_with_typst(pdf):
     """Every machine has the same ones, and all are in the file."""
     names = {
@@ -199,6 +242,10 @@ def test_the_epub_is_whole(epub, chapters, site):
     assert {f"EPUB/{file}" for file in files} | {"EPUB/package.opf"} == {
         name for name in epub if name.startswith("EPUB/")
     }
+    cover = next(
+        one for one in package.iter("{http://www.idpf.org/2007/opf}item") if one.get("properties") == "cover-image"
+    )
+    assert epub[f"EPUB/{cover.get('href')}"].startswith(b"\x89PNG")
     order = [one.get("idref") for one in package.iter("{http://www.idpf.org/2007/opf}itemref")]
     assert order == [files[f"{name}.xhtml"] for name in ("title", "nav", *site, printed.SOLUTIONS)]
     contents = {link.get("href") for link in chapters["nav"].iter(f"{XHTML}a")}
@@ -250,11 +297,15 @@ def test_formulas_of_the_epub_are_mathml(chapters, site):
     """No TeX is left between the words, and no formula is missing."""
     count = 0
     for name, page in chapters.items():
-        count += sum(1 for _ in page.iter(f"{MATHML}math"))
+        formulas = list(page.iter(f"{MATHML}math"))
+        assert all(formula.get("alttext") for formula in formulas)
+        assert all(len(one) == parts for tag, parts in PARTS.items() for one in page.iter(MATHML + tag))
+        count += len(formulas)
         for code in [*page.iter(f"{XHTML}pre"), *page.iter(f"{XHTML}code")]:
             code.clear()
         said = "".join(page.itertext())
         assert RAW.findall(said) == [], name
+        assert not list(page.iter(f"{XHTML}data"))  # numbers that a browser checks, which would need a value
     assert count == sum(len(article.select("span.math, div.math, math")) for article in site.values()) - hidden(site)
 
 
@@ -276,6 +327,14 @@ def test_what_pandoc_cannot_read_is_an_error():
         printed.formulas([printed.Page("a", soup.article)])
 
 
+def test_a_function_stands_apart_from_what_is_not_in_brackets():
+    """Readers set MathML without the spaces that TeX puts around log."""
+    text = r'<article><h1>A</h1><span class="math">\(p \log q + \log(q)\)</span></article>'
+    soup = BeautifulSoup(text, "html.parser")
+    (formula,) = printed.formulas([printed.Page("a", soup.article)]).values()
+    assert formula.mathml.count("<mspace") == 2
+
+
 def test_a_link_to_nowhere_is_an_error():
     """A reference that has no place in the book is found when it is printed."""
     soup = BeautifulSoup('<article><h1>A</h1><a href="binary.html#not-there">b</a></article>', "html.parser")
@@ -291,6 +350,7 @@ def test_a_link_to_nowhere_is_an_error():
         (r"\bigl( x", r"$#scale(x: 120%, y: 120%)[\(] x$", "lr(size: #120%, paren.l) x"),
         (r"A \cap B", "$A sect B$", "A inter B"),
         (r"\phantom{=} a", "$#hide[ = ] a$", "#hide($ = $) a"),
+        (r"f\!(x)\;y", r"$f #h(-1em) \( x \) #h(0em) y$", r"f #h(-0.167em) \( x \) thick y"),
     ],
 )
 def test_what_pandoc_writes_is_mended(tex, pandoc, typst):

@@ -108,7 +108,7 @@ def article(name: str) -> Tag:
     for tag in body.select("label.sd-tab-label"):  # tabs follow one another, each with its name
         tag.name, tag.attrs = "p", {"class": ["tab-name"]}
         tag.string = tag.get_text().strip()
-    for tag in body.select("label, output"):
+    for tag in body.select("label, output, data"):
         tag.unwrap()
     for tag in body.select("img"):
         source = (HTML / "book" / unquote(tag["src"])).resolve() if not tag["src"].startswith("_build") else None
@@ -250,6 +250,8 @@ class Formula:
     tex: str
     typst: str
     mathml: str
+    fractions: bool = False
+    small: bool = False  # within a line, parts of its fractions would be as small as an index of an index
 
 
 # Sphinx sets this around a formula of several lines that says itself how they are aligned.
@@ -287,12 +289,28 @@ def formulas(pages: Iterable[Page]) -> dict[str, Formula]:
             raise ValueError(f"pandoc cannot read the formula {tex}")
         paragraph.math.annotation.decompose()
         paragraph.math.semantics.unwrap()
-        paragraph.math["alttext"] = tex
         for mark in paragraph.math(["mi", "mn", "mtext"]):  # sizes are for operators only
             mark.attrs.pop("minsize", None), mark.attrs.pop("maxsize", None), mark.attrs.pop("stretchy", None)
+        if tex.startswith((r"\begin{aligned}", r"\begin{gathered}")):
+            paragraph.math.mtable["displaystyle"] = "true"
+        for function in paragraph.math("mo", string="\u2061"):
+            spaced(function.parent)
         mathml = source if source.startswith("<math") else str(paragraph.math)
-        found[source] = Formula(tex, for_typst(tex, text), mathml)
+        small = paragraph.math.select_one("mfrac :is(mfrac, msub, msup, msubsup, munder, munderover)") is not None
+        found[source] = Formula(tex, for_typst(tex, text), mathml, paragraph.math.mfrac is not None, small)
     return found
+
+
+def spaced(function: Tag) -> None:
+    """Set the name of a function, such as log, apart from what is not in brackets: browsers do not."""
+    if function.parent.name not in ("math", "mrow", "mtd"):  # it has an index: its siblings have their places
+        return
+    for around, add in (
+        (function.find_previous_sibling(), function.insert_before),
+        (function.find_next_sibling(), function.insert_after),
+    ):
+        if around is not None and (around.name != "mo" or around.get("form") == "postfix"):
+            add(BeautifulSoup('<mspace width="0.167em"></mspace>', "html.parser").mspace)
 
 
 # TeX's larger delimiters: pandoc scales a letter, which then stands too low.
@@ -310,8 +328,8 @@ def bars(inside: str) -> str:
     return "" if depth else f"lr(bar.v {inside} bar.v)"
 
 
-# Symbols that have another name in Typst than in this pandoc.
-RENAMED = {"dot.circle": "dot.o", "sect": "inter"}
+# Symbols that have another name in Typst than in this pandoc, and spaces, which it rounds to whole ems.
+RENAMED = {"dot.circle": "dot.o", "sect": "inter", "#h(-1em)": "#h(-0.167em)", "#h(0em)": "thick"}
 
 
 def for_typst(tex: str, text: str) -> str:
@@ -353,12 +371,14 @@ def call(name: str, *content: str, **options: object) -> str:
     return f"#{name}({named}){''.join(f'[{one}]' for one in content)};"
 
 
+SAID = f"title: {quoted(TITLE)}, subtitle: {quoted(SUBTITLE)}, author: {quoted(AUTHOR)}"
+
 # The boxes of the book: the class that says so, and the kind of box in printed.typ.
 BOXES = {
     "exercise": "exercise", "solution": "solution", "definition": "statement", "theorem": "statement",
     "proof": "proof", "admonition": "note", "aside": "note", "sd-card": "note", "lossbook-audit": "audit",
 }  # fmt: skip
-TALLEST = 900  # pixels of a picture, so that a page holds it with its caption
+TALLEST = 1240  # pixels of a picture, so that a page holds it with its caption
 SHORT = 900  # letters of a box that is not broken over two pages
 
 # Classes of paragraphs and of words that have a look of their own: functions of printed.typ.
@@ -464,9 +484,11 @@ class Typesetter:
         if "thumbnails" in tag.get("class", []):
             cells = "".join(f"[{self.anchor(item)}{self.line(item)}]" for item in tag("li", recursive=False))
             return f"#thumbnails(){cells};"
-        name = "enum" if tag.name == "ol" else "list"
-        start = tag.get("start") if name == "enum" else None
-        return call(name, *(self.anchor(item) + self.flow(item) for item in tag("li", recursive=False)), start=start)
+        items = [self.anchor(item) + self.flow(item) for item in tag("li", recursive=False)]
+        if tag.name == "ul":
+            return call("list", *items)
+        numbering = quoted("a.") if "loweralpha" in tag.get("class", []) else None
+        return call("enum", *items, start=tag.get("start"), numbering=numbering)
 
     def terms(self, tag: Tag) -> str:
         entries, heads = [], []
@@ -488,7 +510,8 @@ class Typesetter:
         heads = [row for row, made in zip(rows, cells, strict=True) if row.find_parent("thead")]
         header = ", ".join(one for made in cells[: len(heads)] for one in made)
         body = ", ".join(one for made in cells[len(heads) :] for one in made)
-        grid = f"tab(columns: {f'({columns},)' if columns else count}, header: ({header},), {body})"
+        whole = "true" if len(rows) <= 10 else "false"
+        grid = f"tab(columns: {f'({columns},)' if columns else count}, header: ({header},), whole: {whole}, {body})"
         caption = tag.caption
         if not caption:
             return f"{self.anchor(tag)}\n\n#{grid};"
@@ -535,7 +558,10 @@ class Typesetter:
         name, anchor = node.name, self.anchor(node)
         if name == "formula":
             formula = self.formulas[node["source"]]
-            kind = "large-formula" if {"formula", "name"} & set(node.parent.get("class", [])) else "formula"
+            of = node.parent.get("class", [])
+            in_small = node.find_parent(["table", "span"], class_=["table", "notes"])  # letters smaller than the text's
+            large = "name" in of or formula.small or (in_small and formula.fractions)
+            kind = "breaking-formula" if "formula" in of else "large-formula" if large else "formula"
             return f"{anchor}#{kind}({quoted(formula.tex)}, ${formula.typst}$);"
         if name == "code":
             text = " ".join(node.get_text().split())
@@ -559,22 +585,25 @@ def pdf() -> Path:
     """Set the whole book as a PDF that is tagged and names its language, its parts and its pictures (PDF/UA-1)."""
     pages = book()
     setter = Typesetter(formulas(pages))
-    source = PRINTED / "lossbook.typ"
     body = "\n\n".join(setter.page(page) for page in pages)
-    settings = f"title: {quoted(TITLE)}, subtitle: {quoted(SUBTITLE)}, author: {quoted(AUTHOR)}"
-    template = TEMPLATE.relative_to(ROOT).as_posix()
-    text = f'#import "/{template}": *\n#show: book.with({settings})\n\n{body}\n'
-    source.write_text(text, encoding="utf-8", newline="\n")
-    # Only the fonts that come with Typst: the same pages on every machine.
-    made = typst.compile(str(source), root=str(ROOT), ignore_system_fonts=True, pdf_standards=["ua-1"], timestamp=0)
-    PDF.write_bytes(made)
+    PDF.write_bytes(typeset("lossbook", f"#show: book.with({SAID})\n\n{body}", pdf_standards=["ua-1"], timestamp=0))
     return PDF
+
+
+def typeset(name: str, text: str, **options: object) -> bytes:
+    """What Typst makes of a text in the words of printed.typ."""
+    source = PRINTED / f"{name}.typ"
+    template = TEMPLATE.relative_to(ROOT).as_posix()
+    source.write_text(f'#import "/{template}": *\n{text}\n', encoding="utf-8", newline="\n")
+    # Only the fonts that come with Typst: the same pages on every machine.
+    return typst.compile(str(source), root=str(ROOT), ignore_system_fonts=True, **options)
 
 
 # --- the EPUB --------------------------------------------------------------------------------------------------------
 
 NAMESPACES = 'xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops" xml:lang="en" lang="en"'
 KEPT = {"id", "class", "href", "src", "alt", "colspan", "rowspan", "start"}  # attributes; those of formulas all are
+COVER = "images/cover.png"
 TYPES = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}
 CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
@@ -600,6 +629,7 @@ def formula_elements(page: Page, known: dict[str, Formula]) -> None:
     """Put MathML where the formulas of a page are."""
     for tag in page.body("formula"):
         made = BeautifulSoup(known[tag["source"]].mathml, "html.parser").math
+        made["alttext"] = known[tag["source"]].tex
         del tag["source"]
         if "display" in tag["class"]:
             made["display"] = "block"
@@ -649,6 +679,7 @@ def epub() -> Path:
         "title.xhtml": xhtml(TITLE, title).encode(),
         "nav.xhtml": xhtml("Contents", navigation(pages)).encode(),
         "style.css": STYLE.read_bytes(),
+        COVER: typeset("cover", f"#cover({SAID})", format="png", ppi=192.0),
     }
     for page in pages:
         for tag in page.body(True):
@@ -658,6 +689,8 @@ def epub() -> Path:
         for tag in page.body("a"):
             if tag.get("href", "").startswith("#"):
                 tag["href"] = f"{home[tag['href'][1:]]}.xhtml{tag['href']}"
+        for tag in page.body("table"):
+            tag.wrap(BeautifulSoup("", "html.parser").new_tag("div", attrs={"class": "wide"}))
         for tag in page.body("img"):
             file = Path(tag["src"])
             files[f"images/{file.name}"] = (ROOT / file).read_bytes()
@@ -683,7 +716,8 @@ def package(files: dict[str, bytes], order: list[str]) -> str:
     )
     items = []
     for name in sorted(files):
-        marks = ["nav"] * (name == "nav.xhtml") + ["mathml"] * (b"<math" in files[name] and name.endswith(".xhtml"))
+        marks = ["nav"] * (name == "nav.xhtml") + ["cover-image"] * (name == COVER)
+        marks += ["mathml"] * (b"<math" in files[name] and name.endswith(".xhtml"))
         properties = f' properties="{" ".join(marks)}"' if marks else ""
         items.append(f'<item id="{item(name)}" href="{name}" media-type="{TYPES[Path(name).suffix]}"{properties}/>')
     spine = "".join(f'<itemref idref="{item(f"{name}.xhtml")}"/>' for name in ["title", "nav", *order])

@@ -175,7 +175,8 @@ class Objects(FromCode):
         found: list[nodes.Node] = []
         own = [base for base in reversed(cls.__mro__) if base.__module__.startswith("lossbook.")]
         for name, value in {name: value for base in own for name, value in vars(base).items()}.items():
-            if name.startswith("_") or not (text := inspect.getdoc(value)):
+            text = inspect.getdoc(value)
+            if name.startswith("_") or text in (None, inspect.getdoc(type(value))):  # a text has the words of str
                 continue
             value = inspect.unwrap(value)
             call = (
