@@ -181,7 +181,9 @@ def test_a_reader_runs_changes_breaks_and_resets_cells(opened):
 def test_a_slider_that_is_drawn_anew_asks_its_question_again(opened):
     """With the choices of the stored one, and by itself: each of the two moves alone."""
     tab = opened("loss_functions")
-    run(tab, tab.evaluate("cells.findIndex(({box}) => box.querySelector(\"[id^='slider-']\")) + 1"))
+    number = tab.evaluate("cells.findIndex(({box}) => box.querySelector(\"[id^='slider-']\")) + 1")
+    tab.evaluate("number => { cells[number - 1].box.querySelector('details').open = true; }", number)  # it is folded
+    run(tab, number)
     name = "slider-descent-regression-squared-error"
     stored, anew = tab.locator(f"#{name}"), tab.locator(f"#{name}-now")
     assert anew.locator("form.expect").inner_text() == stored.locator("form.expect").inner_text()
