@@ -78,6 +78,13 @@ def report(error: BaseException, files: set[str]) -> str:
     return "".join([*lines, *traceback.format_exception_only(error)])
 
 
+def lacking(error: BaseException | None) -> str | None:
+    """The module for want of which a cell stopped; a package may have put the error into words of its own."""
+    while error and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    return error.name if error else None
+
+
 files: set[str] = set()  # the names of all cells that have run, as tracebacks give them
 
 
@@ -101,7 +108,7 @@ def run(source: str, name: str) -> str:
                 exec(compile(ast.Module([last], []), name, "exec"), names)
             show_figures()
         except BaseException as error:  # whatever a reader's cell raises is shown
-            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            missing = lacking(error)
             if pyplot := sys.modules.get("matplotlib.pyplot"):
                 pyplot.close("all")  # a picture that was begun is not the next cell's
             outputs.append({"kind": "error", "content": report(error, files)})

@@ -28,7 +28,7 @@ def rising_root(slope: Callable[[Any], Any], low: Any, high: Any) -> np.ndarray:
     return (low + high) / 2
 
 
-def numbers(where, data):
+def numbers(where: str, data: Sequence[float]) -> np.ndarray:
     """Data of a figure."""
     found = np.array(short(np.ravel(np.asarray(data, float))))
     if not 1 <= len(found) <= 50 or not np.isfinite(found).all():
@@ -36,7 +36,7 @@ def numbers(where, data):
     return found
 
 
-def observed(where, loss):
+def observed(where: str, loss: Loss) -> None:
     """Refuse what does not compare a number with an observed one."""
     target = loss.declaration.of_target
     prediction_domain(loss)
