@@ -3,6 +3,7 @@
 This is the third run of every output: nbval's is the second.
 """
 
+import ast
 import functools
 import json
 import re
@@ -138,6 +139,32 @@ def test_nine_of_ten_cells_run_in_the_page():
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------------
+
+
+def bound_and_read(source):
+    """(names that a cell binds, names that it reads)"""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {name.id for name in names if not isinstance(name.ctx, ast.Load)}
+    bound |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {(node.asname or node.name).partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return bound, {name.id for name in names if isinstance(name.ctx, ast.Load)}
+
+
+@each_notebook
+def test_no_cell_needs_a_name_of_a_cell_that_does_not_run_in_the_page(path):
+    """Of those that are tagged as not for the browser."""
+    bound, missing, wrong = set(), set(), []
+    for number, cell in enumerate(cells(path, "code"), 1):
+        binds, reads = bound_and_read(cell.source)
+        if any(tag.startswith("needs-") for tag in cell.metadata.get("tags", ())):
+            missing |= binds - bound
+            continue
+        wrong += [f"cell {number}: {name}" for name in sorted((reads - binds) & missing)]
+        bound |= binds
+        missing -= binds
+    assert wrong == []
 
 
 def test_a_reader_runs_changes_breaks_and_resets_cells(opened):
