@@ -33,6 +33,13 @@ def names():
     return sorted([*(f"book/{path.stem}" for path in sources), "search", "genindex"])
 
 
+def context_of(browser, width=1300, mode="light", **options):
+    """A window of the browser of its own, in light or dark."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode, **options)
+    context.add_init_script(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+    return context
+
+
 def opened(context, page):
     """A page whose formulas are set, with the errors of its scripts and what it asked of other hosts."""
     tab, errors = context.new_page(), []
@@ -65,8 +72,7 @@ def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
     """Wide and narrow, light and dark: axe finds nothing, no script stops, nothing runs out of the screen."""
     found = []
     for mode, rules in MODES:
-        context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=mode)
-        context.add_init_script(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+        context = context_of(browser, mode=mode)
         tab, errors = opened(context, html / f"{name}.html")
         tab.evaluate(axe)
         for width in (1300, 390):
@@ -139,8 +145,7 @@ def visit(browser, html):
     contexts = []
 
     def opened_page(name, width=1300, mode="light", **options):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode, **options))
-        contexts[-1].add_init_script(f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')")
+        contexts.append(context_of(browser, width, mode, **options))
         return opened(contexts[-1], html / "book" / f"{name}.html")
 
     yield opened_page

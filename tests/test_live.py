@@ -138,9 +138,6 @@ def test_nine_of_ten_cells_run_in_the_page():
     assert len(reasons) < len(code) / 10, len(reasons)
 
 
-# --- in a browser ----------------------------------------------------------------------------------------------------
-
-
 def bound_and_read(source):
     """(names that a cell binds, names that it reads)"""
     nodes = list(ast.walk(ast.parse(source)))
@@ -158,13 +155,16 @@ def test_no_cell_needs_a_name_of_a_cell_that_does_not_run_in_the_page(path):
     bound, missing, wrong = set(), set(), []
     for number, cell in enumerate(cells(path, "code"), 1):
         binds, reads = bound_and_read(cell.source)
-        if any(tag.startswith("needs-") for tag in cell.metadata.get("tags", ())):
+        if needs(cell):
             missing |= binds - bound
             continue
         wrong += [f"cell {number}: {name}" for name in sorted((reads - binds) & missing)]
         bound |= binds
         missing -= binds
     assert wrong == []
+
+
+# --- in a browser ----------------------------------------------------------------------------------------------------
 
 
 def test_a_reader_runs_changes_breaks_and_resets_cells(opened):

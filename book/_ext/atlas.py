@@ -66,15 +66,16 @@ def index_entries(name: str) -> list[tuple[str, str]]:
     "main" stands beside each, because the search puts all other entries behind every page that has the word; not beside
     a name for which `lossbook.find` has another loss, whose card is to come first.
     """
-    besides = {qualified for qualified, _ in other_names().get(name, {}).get("elsewhere", [])}
+    entry = other_names().get(name, {})
+    besides = {qualified for qualified, _ in entry.get("elsewhere", [])}
     behind = besides & {one.qualified for one in table() if one.loss is not None and one.loss.name != name}
     known = [qualified for names in elsewhere(name).values() for qualified, _ in names]
     own = []
     for one in known:
         module, _, last = one.rpartition(".")
         written = [f"{WRITTEN[module]}.{last}"] if module in WRITTEN else []
-        own += [(entry, "" if one in behind else "main") for entry in (f"{last}; {one}", *written)]
-    return list(dict.fromkeys([*own, *((one, "main") for one in other_names().get(name, {}).get("names", []))]))
+        own += [(text, "" if one in behind else "main") for text in (f"{last}; {one}", *written)]
+    return list(dict.fromkeys([*own, *((one, "main") for one in entry.get("names", []))]))
 
 
 def displayed(name: str) -> str:

@@ -1,6 +1,6 @@
 """What is fitted to data: a constant under several losses, and the best answer under weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
 from lossbook.figures.style import COLORS
 
-__all__ = ["fit", "numbers", "observed", "rising_root", "weighted"]
+__all__ = ["fit", "moved_by", "numbers", "observed", "rising_root", "weighted"]
 
 BASE = -0.12  # where data lies, below the curves
 
@@ -42,6 +42,16 @@ def observed(where: str, loss: Loss) -> None:
     prediction_domain(loss)
     if target is None or not target.is_observed:
         raise TypeError(f"{where}: {loss.name} does not compare a prediction with an observed value")
+
+
+def moved_by(where: str, named: Mapping[str, Loss], parameter: str | None) -> list[list[str]]:
+    """The parameter that a slider moves, for each loss of observed values; nothing for one that does not have it."""
+    for loss in named.values():
+        observed(where, loss)
+    moved = [[name for name in loss.declaration.parameters if name == parameter] for loss in named.values()]
+    if parameter is not None and not any(moved):
+        raise TypeError(f"{where}: none of {', '.join(named)} has a parameter {parameter!r}")
+    return moved
 
 
 def fit(
@@ -96,11 +106,7 @@ def fit(
         fit([regression.huber], data=[1, 1.5, 2, 2.5, 8], parameter="delta", low=0.1, high=5, start=1)
     """
     named = named_losses(losses)
-    for loss in named.values():
-        observed("fit", loss)
-    has = [parameter is not None and parameter in loss.declaration.parameters for loss in named.values()]
-    if parameter is not None and not any(has):
-        raise TypeError(f"fit: none of {', '.join(named)} has a parameter {parameter!r}")
+    moved = moved_by("fit", named, parameter)
     values = numbers("fit", data)
     spread = values.max() - values.min() or 1.0
     if reach is None:
@@ -114,7 +120,7 @@ def fit(
     count = len(values)
 
     def settings(state, k):
-        return {parameter: state[parameter]} if has[k] else {}
+        return {name: state[name] for name in moved[k]}
 
     def draw(state):
         seen = np.append(values[:-1], state["outlier"])
@@ -168,9 +174,7 @@ def fit(
         name=checked_name(name, "fit", *named),
         about="Data on a line, with an outlier that can be dragged. ",
         script="fit.js",
-        losses=[
-            in_javascript(loss, [str(parameter)] if own else []) for loss, own in zip(named.values(), has, strict=True)
-        ],
+        losses=[in_javascript(loss, own) for loss, own in zip(named.values(), moved, strict=True)],
         data={"values": values[:-1], "x": ends, "labels": list(named), "base": BASE},
         question=question,
         printed=[{}, {parameter: float(high)} if parameter else {"outlier": ends[1]}],

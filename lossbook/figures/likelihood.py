@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lossbook.figures.axes import between, reaching
-from lossbook.figures.fits import numbers, observed
+from lossbook.figures.fits import moved_by, numbers
 from lossbook.figures.scene import Control, Panel, Scene, Shape, looks_of, rounded, say, short
 from lossbook.figures.slider import named_losses
 from lossbook.figures.stage import Slider, checked_name, in_javascript, staged
@@ -69,11 +69,7 @@ def likelihood(
                    parameter="sigma", low=1, high=12, start=3)
     """
     named = named_losses(losses)
-    for loss in named.values():
-        observed("likelihood", loss)
-    has = [parameter is not None and parameter in loss.declaration.parameters for loss in named.values()]
-    if parameter is not None and not any(has):
-        raise TypeError(f"likelihood: none of {', '.join(named)} has a parameter {parameter!r}")
+    moved = moved_by("likelihood", named, parameter)
     values = numbers("likelihood", data)
     spread = values.max() - values.min() or 1.0
     left, right = reach or rounded(values.min() - 0.2 * spread, values.max() + 0.2 * spread)
@@ -87,9 +83,8 @@ def likelihood(
 
     def minus_log(k, loss, middle, y, state):
         """Of each of the middles the numbers for each y."""
-        moved = {str(parameter): state[parameter]} if has[k] else {}
         pairs = np.repeat(np.atleast_1d(middle).astype(float), len(y)), np.tile(y, np.size(middle))
-        return loss(*pairs, reduction="none", **moved).reshape(-1, len(y))
+        return loss(*pairs, reduction="none", **{name: state[name] for name in moved[k]}).reshape(-1, len(y))
 
     def draw(state):
         middle = state["middle"]
@@ -133,9 +128,7 @@ def likelihood(
         name=checked_name(name, "likelihood", *named),
         about="Observations on a line, and densities around a middle that can be dragged. ",
         script="likelihood.js",
-        losses=[
-            in_javascript(loss, [str(parameter)] if own else []) for loss, own in zip(named.values(), has, strict=True)
-        ],
+        losses=[in_javascript(loss, own) for loss, own in zip(named.values(), moved, strict=True)],
         data={"values": values, "x": [left, right], "points": len(middles) - 1, "labels": list(named)},
         question=question,
         printed=[{}, {"middle": float(short(values.sum() / len(values)))}],
