@@ -84,7 +84,7 @@ def symbols_of(loss, setting, p, y):
     form = loss.formula_at()
     setting = {name: setting.get(name, default) for name, default in loss.declaration.defaults.items()}
     spacing = setting["spacing"] if isinstance(setting["spacing"], tuple) else (setting["spacing"],) * p.ndim
-    words = {word: sympy.Symbol(f"map_{i}", real=True) for i, word in enumerate(loss.formula.atoms(distance))}
+    words = {word: sympy.Symbol(f"map_of_{word.args[0]}", real=True) for word in loss.formula.atoms(distance)}
     maps = {}
     for word, symbol in words.items():
         mask = np.asarray(p if word.args[0] == form.prediction else y) > 0.5
