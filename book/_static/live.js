@@ -15,7 +15,7 @@ const cells = [];         // of the page, in their order
 let page;                 // what live/pages/PAGE.js says: the files to begin with, the cells
 let worker, answer;       // Python, and what waits for its next answer
 let busy = false;         // a run is under way
-let handed = 0;           // files that Python has got
+const handed = new Set();  // names of the files that Python has got
 let bar, says, stop;      // the line at the bottom of the window
 
 const element = (name, properties = {}, ...children) => {
@@ -67,12 +67,13 @@ async function start() {
   const files = new Map(page.core.map(name => [name, bytes(name)]));
   const program = await files.get("worker.js");
   const made = worker = new Worker(URL.createObjectURL(new Blob([program], {type: "text/javascript"})));
-  handed = 0;
+  handed.clear();
   made.onmessage = async ({data}) => {
     if (made !== worker) return;
     if (!("need" in data)) return answer(data);
     const [what] = data.need.split("-"), all = page.core.length - 1;  // the worker itself is one of them
-    say(++handed > all ? `Loading ${what}` : `Python is starting: file ${handed} of ${all}, ${what}`);
+    handed.add(data.need);
+    say(handed.size > all ? `Loading ${what}` : `Python is starting: file ${handed.size} of ${all}, ${what}`);
     try {
       const found = await (files.get(data.need) ?? bytes(data.need));
       files.delete(data.need);
