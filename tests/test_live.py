@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from notebooks import NOTEBOOKS, cells, each_notebook
 
 LARGEST = 40_000_000  # bytes that a page may need for NumPy, SymPy, matplotlib and the package
-ON_DEMAND = ("scipy", "openblas", "scikit_learn", "joblib", "threadpoolctl")
+ON_DEMAND = ("scipy", "openblas", "scikit_learn", "joblib", "threadpoolctl", "fonttools", "pytz", "matplotlib_pyodide")
 SCRIPT = (build.ROOT / "book" / "_static" / "live.js").read_text(encoding="utf-8")
 REASONS = set(re.findall(r"^  (\w+): \"", SCRIPT.partition("const ELSEWHERE")[2].partition("};")[0], re.MULTILINE))
 

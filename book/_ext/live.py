@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zipfile
 from base64 import b64encode
 from pathlib import Path
@@ -25,9 +26,17 @@ import lossbook
 VENDOR = "vendor/pyodide"
 OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
 # Asked for in any case; the rest when a cell imports it.
-CORE = ("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "pyodide.asm.wasm", "python_stdlib.zip")
+CORE = (
+    *("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json"),
+    *("snapshot.bin", "python_stdlib.zip", "pyodide.asm.wasm"),
+)
 PACKAGES = ("numpy", "lark", "latex2mathml")
 MORE = ("sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
+IDLE = {"fonttools", "pytz", "matplotlib-pyodide"}  # matplotlib asks for them, and needs none to draw in a page
+UNUSED = re.compile(
+    r"(^|/)(tests|sample_data|include|afm|pdfcorefonts|sphinxext|web_backend|images)/|DejaVuSerif|\.(pyi|pxd|a)$"
+    r"|backends/(backend_(gtk|macosx|nbagg|qt|tk|web|wx)|qt_)"
+)
 # Of the ways in which an output is stored, the one that the page shows, and that the browser's Python gives.
 KINDS = {"text/html": "html", "image/png": "picture", "text/markdown": "markdown", "text/latex": "latex"}
 
@@ -36,6 +45,8 @@ def offered(vendor: Path) -> dict[str, Any]:
     """Pyodide's list of packages, with those that are here alone: who imports another is told so by Python itself."""
     lock = json.loads((vendor / "pyodide-lock.json").read_text(encoding="utf-8"))
     here = {name: one for name, one in lock["packages"].items() if (vendor / one["file_name"]).exists()}
+    for one in here.values():
+        one["depends"] = [name for name in one["depends"] if name not in IDLE]
     for path in vendor.glob("*.whl"):
         name, version = path.name.split("-")[:2]
         if path.name not in {one["file_name"] for one in here.values()}:
@@ -43,6 +54,17 @@ def offered(vendor: Path) -> dict[str, Any]:
             one = {"name": name, "version": version, "file_name": path.name, "sha256": digest, "imports": [name]}
             here[name] = one | {"depends": [], "install_dir": "site", "package_type": "package"}
     return lock | {"packages": here}
+
+
+def lean(wheel: Path, compiled: zipfile.ZipFile) -> bytes:
+    """A wheel with compiled files in place of Python's, and without what no page uses."""
+    known, data = set(compiled.namelist()), io.BytesIO()
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(data, "w") as archive:
+        for name in source.namelist():
+            if not UNUSED.search(name) and not name.endswith("/"):
+                made, origin = (f"{name}c", compiled) if f"{name}c" in known else (name, source)
+                archive.writestr(zipfile.ZipInfo(made), origin.read(made), zipfile.ZIP_DEFLATED, 9)
+    return data.getvalue()
 
 
 def package() -> bytes:
@@ -58,7 +80,7 @@ def package() -> bytes:
 
 def script(name: str, data: bytes) -> str:
     """A file as a script: its name, whether it is compressed in it, and its bytes in base64."""
-    packed = name.endswith((".wasm", ".js", ".json", ".py"))
+    packed = name.endswith((".wasm", ".js", ".json", ".py", ".bin"))
     text = b64encode(gzip.compress(data, mtime=0) if packed else data).decode()
     return f'lossbookFile("{name}", {json.dumps(packed)}, "{text}");\n'
 
@@ -106,9 +128,12 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for folder in ("files", "pages"):
         (live / folder).mkdir(parents=True, exist_ok=True)
     lock = offered(vendor)
-    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip", ".whl"}}
+    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip"}}
+    with zipfile.ZipFile(io.BytesIO(files.pop("compiled.zip"))) as compiled:
+        files |= {one.name: lean(one, compiled) for one in vendor.glob("*.whl")}
     files |= {name: (source / "book" / "_live" / name).read_bytes() for name in OWN}
     files |= {"lossbook.zip": package(), "pyodide-lock.json": json.dumps(lock).encode()}
+    files["snapshot.bin"] = gzip.decompress((vendor / "snapshot.bin.gz").read_bytes())
     for name, data in files.items():
         (live / "files" / f"{name}.js").write_text(script(name, data), encoding="utf-8")
     core = [*CORE, *(lock["packages"][name]["file_name"] for name in PACKAGES), *MORE]

@@ -9,6 +9,7 @@ import builtins
 import io
 import json
 import linecache
+import logging
 import sys
 import traceback
 from base64 import b64decode, b64encode
@@ -116,3 +117,4 @@ def run(source: str, name: str) -> str:
 
 
 builtins.display = display
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of its list of fonts, which it makes each time

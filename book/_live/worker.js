@@ -21,7 +21,8 @@ const start = async () => {
   const lock = JSON.parse(new TextDecoder().decode(await file("pyodide-lock.json")));
   packages = Object.fromEntries(Object.entries(lock.packages).flatMap(
     ([name, {imports}]) => imports.map(imported => [imported, name])));
-  python = await loadPyodide({indexURL: "file:///python/", env: {HOME: "/home", MPLBACKEND: "module://pictures"}});
+  // The memory of an interpreter that has started elsewhere, its environment included (tools/compile_in_pyodide.mjs).
+  python = await loadPyodide({indexURL: "file:///python/", _loadSnapshot: await file("snapshot.bin")});
   await python.loadPackage(["numpy", "lark", "latex2mathml"], {messageCallback: () => {}});
   python.FS.writeFile("/sympy.zip", new Uint8Array(await file("sympy.zip")));  // Python reads modules from a zip, too
   python.unpackArchive(await file("lossbook.zip"), "zip", {extractDir: SITE});
