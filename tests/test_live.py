@@ -3,14 +3,18 @@
 This is the third run of every output: nbval's is the second.
 """
 
+import _imp
 import ast
 import functools
+import io
 import json
 import re
 import threading
+import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import build
+import live
 import pytest
 import vendor_pyodide
 from bs4 import BeautifulSoup
@@ -112,6 +116,24 @@ def test_a_changed_a_missing_and_a_foreign_file_are_found(tmp_path, monkeypatch)
     (tmp_path / "python_stdlib.zip").unlink()
     (tmp_path / "more.js").write_bytes(b"//")
     assert [line.partition(":")[0] for line in vendor_pyodide.check()] == ["more.js", "pyodide.js", "python_stdlib.zip"]
+
+
+def test_what_is_compiled_belongs_to_its_wheel_and_replaces_it():
+    """A compiled file has a hash of its source in it; a lean wheel has all modules, and its licence."""
+    with zipfile.ZipFile(vendor_pyodide.VENDOR / "compiled.zip") as compiled:
+        seen = set()
+        for wheel in vendor_pyodide.ahead():
+            with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(io.BytesIO(live.lean(wheel, compiled))) as made:
+                names = [name for name in source.namelist() if not live.UNUSED.search(name)]
+                kept = {name for name in made.namelist() if not name.endswith(".pyc")}
+                assert kept == {name for name in names if not name.endswith((".py", "/"))}
+                assert any(re.search("LICEN[SC]E", name) for name in kept)
+                for name in (name for name in names if name.endswith(".py")):
+                    code = made.read(f"{name}c")
+                    key = int.from_bytes(code[:4], "little")  # the version of Python
+                    assert code[8:16] == _imp.source_hash(key, source.read(name)), name
+                    seen.add(f"{name}c")
+        assert {name for name in compiled.namelist() if not live.UNUSED.search(name)} == seen
 
 
 def test_sizes(html):

@@ -55,6 +55,11 @@ def wheels(lock: dict) -> dict[str, str]:
     return found
 
 
+def ahead() -> list[Path]:
+    """The wheels that are compiled beforehand."""
+    return [path for name in AHEAD for path in VENDOR.glob(f"{name}-[0-9]*.whl")]
+
+
 def check() -> list[str]:
     """What is wrong with the files that are here: nothing, unless one was changed, is missing or is too much."""
     known = sums()
@@ -100,8 +105,7 @@ def fetch() -> None:
             path = download(f"{one}=={pins[one]}", folder)
             shutil.copyfile(path, VENDOR / path.name)
         program = [node, str(ROOT / "tools" / "compile_in_pyodide.mjs"), str(folder / "package" / "pyodide.mjs")]
-        ahead = [path.name for name in AHEAD for path in VENDOR.glob(f"{name}-[0-9]*.whl")]
-        subprocess.run([*program, str(VENDOR), *sources, "--", *ahead], check=True)
+        subprocess.run([*program, str(VENDOR), *sources, "--", *(wheel.name for wheel in ahead())], check=True)
         licences(folder, sources)
     names = sorted(path.name for path in VENDOR.iterdir())
     lines = [f"{sha256((VENDOR / one).read_bytes())}  {one}\n" for one in names]

@@ -25,17 +25,18 @@ import lossbook
 
 VENDOR = "vendor/pyodide"
 OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
-# Asked for in any case; the rest when a cell imports it.
+# Asked for in any case, in this order; the rest when a cell imports it.
 CORE = (
-    *("worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json"),
-    *("snapshot.bin", "python_stdlib.zip", "pyodide.asm.wasm"),
-)
+    "worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "snapshot.bin", "python_stdlib.zip",
+    "pyodide.asm.wasm",
+)  # fmt: skip
 PACKAGES = ("numpy", "lark", "latex2mathml")
 MORE = ("sympy.zip", "lossbook.zip", "cells.py", "pictures.py")
 IDLE = {"fonttools", "pytz", "matplotlib-pyodide"}  # matplotlib asks for them, and needs none to draw in a page
 UNUSED = re.compile(
-    r"(^|/)(tests|sample_data|include|afm|pdfcorefonts|sphinxext|web_backend|images)/|DejaVuSerif|\.(pyi|pxd|a)$"
-    r"|backends/(backend_(gtk|macosx|nbagg|qt|tk|web|wx)|qt_)"
+    r"/tests/|\.(pyi|pxd|a)$|numpy/_core/include/"
+    r"|mpl-data/(images|sample_data|fonts/(afm|pdfcorefonts|ttf/DejaVuSerif))"
+    r"|matplotlib/(sphinxext|backends/(web_backend|backend_(gtk|macosx|nbagg|qt|tk|web|wx)|qt_))"
 )
 # Of the ways in which an output is stored, the one that the page shows, and that the browser's Python gives.
 KINDS = {"text/html": "html", "image/png": "picture", "text/markdown": "markdown", "text/latex": "latex"}
