@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from notebooks import BOOK, NOTEBOOKS
 
-# What axe looks at, and at which widths: in the dark colors alone, which no width changes.
-COLORS, SCROLLS = {"runOnly": ["color-contrast"]}, {"runOnly": ["scrollable-region-focusable"]}
-MODES = (("light", {}, (390, 1300)), ("dark", COLORS, (1300,)))
+# In the dark, only what colors decide is looked at again.
+SCROLLS = {"runOnly": ["scrollable-region-focusable"]}
+MODES = (("light", {}), ("dark", {"runOnly": ["color-contrast", "scrollable-region-focusable"]}))
+WIDTHS = (1300, 390)
 SCAN = "async options => (await axe.run(document, {resultTypes: ['violations'], ...options})).violations"
 
 # What axe finds in the theme and in docutils, on every page alike: the rule, and a part of the element.
@@ -88,16 +89,16 @@ def ours(tab, width, rules):
 def test_a_page_can_be_used_by_everybody(name, browser, axe, html):
     """Wide and narrow, light and dark: axe finds nothing, no script stops, nothing runs out of the screen."""
     found = []
-    for mode, rules, widths in MODES:
+    for mode, rules in MODES:
         context = context_of(browser, mode=mode)
         tab, problems = opened(context, html / f"{name}.html")
         tab.evaluate(axe)
-        for width in (1300, 390):
+        for width in WIDTHS:
             problems += ours(tab, width, SCROLLS)
             if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 problems.append(f"{width}: the page scrolls sideways")
         tab.evaluate(EMPTY)
-        for width in widths:
+        for width in WIDTHS:
             problems += ours(tab, width, rules)
         found += [f"{mode} {problem}" for problem in problems]
         context.close()
@@ -280,7 +281,7 @@ def test_questions_stand_without_scripts(browser, html):
     context.close()
 
 
-@pytest.mark.parametrize(("width", "mode", "rules"), [(1300, "light", {}), (390, "dark", COLORS)])
+@pytest.mark.parametrize(("width", "mode", "rules"), [(1300, *MODES[0]), (390, *MODES[1])], ids=["wide", "narrow"])
 @pytest.mark.parametrize("name", ["binary", "detection_iou"])
 def test_answered_questions_can_be_used_by_everybody(name, width, mode, rules, visit, axe):
     """With all explanations and answers open, axe finds nothing, and nothing runs out of the screen."""

@@ -1,13 +1,12 @@
 // Make with Pyodide's interpreter what a page would have to make each time that it starts Python:
-// sympy.zip      wheels that are not in the folder, compiled, without their tests and docstrings
-// compiled.zip   the Python files of wheels of the folder, compiled
-// snapshot.bin   the memory of an interpreter that has just started, and has imported what NumPy, SymPy and matplotlib
-//                need of the standard library
+// sympy.zip     wheels that are not in the folder, compiled, without their tests and docstrings
+// compiled.zip  the Python files of wheels of the folder, compiled
+// snapshot.bin  the memory of an interpreter that has just started, and has imported what NumPy, SymPy and matplotlib
+//               need of the standard library
 //     node compile_in_pyodide.mjs PYODIDE.MJS FOLDER WHEEL... -- WHEEL_OF_THE_FOLDER...
 import fs from "node:fs";
 import path from "node:path";
 import url from "node:url";
-import zlib from "node:zlib";
 
 const [pyodide, folder, ...wheels] = process.argv.slice(2);
 const split = wheels.indexOf("--");
@@ -39,4 +38,4 @@ import matplotlib.figure, matplotlib.backends.backend_agg, numpy, sympy
 
 const started = await start({_makeSnapshot: true});
 started.runPython(`import importlib\nfor name in "${modules}".split(): importlib.import_module(name)`);
-fs.writeFileSync(path.join(folder, "snapshot.bin.gz"), zlib.gzipSync(started.makeMemorySnapshot(), {level: 9}));
+fs.writeFileSync(path.join(folder, "snapshot.bin"), started.makeMemorySnapshot());

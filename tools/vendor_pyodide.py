@@ -10,6 +10,7 @@ as it is. That interpreter makes the rest here: it compiles packages, so that a 
 when it has started, so that a page need not start it (tools/compile_in_pyodide.mjs).
 """
 
+import gzip
 import hashlib
 import json
 import re
@@ -106,6 +107,9 @@ def fetch() -> None:
             shutil.copyfile(path, VENDOR / path.name)
         program = [node, str(ROOT / "tools" / "compile_in_pyodide.mjs"), str(folder / "package" / "pyodide.mjs")]
         subprocess.run([*program, str(VENDOR), *sources, "--", *(wheel.name for wheel in ahead())], check=True)
+        snapshot = VENDOR / "snapshot.bin"
+        snapshot.with_suffix(".bin.gz").write_bytes(gzip.compress(snapshot.read_bytes(), mtime=0))
+        snapshot.unlink()
         licences(folder, sources)
     names = sorted(path.name for path in VENDOR.iterdir())
     lines = [f"{sha256((VENDOR / one).read_bytes())}  {one}\n" for one in names]

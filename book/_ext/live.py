@@ -27,7 +27,7 @@ VENDOR = "vendor/pyodide"
 OWN = ("cells.py", "pictures.py", "worker.js")  # in book/_live
 # Asked for in any case, in this order; the rest when a cell imports it.
 CORE = (
-    "worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "snapshot.bin", "python_stdlib.zip",
+    "worker.js", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json", "snapshot.bin.gz", "python_stdlib.zip",
     "pyodide.asm.wasm",
 )  # fmt: skip
 PACKAGES = ("numpy", "lark", "latex2mathml")
@@ -81,9 +81,11 @@ def package() -> bytes:
 
 def script(name: str, data: bytes) -> str:
     """A file as a script: its name, whether it is compressed in it, and its bytes in base64."""
-    packed = name.endswith((".wasm", ".js", ".json", ".py", ".bin"))
-    text = b64encode(gzip.compress(data, mtime=0) if packed else data).decode()
-    return f'lossbookFile("{name}", {json.dumps(packed)}, "{text}");\n'
+    if name.endswith((".wasm", ".js", ".json", ".py")):
+        packed, data = True, gzip.compress(data, mtime=0)
+    else:
+        packed = name.endswith(".gz")
+    return f'lossbookFile("{name}", {json.dumps(packed)}, "{b64encode(data).decode()}");\n'
 
 
 def printed(cell: Any) -> list[dict[str, str]]:
@@ -129,12 +131,11 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for folder in ("files", "pages"):
         (live / folder).mkdir(parents=True, exist_ok=True)
     lock = offered(vendor)
-    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip"}}
+    files = {one.name: one.read_bytes() for one in vendor.iterdir() if one.suffix in {".js", ".wasm", ".zip", ".gz"}}
     with zipfile.ZipFile(io.BytesIO(files.pop("compiled.zip"))) as compiled:
         files |= {one.name: lean(one, compiled) for one in vendor.glob("*.whl")}
     files |= {name: (source / "book" / "_live" / name).read_bytes() for name in OWN}
     files |= {"lossbook.zip": package(), "pyodide-lock.json": json.dumps(lock).encode()}
-    files["snapshot.bin"] = gzip.decompress((vendor / "snapshot.bin.gz").read_bytes())
     for name, data in files.items():
         (live / "files" / f"{name}.js").write_text(script(name, data), encoding="utf-8")
     core = [*CORE, *(lock["packages"][name]["file_name"] for name in PACKAGES), *MORE]

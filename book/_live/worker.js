@@ -22,7 +22,7 @@ const start = async () => {
   packages = Object.fromEntries(Object.entries(lock.packages).flatMap(
     ([name, {imports}]) => imports.map(imported => [imported, name])));
   // The memory of an interpreter that has started elsewhere, its environment included (tools/compile_in_pyodide.mjs).
-  python = await loadPyodide({indexURL: "file:///python/", _loadSnapshot: await file("snapshot.bin")});
+  python = await loadPyodide({indexURL: "file:///python/", _loadSnapshot: await file("snapshot.bin.gz")});
   await python.loadPackage(["numpy", "lark", "latex2mathml"], {messageCallback: () => {}});
   python.FS.writeFile("/sympy.zip", new Uint8Array(await file("sympy.zip")));  // Python reads modules from a zip, too
   python.unpackArchive(await file("lossbook.zip"), "zip", {extractDir: SITE});

@@ -15,7 +15,6 @@ const cells = [];         // of the page, in their order
 let page;                 // what live/pages/PAGE.js says: the files to begin with, the cells
 let worker, answer;       // Python, and what waits for its next answer
 let busy = false;         // a run is under way
-const handed = new Set();  // names of the files that Python has got
 let bar, says, stop;      // the line at the bottom of the window
 
 const element = (name, properties = {}, ...children) => {
@@ -66,20 +65,20 @@ async function start() {
   await loadPage();
   // One after the other, in the order in which Python asks for them: it begins while the others are being read.
   const files = new Map();
-  let before;
-  for (const name of page.core) files.set(name, before = Promise.resolve(before).then(() => bytes(name)));
+  let before = Promise.resolve();
+  for (const name of page.core) files.set(name, before = before.then(() => bytes(name)));
   const program = await files.get("worker.js");
   const made = worker = new Worker(URL.createObjectURL(new Blob([program], {type: "text/javascript"})));
-  handed.clear();
   made.onmessage = async ({data}) => {
     if (made !== worker) return;
     if (!("need" in data)) return answer(data);
     const [what] = data.need.split("-"), all = page.core.length - 1;  // the worker itself is one of them
-    handed.add(data.need);
-    say(handed.size > all ? `Loading ${what}` : `Python is starting: file ${handed.size} of ${all}, ${what}`);
+    const asked = files.get(data.need) ?? bytes(data.need);
+    files.delete(data.need);
+    const starts = page.core.includes(data.need);
+    say(starts ? `Python is starting: file ${page.core.length - files.size} of ${all}, ${what}` : `Loading ${what}`);
     try {
-      const found = await (files.get(data.need) ?? bytes(data.need));
-      files.delete(data.need);
+      const found = await asked;
       made.postMessage({name: data.need, bytes: found}, [found]);
     } catch (error) {
       answer?.({failed: error.message});
