@@ -130,11 +130,14 @@ def refuse(where: str, name: str, rule: str, array: Any, bad: Any, start: tuple[
     raise error.shifted(start) if start else error
 
 
-def nearly(domain: Domain, value: Any) -> Any:
-    """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations."""
+def nearly(domain: Domain, value: Any, eps: float | None = None) -> Any:
+    """Where numbers lie in the interval of a domain, or beyond it by no more than the rounding of a few operations.
+
+    `eps` is the spacing of numbers at 1 in the type that they come from, if that is not their own.
+    """
     if domain.components or domain.values or value.dtype.kind != "f":
         return np.False_
-    reach = 4 * float(np.finfo(value.dtype).eps)
+    reach = 4 * float(np.finfo(value.dtype).eps if eps is None else eps)
     return (value >= domain.low - reach) & (value <= domain.high + reach)
 
 
@@ -146,16 +149,16 @@ def clipped(domain: Domain, array: Any, xp: Any) -> Any:
     return inside if bool(((inside != array) & (array == array)).any()) else array
 
 
-def widened(domain: Domain, array: Any) -> Any:
-    """A prediction of float16 in float32, and others as they are.
+def widened(domain: Domain, array: Any, eps: float | None = None) -> Any:
+    """A prediction of float16 in float32, and others as they are, unless `eps` says that they were half precision.
 
     Whether a number lies beyond a bound by rounding alone is a question to its own type: such a number is on the bound.
     """
-    if array.dtype.itemsize > 2:
+    if array.dtype.itemsize > 2 and eps is None:
         return array
     wide = array.astype(np.float32)
     if domain.checked:
-        near = nearly(domain, array) & ~domain.holds(array)
+        near = nearly(domain, array, eps) & ~domain.holds(array)
         if bool(near.any()):
             wide[near] = wide[near].clip(domain.low, domain.high)
     return wide

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy
 
-from lossbook import documentation, words
+from lossbook import documentation, frameworks, words
 from lossbook.arrays import quiet
 from lossbook.declaration import Declaration
 from lossbook.documentation import Shown
@@ -228,6 +228,14 @@ class Calls(Definition):
         """(value or None, gradient or None), as `request` asks."""
         raise NotImplementedError
 
+    def answer(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+        """What `evaluate` gives, in the arrays of the framework that the call comes from."""
+        framework = frameworks.of(arrays, keywords, request.out)
+        if framework is not None:
+            return framework.answer(self, arrays, keywords, request)
+        with quiet():
+            return self.evaluate(arrays, keywords, request)
+
     def __call__(self, *arrays: Any, **keywords: Any) -> Any:
         """The loss: a number of the prediction's dtype, or with reduction="none" one per element, row or class.
 
@@ -253,8 +261,7 @@ class Calls(Definition):
         >>> regression.squared_error([3.0, 2.0], [1.0, 2.0], reduction="none")
         array([4., 0.])
         """
-        with quiet():
-            return self.evaluate(arrays, keywords, VALUE)[0]
+        return self.answer(arrays, keywords, VALUE)[0]
 
     @of_each_loss()
     def grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
@@ -287,8 +294,7 @@ class Calls(Definition):
         array([2., 0.])
         """
         request = GRADIENT if out is None else Request(value=False, gradient=True, out=out)
-        with quiet():
-            return self.evaluate(arrays, keywords, request)[1]
+        return self.answer(arrays, keywords, request)[1]
 
     @of_each_loss()
     def value_and_grad(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
@@ -314,8 +320,7 @@ class Calls(Definition):
         >>> regression.squared_error.value_and_grad([3.0, 2.0], [1.0, 2.0], reduction="none")
         (array([4., 0.]), array([4., 0.]))
         """
-        with quiet():
-            return self.evaluate(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
+        return self.answer(arrays, keywords, BOTH if out is None else Request(gradient=True, out=out))
 
     @of_each_loss(without=("reduction",))
     def partial(self, *arrays: Any, **keywords: Any) -> Any:
@@ -344,8 +349,7 @@ class Calls(Definition):
         if "reduction" in keywords:
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
         keywords["reduction"] = "sum"
-        with quiet():
-            return self.evaluate(arrays, keywords, PARTIAL)[0]
+        return self.answer(arrays, keywords, PARTIAL)[0]
 
 
 def substituted(loss: Definition, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:

@@ -249,6 +249,7 @@ class DistanceEvaluation(Evaluation):
         pixel, _ = self.loss.factors
         planes = list(np.ndindex(*call.z.shape[:2]))
         unit = _unit_of(call)
+        upstream = None if request.upstream is None else call.moved(request.upstream)
         total, count = 0.0, None
         if request.partial or reduction == "mean":
             count = self.count(backend, call)
@@ -274,6 +275,8 @@ class DistanceEvaluation(Evaluation):
                 pixel.grad(p, target, weight=weight, reduction="sum", out=slope, **options)
                 if reduction != "mean":
                     times(slope, unit)
+                if upstream is not None:
+                    slope *= upstream[plane]
         if request.partial:
             return self.partial(call, setting, np.array([total, count]), spacing=steps)
         if not request.value:

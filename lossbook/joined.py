@@ -191,7 +191,8 @@ class Joined(Loss):
         options = {"reduction": "none" if reduction == "none" else "sum", "weight": term.weight, "backend": backend}
         inputs = (predictions[term.prediction][term.part], *(() if term.target is None else (term.target,)))
         with self.named(term.loss, self.declaration.predictions[term.prediction]):
-            wanted = Request(request.value, request.gradient, partial=summed)
+            upstream = request.upstream[term.prediction] if type(request.upstream) is tuple else request.upstream
+            wanted = Request(request.value, request.gradient, partial=summed, upstream=upstream)
             result, slope = term.loss.evaluate(inputs, options, wanted)
         return (result.sums[0] if summed else result), slope
 

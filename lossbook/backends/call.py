@@ -40,6 +40,12 @@ class Layout:
             before, after = shape[:axis], shape[axis + 1 :]
             self.three, self.without_classes = (prod(before), shape[axis], prod(after)), before + after
 
+    def spread(self, values: Any) -> Any:
+        """Values of elements or rows, or of whole items, with axes of length 1 where the prediction has more axes."""
+        if self.axis is not None and values.ndim == len(self.without_classes):
+            return values.reshape(*self.shape[: self.axis], 1, *self.shape[self.axis + 1 :])
+        return values.reshape(*values.shape, *(1,) * (len(self.shape) - values.ndim))
+
 
 @dataclass
 class Call:

@@ -177,6 +177,8 @@ class Evaluation:
             return self.summed(backend, call, setting, request)
         if call.gradient is not None and divisor == 0:
             call.gradient[...] = 0  # nothing to average, not even a NaN
+        if request.upstream is not None:
+            call.gradient[...] *= call.layout.spread(request.upstream)
         if request.partial:
             return self.partial(call, setting, np.array([sums[0], count]))
         if not request.value:
@@ -217,6 +219,7 @@ class Evaluation:
         if gradient is not None:
             with quiet():  # what is too large for the working type is infinite
                 scale = weights if reduction != "mean" else weights / count if count else 0 * weights
+                scale = scale if request.upstream is None else scale * call.to_host(request.upstream)
                 slopes = np.where(weights[..., None] == 0, 0, slopes * scale[..., None]).astype(call.real)
             call.gradient = gradient
             slopes = np.broadcast_to(slopes, (call.layout.three[0], *slopes.shape[1:]))

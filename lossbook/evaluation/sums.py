@@ -1,6 +1,7 @@
 """A weighted sum of losses: each part computes its own value and gradient, and these are added."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class WeightedSum:
         values, total = [], None
         for coefficient, part in self.loss.terms:
             mine = self.loss.keywords_of(part, keywords) | ({"reduction": "sum"} if request.partial else {})
-            wanted = Request(request.value, request.gradient, request.partial, out if total is None else None)
+            wanted = replace(request, out=out if total is None else None, known=None)
             result, slope = part.evaluate(arrays, mine, wanted)
             values.append(result)
             if request.gradient:
