@@ -134,26 +134,31 @@ class Arguments:
 
         One per pixel may have an axis of length 1 where the prediction has its classes, or may be without.
         """
-        weight = self.array(weight, "weight", xp)
-        given, full, axes = weight.shape, call.layout.without_classes, call.z.ndim
+        return self.per_value(self.array(weight, "weight", xp), call, xp)
+
+    def per_value(self, weight: Any, call: Call, xp: Any) -> Any:
+        """The same for an array of any framework."""
+        given, full, axes = tuple(weight.shape), call.layout.without_classes, call.z.ndim
         if call.overlap and given == call.given_shape and weight.ndim > 1:
             return call.moved(weight)
         at = call.layout.axis if call.given_axis is None else call.given_axis
         if at is not None and weight.ndim == axes > 1 and given[at] == 1:
-            weight = weight.squeeze(at)
+            weight = weight.reshape(*given[:at], *given[at + 1 :])
         if at is None and weight.ndim == axes - 1 > 1:
-            weight = xp.expand_dims(weight, 1)
-        if weight.ndim == 1 and len(full) > 1 and weight.shape == full[:1]:
+            weight = weight.reshape(given[0], 1, *given[1:])
+        shape = tuple(weight.shape)
+        if weight.ndim == 1 and len(full) > 1 and shape == full[:1]:
             if call.overlap:
                 return weight
-            weight = weight.reshape(-1, *(1,) * (len(full) - 1))
-        fits = weight.ndim == len(full) and all(a in (1, b) for a, b in zip(weight.shape, full, strict=True))
+            shape = (*shape, *(1,) * (len(full) - 1))
+            weight = weight.reshape(*shape)
+        fits = weight.ndim == len(full) and all(a in (1, b) for a, b in zip(shape, full, strict=True))
         if weight.ndim and not fits:
             each = "pixel" if call.overlap else "row" if call.rows else "element"
             rule = f"must have shape {full} (one per {each})"
             rule += f" or {full[:1]} (one per item)" if len(full) > 1 else ""
             raise ShapeError(self.name, "weight", rule, given, hint=self._about_weights(given, call))
-        return xp.broadcast_to(weight, full) if weight.shape != full else weight
+        return xp.broadcast_to(weight, full) if shape != full else weight
 
     def _about_weights(self, shape, call):
         """What to do about weights that may be one per class."""

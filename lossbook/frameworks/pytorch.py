@@ -5,25 +5,77 @@ and bfloat16 are computed in float32. The gradient comes with the value, and `ba
 weights are constants: nothing is differentiated along them.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 from lossbook.arrays import quiet, several
 from lossbook.backends import imported
 from lossbook.checks import widened
 from lossbook.errors import BackendError, DomainError, ShapeError
-from lossbook.evaluation.request import Request
+from lossbook.evaluation.request import VALUE, Request
+from lossbook.frameworks import generated
 
+TENSOR = "a tensor"
 HALVES = (torch.float16, torch.bfloat16)
+xp = torch
+
+
+def spec(value: Any) -> Any:
+    """The shape and dtype of a tensor, in NumPy's terms; others as they are."""
+    return (TENSOR, tuple(value.shape), value.dtype) if isinstance(value, torch.Tensor) else value
+
+
+@torch.compiler.assume_constant_result
+def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any]]) -> tuple[Any, ...]:
+    """`generated.prepared` for what `spec` gave; while PyTorch compiles, its result is a constant."""
+    return generated.prepared("torch", loss, [*map(known, arrays)], {name: known(given) for name, given in keywords})
+
+
+def known(spec: Any) -> Any:
+    """What `spec` gave, as NumPy's code takes it."""
+    if type(spec) is not tuple or not spec or spec[0] != TENSOR:
+        return spec
+    _, shape, dtype = spec
+    name = "float32" if dtype in HALVES else str(dtype).removeprefix("torch.")
+    return generated.Spec(shape, np.dtype(name))
+
+
+def in_float64(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in float64."""
+    return tensor.double()
+
+
+def cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The tensor in another dtype."""
+    return tensor.to(dtype)
+
+
+def asarray(value: Any, like: torch.Tensor | None) -> torch.Tensor:
+    """Numbers as a tensor beside another; a tensor as it is."""
+    if isinstance(value, torch.Tensor):
+        return value
+    return torch.as_tensor(value, **({} if like is None else {"dtype": like.dtype, "device": like.device}))
+
+
+def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+    """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
+    if request == VALUE and (torch.compiler.is_compiling() or (is_transformed() and generated.exists(loss))):
+        return generated.value(sys.modules[__name__], loss, arrays, keywords), None
+    return evaluated(loss, arrays, keywords, request)
+
+
+def is_transformed() -> bool:
+    """Whether a call comes from a function that torch.func differentiates or maps over a batch."""
+    return torch._C._are_functorch_transforms_active()
 
 
 @torch.compiler.disable
-def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+def evaluated(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
     call = Call(loss, arrays, keywords, request)
     if request.partial:
@@ -93,6 +145,11 @@ class Call:
         keywords = {name: put(value, arrays) for name, value in self.keywords.items()}
         with quiet():
             return self.loss.evaluate([put(array, arrays) for array in self.arrays], keywords, request)
+
+    def generated(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The value by the text of the loss, which PyTorch can differentiate again."""
+        keywords = {name: put(value, tensors) for name, value in self.keywords.items()}
+        return generated.value(sys.modules[__name__], self.loss, [put(one, tensors) for one in self.arrays], keywords)
 
     def array(self, tensor: torch.Tensor, name: str) -> Any:
         """The memory of a tensor as an array; predictions of half precision in float32."""
@@ -202,13 +259,17 @@ class Evaluation(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *gradients)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
         call, count = ctx.call, len(ctx.call.tensors)
         tensors, gradients = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         upstream, _ = call.split(upstream)
-        slopes = list(call.slopes(tensors, gradients, upstream))
-        found = dict(zip((one.index for one in call.arrays[: call.count] if isinstance(one, Place)), slopes, strict=True))
+        places = [one.index for one in call.arrays[: call.count] if isinstance(one, Place)]
+        if torch.is_grad_enabled():  # the slopes will be differentiated themselves
+            (value,), along = [call.generated(tensors)], [tensors[k] for k in places]
+            slopes = torch.autograd.grad(value, along, upstream[0], create_graph=True)
+        else:
+            slopes = tuple(call.slopes(tensors, gradients, upstream))
+        found = dict(zip(places, slopes, strict=True))
         return None, *(found[k].to(tensor.dtype) if k in found else None for k, tensor in enumerate(tensors))
 
     @staticmethod

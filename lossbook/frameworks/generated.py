@@ -1,0 +1,151 @@
+"""Losses computed by their texts in a framework, which it can trace, compile and differentiate as often as it likes.
+
+Shapes, dtypes and options are checked by the code that checks NumPy's arrays, on arrays of which only a zero is there.
+Values are not looked at, as they are not known while a framework traces: of those that break a rule the loss is NaN,
+or what the formula gives.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossbook import kernels
+from lossbook.evaluation.request import Request
+from lossbook.frameworks.source import source
+from lossbook.plan.ir import Plan
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape and the dtype of an array of a framework."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def blank(self) -> np.ndarray:
+        """An array of NumPy of that shape, with one zero in memory."""
+        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
+
+
+class AsTheyAre:
+    """An array module that broadcasts nothing."""
+
+    @staticmethod
+    def broadcast_to(array: Any, shape: tuple[int, ...]) -> Any:
+        return array
+
+
+COMPUTE: list[Callable[..., Any]] = []  # the functions of all texts in use
+_found: dict[Any, int] = {}  # where the function of a plan in a framework is
+
+
+def function_of(plan: Plan, framework: str) -> int:
+    """Where the function of a plan in a framework is, in `COMPUTE`."""
+    key = plan, framework
+    if key not in _found:
+        COMPUTE.append(kernels.load(f"{plan.name}_{framework}", source(plan, framework)).compute)
+        _found[key] = len(COMPUTE) - 1
+    return _found[key]
+
+
+def exists(loss: Any) -> bool:
+    """Whether a loss has a text: if it, and all parts of a sum, are of one prediction and without distances."""
+    if len(loss.declaration.predictions) > 1:
+        return False
+    return all(hasattr(part, "formulas") and not part.space.maps for _, part in loss.terms_of_sum())
+
+
+def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a call needs beside its arrays, of which only shapes and dtypes count, for each part of a sum: numbers and
+    text alone, so that whoever traces a call may take it for a constant.
+    """
+    if not exists(loss):
+        rule = "a loss of several predictions or of distances is not generated as a text of a framework"
+        raise TypeError(f"{loss.name}: {rule}; it can be differentiated once, and neither traced nor compiled")
+    terms = loss.terms_of_sum()
+    if len(terms) > 1:
+        parts = [(c, prepared(framework, part, arrays, loss.keywords_of(part, keywords))) for c, part in terms]
+        return tuple((c * inner, *rest) for c, part in parts for inner, *rest in part)
+    ((coefficient, loss),) = terms
+    evaluation = loss.evaluation
+    keywords = {name: given for name, given in {**loss.declaration.own, **keywords}.items() if given is not None}
+    blanks = [array.blank() if isinstance(array, Spec) else array for array in arrays]
+    known = {name: given.blank() if isinstance(given, Spec) else given for name, given in keywords.items()}
+    _, call, _, setting = evaluation.prepare(blanks, {**known, "backend": "numpy"}, Request())
+    options: dict[str, Any] = {"reduction": setting.reduction}
+    at = call.layout.axis if call.given_axis is None else call.given_axis
+    if at is not None:
+        options["axis"] = at
+    if loss.space.totals:
+        options["batch"] = setting.batch
+    weight_shape = target_shape = None
+    if (weight := known.get("weight")) is not None:
+        weight_shape = tuple(np.shape(weight))
+        if not (call.overlap and weight_shape == call.given_shape and len(weight_shape) > 1):
+            weight_shape = evaluation.arguments.per_value(np.asarray(weight), call, AsTheyAre).shape
+    if at is not None and (call.integer or call.mask):
+        shape = call.given_shape
+        target_shape = shape[:at] + shape[at + 1 :] if call.integer else shape
+    given = keywords.get("class_weight")  # None, numbers, or what comes with the call
+    class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
+    ignore = None if keywords.get("ignore_index") is None else int(keywords["ignore_index"])
+    wide = call.plan.wide or call.real is np.float64
+    parameters = tuple(float(number) for number in call.parameters)
+    return (
+        (
+            float(coefficient), function_of(call.plan, framework), parameters, tuple(options.items()), wide,
+            target_shape, weight_shape, class_weight, isinstance(given, Spec), ignore, call.mask,
+        ),
+    )  # fmt: skip
+
+
+def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """The value of a loss of arrays of a framework, which is its module here."""
+    specs = tuple(framework.spec(array) for array in arrays)
+    options = tuple((name, framework.spec(given)) for name, given in keywords.items() if name != "backend")
+    total = None
+    for coefficient, *part in framework.prepared(loss, specs, options):
+        result = value_of_part(framework, arrays, keywords, *part)
+        result = result if coefficient == 1 else coefficient * result
+        total = result if total is None else total + result
+    return framework.cast(total, framework.asarray(arrays[0], None).dtype)
+
+
+def value_of_part(
+    framework: Any,
+    arrays: Sequence[Any],
+    keywords: Mapping[str, Any],
+    function: int,
+    parameters: tuple[float, ...],
+    options: tuple[tuple[str, Any], ...],
+    wide: bool,
+    target_shape: tuple[int, ...] | None,
+    weight_shape: tuple[int, ...] | None,
+    class_weight: tuple[float, ...] | None,
+    class_weight_comes: bool,
+    ignore: int | None,
+    is_mask: bool,
+) -> Any:
+    """The value of a loss of one formula, from what `prepared` gave."""
+    xp, given = framework.xp, [framework.asarray(array, None) for array in arrays]
+    more = dict(options)
+    if wide:
+        given[0] = framework.in_float64(given[0])
+    if target_shape is not None:
+        given[1] = given[1].reshape(target_shape)
+    if weight_shape is not None:
+        more["weight"] = framework.asarray(keywords["weight"], given[0]).reshape(weight_shape)
+    if class_weight_comes or class_weight is not None:
+        numbers = keywords["class_weight"] if class_weight_comes else class_weight
+        more["class_weight"] = framework.asarray(numbers, given[0])
+    if ignore is not None and is_mask:
+        live, weight, at = given[1] != ignore, more.get("weight"), more["axis"]
+        given[1] = xp.where(live, given[1], 0)
+        if weight is not None and weight.ndim == live.ndim - 1:
+            weight = weight.reshape(*weight.shape[:at], 1, *weight.shape[at:])
+        more["weight"] = xp.where(live, 1.0 if weight is None else weight, 0.0)
+    elif ignore is not None:
+        more["ignore_index"] = ignore
+    return COMPUTE[function](given, parameters, **more)

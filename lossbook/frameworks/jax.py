@@ -1,0 +1,111 @@
+"""Losses of JAX's arrays: kernels where the numbers are there, the text of the loss where JAX traces.
+
+Outside of `jit`, `grad`, `vmap` and their kin an array on a processor is lent to the kernels of NumPy and Numba without
+a copy, and its values are checked. Inside, values are not known: JAX gets the text, which it differentiates as often as
+asked. Targets and weights are constants.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as xp
+import numpy as np
+
+from lossbook.arrays import quiet, several
+from lossbook.checks import widened
+from lossbook.errors import DomainError
+from lossbook.evaluation.request import Request
+from lossbook.frameworks import generated
+
+HALVES = (np.dtype("float16"), np.dtype(xp.bfloat16))
+
+
+def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+    """(value or None, gradient or None) as arrays of JAX."""
+    if request.out is not None:
+        rule = "is for arrays that can be written to, which arrays of JAX are not"
+        raise DomainError(loss.name, "out", rule, said=type(request.out).__name__)
+    given = [value for value in (*arrays, *keywords.values()) for value in several(value) if isinstance(value, jax.Array)]
+    if not any(isinstance(array, jax.core.Tracer) for array in given) and all(map(is_on_host, given)):
+        return evaluated(loss, arrays, keywords, request)
+    if request.partial:
+        raise TypeError(f"{loss.name}.partial: sums that merge are numbers, which are not known while JAX traces")
+
+    def value_of(prediction):
+        return generated.value(sys.modules[__name__], loss, [prediction, *arrays[1:]], keywords)
+
+    if not request.gradient:
+        return value_of(arrays[0]), None
+    value, pull = jax.vjp(value_of, xp.asarray(arrays[0]))
+    return (value if request.value else None), *pull(xp.ones_like(value))
+
+
+def is_on_host(array: jax.Array) -> bool:
+    """Whether NumPy can read an array where it is."""
+    return all(device.platform == "cpu" for device in array.devices())
+
+
+def evaluated(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
+    """What the kernels give for arrays whose numbers are there."""
+    names, count = loss.declaration.arrays, len(loss.declaration.predictions)
+    dtypes = [array.dtype for array in arrays[:count] if isinstance(array, jax.Array)]
+    given = [on_host(array) for array in arrays]
+    for k, array in enumerate(arrays[:count]):
+        if isinstance(array, jax.Array) and array.dtype in HALVES:
+            eps = float(xp.finfo(array.dtype).eps)
+            given[k] = widened(loss.declaration.arguments[names[k]], np.asarray(array, np.float32), eps)
+    with quiet():
+        value, gradient = loss.evaluate(given, {name: on_host(option) for name, option in keywords.items()}, request)
+    if request.partial:
+        return value, None
+    return back(value, dtypes), back(gradient, dtypes)
+
+
+def on_host(value: Any) -> Any:
+    """An array of JAX as one of NumPy; others as they are."""
+    if type(value) is tuple:
+        return tuple(map(on_host, value))
+    if not isinstance(value, jax.Array):
+        return value
+    return np.asarray(value, np.float32) if value.dtype == xp.bfloat16 else np.asarray(value)
+
+
+def back(result: Any, dtypes: Sequence[Any]) -> Any:
+    """Results of NumPy as arrays of JAX, in the dtypes of the predictions."""
+    if result is None:
+        return None
+    if type(result) is tuple:
+        dtypes = [*dtypes, *[None] * (len(result) - len(dtypes))]
+        return tuple(xp.asarray(one, dtype) for one, dtype in zip(result, dtypes, strict=False))
+    return xp.asarray(result, dtypes[0] if dtypes else None)
+
+
+def spec(value: Any) -> Any:
+    """The shape and dtype of an array, in NumPy's terms; others as they are."""
+    if not isinstance(value, jax.Array):
+        return value
+    return generated.Spec(tuple(value.shape), np.dtype(np.float32) if value.dtype in HALVES else np.dtype(value.dtype))
+
+
+def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any]]) -> tuple[Any, ...]:
+    """`generated.prepared` for what `spec` gave."""
+    return generated.prepared("jax", loss, arrays, dict(keywords))
+
+
+def in_float64(array: jax.Array) -> jax.Array:
+    """The array in float64, where JAX is told to have it (`jax_enable_x64`)."""
+    return array.astype(xp.float64) if jax.config.jax_enable_x64 else array
+
+
+def cast(array: jax.Array, dtype: Any) -> jax.Array:
+    """The array in another dtype."""
+    return array.astype(dtype)
+
+
+def asarray(value: Any, like: jax.Array | None) -> jax.Array:
+    """Numbers as an array beside another; an array as it is."""
+    if isinstance(value, jax.Array):
+        return value
+    return xp.asarray(value, None if like is None else like.dtype)

@@ -1,0 +1,20 @@
+"""Losses of boxes, whose corners stand along an axis."""
+
+import numpy as xp
+
+from .kernel import HARMLESS, element
+from .reduce import reduced, without
+from .torch import floats, last
+
+# --- below this line: part of a kernel -------------------------------------------------------------------------------
+
+
+def compute(arrays, parameters, reduction="mean", weight=None, axis=-1):
+    """The loss of arrays of boxes: of each box, their sum or their mean."""
+    dtype, first = arrays[0], floats(arrays[0])
+    weight = None if weight is None else floats(weight, first)
+    removed = None if weight is None else weight == 0
+    corners = [last(floats(array, first), axis)[..., k] for array in arrays for k in range(4)]
+    corners = [without(removed, corner, harmless) for corner, harmless in zip(corners, HARMLESS)]
+    (values,) = element(*corners, *parameters)
+    return floats(reduced(values, weight, reduction), dtype)

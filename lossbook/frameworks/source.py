@@ -1,0 +1,219 @@
+"""Losses as text in PyTorch or JAX: what stands in it needs nothing of this package.
+
+    print(source(loss, "torch"))
+
+A text is what the formula decides, printed, and files of `loops/` that fit, each from a line on as it is; of the words
+it has those that it uses.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import sympy
+
+from lossbook.backends.loops import BEGINS
+from lossbook.backends.numpy import indented
+from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, literal
+from lossbook.plan.ir import NO_TARGET, Line, Plan
+from lossbook.words import SPELLED
+
+NATIVE = ("exp", "expm1", "log", "log1p", "tanh")  # functions of both frameworks
+RESERVED = {
+    "compute", "element", "finish", "floats", "of_row", "reduced", "slopes", "standing", "upstream", "value", "values",
+    "log_probability", "xp", "math", "torch", "jax", "C", "reduction", "weight", "class_weight", "ignore_index",
+    "axis", "batch",
+}  # fmt: skip
+# Where something is removed: numbers of each domain at which every formula and its slope are finite.
+HARMLESS = {"Probability": 0.5, "LogProbability": -0.5, "Sign": 1.0, "Distance": 1.0}
+CORNERS = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 2.0, 2.0)
+
+
+class _Spelling(Spelling):
+    """Functions of parameters alone are those of Python."""
+
+    def __init__(self, varying: Iterable[str]) -> None:
+        super().__init__(literal, known=SPELLED)
+        self.varying = {*varying}
+
+    def lines(self, lines: Iterable[Line]) -> list[tuple[str, str]]:
+        lines = tuple(lines)
+        for title, value in lines:
+            if self.depends(value):
+                self.varying.add(title)
+        return super().lines(lines)
+
+    def depends(self, expression: sympy.Expr) -> bool:
+        """Whether an expression is one of arrays."""
+        return any(symbol.name in self.varying for symbol in expression.free_symbols)
+
+    def function(self, expression: sympy.Expr) -> str:
+        name = expression.func.__name__
+        if name in NATIVE or (name == "sqrt" and not self.depends(expression)):
+            module = "xp" if self.depends(expression) else "math"
+            return f"{module}.{name}({', '.join(map(self.add, expression.args))})"
+        return super().function(expression)
+
+
+@cache
+def part(name: str) -> str:
+    """The part of a text that stands in a file of loops."""
+    file = files("lossbook.frameworks").joinpath("loops", f"{name}.py")
+    return file.read_text(encoding="utf-8").partition(BEGINS)[2].partition("\n")[2].strip("\n")
+
+
+@cache
+def words() -> dict[str, tuple[str, frozenset[str]]]:
+    """(text, names in it) of each function of `words`, in order."""
+    text = files("lossbook.frameworks").joinpath("words.py").read_text(encoding="utf-8")
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            segment = ast.get_source_segment(text, node)
+            assert segment is not None
+            found[node.name] = segment, frozenset(re.findall(r"\w+", segment))
+    return found
+
+
+def with_words(texts: Iterable[str]) -> list[str]:
+    """The words that texts use, and those that these use, in order."""
+    needed = set().union(*(re.findall(r"\w+", text) for text in texts))
+    for name, (_, names) in reversed(words().items()):
+        if name in needed:
+            needed |= names
+    return [text for name, (text, _) in words().items() if name in needed]
+
+
+def needed_lines(lines: Iterable[Line], results: Iterable[str]) -> list[Line]:
+    """The lines without those that no result needs."""
+    needed, kept = {*results}, []
+    for title, value in reversed([*lines]):
+        if title in needed:
+            needed |= {symbol.name for symbol in value.free_symbols}
+            kept.append((title, value))
+    return kept[::-1]
+
+
+def function_of(name: str, arguments: Iterable[str], body: str, result: str) -> str:
+    """A function as text."""
+    return f"def {name}({', '.join(arguments)}):\n{body}    return {result}"
+
+
+def pair(
+    name: str,
+    arrays: list[str],
+    numbers: list[str],
+    values: tuple[Line, ...],
+    slopes: tuple[Line, ...],
+    terms: list[str],
+    along: list[str],
+    given: dict[str, int],
+    wrt: list[str],
+) -> list[str]:
+    """The texts of a function and of its slopes, and the line that joins them."""
+    arguments = [*arrays, *numbers]
+    spell = _Spelling([*arrays, *given])
+    lines = indented(spell.lines(needed_lines(values, terms)))
+    of_value = function_of(f"value_of_{name}", arguments, lines, f"{', '.join(terms)}" + ("," if len(terms) == 1 else ""))
+    spell = _Spelling([*arrays, *given])
+    lines = "".join(f"    {title} = upstream[{k}]\n" for title, k in given.items())
+    lines += indented(spell.lines(needed_lines((*values, *slopes), along)))
+    found = [f"upstream[0] * {slope}" if not given else slope for slope in along]
+    of_slopes = function_of(f"slopes_of_{name}", [*arguments, "upstream"], lines, f"({', '.join(found)},)")
+    count = len(wrt)
+    return [of_value, of_slopes, f"{name} = differentiable(value_of_{name}, slopes_of_{name}, {count}, {len(arrays)})"]
+
+
+def element(plan: Plan) -> list[str]:
+    """The texts of the function of one element, class or pixel."""
+    terms, parameters = [name for name, _ in plan.terms], list(plan.parameters)
+    values = (*plan.forward, *plan.terms)
+    if plan.space.rows_of_classes:
+        arrays = ["u"] if plan.hard else ["u", plan.arrays[1]]
+        return pair("element", arrays, [*parameters, "C"], values, plan.backward, terms, list(plan.gradients), {}, ["u"])
+    arrays = list(plan.inputs)
+    if plan.space.totals and plan.row:
+        arrays.insert(0, "log_probability")
+    given = {f"d_{name}": k for k, name in enumerate(terms)} if plan.space.totals else {}
+    given = {name: k for name, k in given.items() if name in dict(plan.slopes)}
+    return pair("element", arrays, parameters, values, plan.backward, terms, list(plan.gradients), given, list(plan.wrt))
+
+
+def finish(plan: Plan) -> list[str]:
+    """The texts of the function of totals."""
+    assert plan.finish is not None
+    totals = [name for name, _ in plan.terms]
+    slopes = tuple((f"d_{name}", dict(plan.slopes).get(f"d_{name}", sympy.S.Zero)) for name in totals)
+    along = [name for name, _ in slopes]
+    return pair("finish", totals, list(plan.parameters), (("value", plan.finish),), slopes, ["value"], along, {}, totals)
+
+
+def of_row(plan: Plan) -> list[str]:
+    """The texts of the function of the logsumexp of a row."""
+    (value, expression), slope = plan.of_row
+    name, numbers = "logsumexp_of_row", [*plan.parameters, "C"]
+    logsumexp = sympy.Symbol("logsumexp", real=True)
+    known = {logsumexp: sympy.Symbol(name, real=True)}
+    lines = ((value, expression.xreplace(known)),), ((slope[0], slope[1].xreplace(known)),)
+    return pair("of_row", [name], numbers, *lines, [value], [slope[0]], {}, [name])
+
+
+def harmless(plan: Plan) -> Any:
+    """What stands for removed arrays."""
+    if plan.space.corners:
+        return CORNERS[: len(plan.inputs)]
+    domains = dict(plan.checks)
+    numbers = [HARMLESS.get(domains[name].name, 0.0) if name in domains else 0.0 for name in plan.arrays]
+    return numbers[0] if plan.space.classes else tuple(numbers)
+
+
+HEADS = {
+    "torch": "import math\n\nimport torch\nimport torch as xp",
+    "jax": "import math\n\nimport jax\nimport jax.numpy as xp",
+}
+
+
+def source(plan: Plan, framework: str) -> str:
+    """The text of a plan in a framework: `compute` in it takes arrays, parameters and options."""
+    plan = plan.avoiding(RESERVED | {*words()})
+    constants, printed, loops = [f"HARMLESS = {harmless(plan)!r}"], element(plan), ["reduce"]
+    if plan.space.corners:
+        loops.append("boxes")
+    elif plan.space.rows_of_classes:
+        constants.append(f"HARD = {plan.hard}")
+        printed += of_row(plan) if plan.of_row else ["of_row = None"]
+        loops += [plan.row, "rows"]
+    elif plan.space.totals:
+        constants.append(f"INPUTS = {plan.inputs[:-1] if plan.row else ()!r}")
+        printed += finish(plan)
+        loops += ["log_odds"] * bool(plan.row) + ["totals"]
+    else:
+        loops.append("elements")
+    texts = [*printed, *map(part, loops)]
+    body = [part(framework), *with_words(texts), "\n".join(constants), *texts]
+    about = f"{plan.name}, written by lossbook from the formula: change that, not this."
+    return f'"""{about}"""\n\n{HEADS[framework]}\n\n\n' + "\n\n\n".join(body) + "\n"
+
+
+def called(plan: Plan, framework: str, declaration: Any, parameters: Mapping[str, Any], axis: int | None) -> str:
+    """The text of a plan and, at its end, the loss as a function that users call."""
+    mine = plan.avoiding(RESERVED | {*words()})
+    numbers = dict(zip(mine.parameters, (parameters[name] for name in plan.parameters), strict=True))
+    arrays = [name for name in mine.arrays if name != NO_TARGET]
+    space, by_class = plan.space, declaration.by_class
+    options = {"reduction": "mean", "weight": None}
+    if by_class and space.classes:
+        options |= {"class_weight": None, "ignore_index": None}
+    if space.axis is not None:
+        options["axis"] = axis
+    if space.totals:
+        options["batch"] = False
+    keywords = ", ".join(f"{name}={value!r}" for name, value in {**numbers, **options}.items())
+    name = re.sub(r"\W+", "_", declaration.name).strip("_")
+    call = f"compute([{', '.join(arrays)}], [{', '.join(numbers)}], {', '.join(f'{o}={o}' for o in options)})"
+    head = bracketed("", f"def {name}({', '.join(arrays)}, *, {keywords}):").rstrip()
+    about = f'    """The loss of arrays."""\n'
+    return source(plan, framework) + f"\n\n{head}\n{about}{bracketed('    return ', call)}"
