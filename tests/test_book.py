@@ -26,9 +26,10 @@ import lossbook
 sys.path.insert(0, str(build.ROOT / "book" / "_ext"))
 import issues
 
-# Tags that fold or hide, or tell what a page in a browser lacks. None excuses a cell from the comparison of outputs.
+# Tags that fold or hide, or tell what a page in a browser lacks. None excuses a cell from the comparison of outputs;
+# "rounding" allows more pixels of a picture to differ, where it draws rounding errors (book/conftest.py).
 TAGS = {
-    *("hide-cell", "hide-input", "hide-output", "proof", "needs-dask", "needs-numba"),
+    *("hide-cell", "hide-input", "hide-output", "proof", "needs-dask", "needs-numba", "rounding"),
     *("raises-exception", "remove-cell", "remove-input", "remove-output"),
 }
 # A folder of some machine, a time of day, the address of an object.
