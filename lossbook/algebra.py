@@ -29,6 +29,7 @@ from lossbook.errors import DomainError, shown
 from lossbook.evaluation.evaluate import Evaluation
 from lossbook.evaluation.request import Request
 from lossbook.evaluation.sums import WeightedSum
+from lossbook.frameworks.source import LANGUAGES, called, called_sum
 from lossbook.formula import Formula, Formulas, declared, exactly, slopes
 from lossbook.logits import on_logits
 from lossbook.names import check_name
@@ -49,7 +50,7 @@ from lossbook.settings import (
     with_settings,
 )
 from lossbook.spaces import MIXED, Space
-from lossbook.typing import Activation, Backend, Number
+from lossbook.typing import Activation, Language, Number
 
 ACTIVATIONS = ("sigmoid", "softmax")
 
@@ -336,8 +337,10 @@ class FormulaLoss(Loss):
         """What its kernel computes for these parameters, step by step, before it is printed in a language."""
         return self.evaluation.plan(*self.settings(parameters), integer=self.space.rows_of_classes)
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
+        if backend in LANGUAGES:
+            return called(self, backend, parameters)
         real = WORKING.get(np.dtype(dtype))
         if real is None:
             raise DomainError(self.name, "dtype", "must be float16, float32 or float64", dtype)
@@ -573,8 +576,10 @@ class Sum(Loss):
             total = terms if not total else [a + b for a, b in zip(total, terms, strict=True)]
         return total[0] if len(total) == 1 else sympy.Tuple(*total)
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of the parts, one after the other."""
+        if backend in LANGUAGES:
+            return called_sum(self, backend, parameters)
         texts = [part.source(backend, dtype, **self.keywords_of(part, parameters)) for _, part in self.terms]
         return "\n\n".join(texts)
 

@@ -17,7 +17,7 @@ from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
 from lossbook.formula import exactly
 from lossbook.methods import of_each_loss
 from lossbook.spaces import Space
-from lossbook.typing import Backend
+from lossbook.typing import Language
 
 
 class Definition:
@@ -184,13 +184,14 @@ class Definition:
         """
         return self.formula_of(*arrays, **parameters)
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else.
 
         Parameters
         ----------
-        backend : {"numpy", "numba", "cupy"}, optional
-            In whose language.
+        backend : {"numpy", "numba", "cupy", "torch", "jax"}, optional
+            In whose language. The text in PyTorch or JAX needs nothing of this package: it ends with a function of the
+            arrays that has the options of the loss, and looks at no values.
         dtype : dtype, optional
             Of the prediction.
         **parameters

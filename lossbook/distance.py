@@ -50,7 +50,7 @@ from lossbook.formula import Formulas, declared
 from lossbook.plan.ir import Plan
 from lossbook.settings import options_of
 from lossbook.spaces import DISTANCES, ELEMENTS
-from lossbook.typing import Activation, ArrayLike, Backend, Number
+from lossbook.typing import Activation, ArrayLike, Language, Number
 from lossbook.weight_maps import Spacing, diagonal, distance_transform, per_axis
 from lossbook.words import Word
 
@@ -163,7 +163,7 @@ class DistanceLoss(FormulaLoss):
         declaration = Declaration(self.plain_name, arguments, defaults, lambda: options_of(ELEMENTS, False))
         return FormulaLoss(declaration, declared(lambda *arrays, **parameters: expression, declaration))
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel."""
         self.settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in reversed(self.factors) if part is not None)
@@ -410,7 +410,7 @@ class DistanceOnLogits(Loss):
             return slope * p.diff(z)
         return p * (slope - words.sum_classes(p * slope))
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
         return self.part.source(backend, dtype, **parameters)
 

@@ -30,7 +30,7 @@ from lossbook.evaluation.request import Request
 from lossbook.formula import slopes
 from lossbook.settings import OPTIONS, changed, find, named_identity, redefined, settings_of, with_settings
 from lossbook.spaces import JOINED
-from lossbook.typing import Backend, Reduction
+from lossbook.typing import Language, Reduction
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Joined(Loss):
         """The slopes along the predictions."""
         return slopes(self.formula, self.array_symbols[0])
 
-    def source(self, backend: Backend = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
+    def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of the parts, one after the other; the parameters are checked, and are arguments of theirs."""
         self.settings(parameters)
         return "\n\n".join(part.source(backend, dtype) for part in self.parts)

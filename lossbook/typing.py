@@ -8,12 +8,13 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-__all__ = ["Activation", "ArrayLike", "Backend", "Floats", "Number", "OnDevice", "OnHost", "Reduction", "Single"]
+__all__ = ["Activation", "ArrayLike", "Backend", "Floats", "Language", "Number", "OnDevice", "OnHost", "Reduction", "Single"]
 
 Single: TypeAlias = Literal["mean", "sum"]  # the reductions to one number
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Activation: TypeAlias = Literal["sigmoid", "softmax"]
 Backend: TypeAlias = Literal["numpy", "numba", "cupy"]
+Language: TypeAlias = Literal["numpy", "numba", "cupy", "torch", "jax"]  # of the text of a loss
 Number: TypeAlias = float | np.floating[Any] | np.integer[Any]
 
 

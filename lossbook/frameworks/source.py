@@ -8,6 +8,7 @@ it has those that it uses.
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -170,10 +171,12 @@ def harmless(plan: Plan) -> Any:
     return numbers[0] if plan.space.classes else tuple(numbers)
 
 
+OPTIONS = ("reduction", "weight", "class_weight", "ignore_index", "axis", "batch")
 HEADS = {
     "torch": "import math\n\nimport torch\nimport torch as xp",
     "jax": "import math\n\nimport jax\nimport jax.numpy as xp",
 }
+LANGUAGES = (*HEADS,)
 
 
 def source(plan: Plan, framework: str) -> str:
@@ -198,22 +201,59 @@ def source(plan: Plan, framework: str) -> str:
     return f'"""{about}"""\n\n{HEADS[framework]}\n\n\n' + "\n\n\n".join(body) + "\n"
 
 
-def called(plan: Plan, framework: str, declaration: Any, parameters: Mapping[str, Any], axis: int | None) -> str:
-    """The text of a plan and, at its end, the loss as a function that users call."""
-    mine = plan.avoiding(RESERVED | {*words()})
-    numbers = dict(zip(mine.parameters, (parameters[name] for name in plan.parameters), strict=True))
-    arrays = [name for name in mine.arrays if name != NO_TARGET]
-    space, by_class = plan.space, declaration.by_class
-    options = {"reduction": "mean", "weight": None}
-    if by_class and space.classes:
-        options |= {"class_weight": None, "ignore_index": None}
-    if space.axis is not None:
-        options["axis"] = axis
-    if space.totals:
-        options["batch"] = False
-    keywords = ", ".join(f"{name}={value!r}" for name, value in {**numbers, **options}.items())
-    name = re.sub(r"\W+", "_", declaration.name).strip("_")
-    call = f"compute([{', '.join(arrays)}], [{', '.join(numbers)}], {', '.join(f'{o}={o}' for o in options)})"
-    head = bracketed("", f"def {name}({', '.join(arrays)}, *, {keywords}):").rstrip()
-    about = f'    """The loss of arrays."""\n'
-    return source(plan, framework) + f"\n\n{head}\n{about}{bracketed('    return ', call)}"
+def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
+    """The text of a loss and, at its end, the loss as a function that users call."""
+    flags, numbers = loss.settings(parameters)
+    plan = loss.evaluation.plan(flags, numbers)
+    numbers = {**numbers, **loss.evaluation.fixed}
+    named = plan.avoiding(RESERVED | {*words()})
+    values = dict(zip(named.parameters, (float(numbers[name]) for name in plan.parameters), strict=True))
+    arrays = [name for name in named.arrays if name != NO_TARGET]
+    text = source(plan, framework)
+    options = {name: loss.signature.parameters[name].default for name in loss.declaration.every_option}
+    taken = {name: value for name, value in options.items() if name in OPTIONS and f"{name}=" in text.rpartition("def compute(")[2]}
+    return f"{text}\n\n{calling(loss, arrays, values, taken)}"
+
+
+def calling(loss: Any, arrays: list[str], values: Mapping[str, float], options: Mapping[str, Any]) -> str:
+    """The function that users call."""
+    keywords = [f"{name}={value!r}" for name, value in {**values, **options}.items()]
+    given = [f"[{', '.join(arrays)}]", f"[{', '.join(values)}]", *(f"{name}={name}" for name in options)]
+    about = f"{loss.summary}\n\n{loss.formula}" + (f"\n\n{loss.reference}" if loss.reference else "")
+    lines = [line for part in about.split("\n") for line in textwrap.wrap(part, COLUMNS - 8) or [""]]
+    return (
+        f"def {function_name(loss)}(\n{wrapped([*arrays, '*', *keywords], 4)}\n):\n"
+        + textwrap.indent('r"""' + "\n".join(lines) + '\n"""', "    ", lambda line: bool(line.strip()))
+        + f"\n    return compute(\n{wrapped(given, 8)}\n    )\n"
+    )
+
+
+def wrapped(parts: Iterable[str], indent: int) -> str:
+    """Parts with commas between, on as many lines as they need."""
+    line = " " * indent
+    return textwrap.fill(", ".join(parts), COLUMNS, initial_indent=line, subsequent_indent=line, break_long_words=False)
+
+
+def function_name(loss: Any) -> str:
+    """The name of a loss as one of a function."""
+    return re.sub(r"\W+", "_", loss.name).strip("_")
+
+
+def called_sum(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
+    """The text of a weighted sum: its parts, each in a function of its own, and their sum."""
+    texts, sums = [], []
+    for k, (coefficient, part) in enumerate(loss.terms, 1):
+        text = called(part, framework, loss.keywords_of(part, parameters))
+        about, _, body = text.partition("\n\n")
+        texts.append(
+            f"def part_{k}():\n    {about}\n"
+            + textwrap.indent(body, "    ", lambda line: bool(line.strip()))
+            + f"\n    return {function_name(part)}\n\n\nPART_{k} = part_{k}()\n"
+        )
+        sums.append(f"{coefficient!r}*PART_{k}({', '.join(part.declaration.arrays)}, **options)")
+    arrays = ", ".join(loss.declaration.arrays)
+    end = (
+        f'def weighted_sum({arrays}, **options):\n    """{loss.name}; the options go to every part."""\n'
+        f"    return {' + '.join(sums)}\n"
+    )
+    return "\n\n".join([*texts, end])

@@ -65,7 +65,10 @@ def quotient(a, b):
 
 
 def weighted_quotient(w, a, b):
-    return weighted(w, quotient(a, b))
+    """w*(a/b), also where a/b alone overflows; 0 where w is 0 or both a and b are."""
+    large = (quotient(a, b) == math.inf) & (b != 0)
+    of_others = weighted(w, quotient(xp.where(large, 0.0, a), b))
+    return xp.where(large, quotient(w * a, xp.where(large, b, 1.0)), of_others)
 
 
 def reciprocal(b):
@@ -231,7 +234,8 @@ def log_ratio(p, q, d):
     """log(p/q) for d = p - q, and 0 where both are 0."""
     near = (absolute(d) <= q / 2) & (q > 0)
     empty = (p == 0) & (q == 0)
-    tiny = (p / xp.where(q == 0, 1.0, q) < xp.finfo(p.dtype).tiny) | (q == 0)  # the quotient has too few digits
+    ratio = p / xp.where(q == 0, 1.0, q)  # which may have too few digits, or none
+    tiny = (ratio < xp.finfo(p.dtype).tiny) | (ratio == math.inf) | (q == 0)
     close = xp.log1p(xp.where(near, d, 0.0) / xp.where(near, q, 1.0))
     above, below = xp.where(empty | near, 1.0, p), xp.where(empty | near, 1.0, q)
     apart = xp.where(tiny, xp.log(above) - xp.log(below), xp.log(above / xp.where(tiny, 1.0, below)))
@@ -247,7 +251,7 @@ def kl_div(p, q, d):
     u = s * s
     series = 0.0
     for coefficient in (
-        0.16628792296465977, 0.08555963468560909, 0.1205535526444843, 0.13307564746661968, 0.15386043966881116,
+        0.16628792296465977, 0.08555963468560909, 0.1205534526444843, 0.13307564746661968, 0.15386043966881116,
         0.1818176881203037, 0.2222222324446307, 0.2857142855981709, 0.4000000000006041, 0.6666666666666657,
     ):  # fmt: skip
         series = series * u + coefficient

@@ -4,25 +4,28 @@ import contextlib
 import importlib
 import itertools
 import math
+import os
 import pkgutil
 from dataclasses import dataclass
 from typing import Any
 
 import fake_cupy
+import frameworks
 import numpy as np
 
 import lossbook
 from lossbook import Loss
 
 DTYPES = (np.float32, np.float64)
-BACKENDS = ("numpy", "numba", "cupy")
+# Those of the package; `make test-frameworks` asks for the tensors and the texts of frameworks in their place.
+BACKENDS = tuple(os.environ.get("LOSSBOOK_TEST_BACKENDS", "numpy,numba,cupy").split(","))
 
 
 def every_loss():
     """All losses of the package, by name."""
     found = {}
     for module in pkgutil.iter_modules(lossbook.__path__):
-        if module.name in ("figures",):
+        if module.name in ("figures", "torch"):
             continue
         for item in vars(importlib.import_module(f"lossbook.{module.name}")).values():
             if isinstance(item, Loss):
@@ -85,7 +88,11 @@ class Backend:
 
     @contextlib.contextmanager
     def ready(self):
-        if self.name == "cupy":
+        if self.name in frameworks.TEXTS:
+            yield frameworks.Text(self.name)
+        elif self.name == "tensor":
+            yield frameworks.Tensor()
+        elif self.name == "cupy":
             with fake_cupy.install() as module:
                 self.module = module or fake_cupy
                 yield self

@@ -19,12 +19,22 @@ def exponentials(z):
     return apart, xp.exp(apart), is_top, top
 
 
+def rivals(exps, is_top):
+    """The sum of the exponentials of all other classes, of which those of the largest are 1."""
+    others = xp.sum(xp.where(is_top, 0.0, exps), -1, keepdims=True)
+    tops = xp.sum(xp.where(is_top, exps, 0.0), -1, keepdims=True)
+    return xp.where(is_top & (tops < 2), others + xp.zeros_like(exps), others + (tops - exps))
+
+
+def logarithm(x):
+    """log(x), whose slope at 0 nothing is multiplied by."""
+    return xp.where(x == 0, -math.inf, xp.log(xp.where(x == 0, 1.0, x)))
+
+
 def standing(z):
     """The log-odds of each class."""
     apart, exps, is_top, _ = exponentials(z)
-    rest = xp.sum(xp.where(is_top, 0.0, exps), -1, keepdims=True)
-    rest = rest + (xp.sum(xp.where(is_top, exps, 0.0), -1, keepdims=True) - exps)
-    return apart - xp.log(rest)
+    return apart - logarithm(rivals(exps, is_top))
 
 
 def logsumexp(z):
@@ -37,7 +47,6 @@ def logsumexp(z):
 def shares(z):
     """(log-odds, logarithms of the probabilities, probabilities, their complements) of the classes."""
     apart, exps, is_top, _ = exponentials(z)
-    rest = xp.sum(xp.where(is_top, 0.0, exps), -1, keepdims=True)
-    rest = rest + (xp.sum(xp.where(is_top, exps, 0.0), -1, keepdims=True) - exps)
+    rest = rivals(exps, is_top)
     whole = exps + rest
-    return apart - xp.log(rest), apart - xp.log(whole), exps / whole, rest / whole
+    return apart - logarithm(rest), apart - xp.log(whole), exps / whole, rest / whole
