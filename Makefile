@@ -4,11 +4,11 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf epub slides cheatsheet figures test check lint bench exhaustive notebooks requirements clean
+.PHONY: help book pdf epub slides cheatsheet figures test test-frameworks check lint bench exhaustive notebooks requirements clean
 .NOTPARALLEL:  # two targets must not make .venv at the same time
 
 help:
 	@$(PYTHON) tools/run.py --help
 
-book pdf epub slides cheatsheet figures test check lint bench exhaustive notebooks requirements clean:
+book pdf epub slides cheatsheet figures test test-frameworks check lint bench exhaustive notebooks requirements clean:
 	@$(PYTHON) tools/run.py $@

@@ -29,8 +29,8 @@ from lossbook.errors import DomainError, shown
 from lossbook.evaluation.evaluate import Evaluation
 from lossbook.evaluation.request import Request
 from lossbook.evaluation.sums import WeightedSum
-from lossbook.frameworks.source import LANGUAGES, called, called_sum
 from lossbook.formula import Formula, Formulas, declared, exactly, slopes
+from lossbook.frameworks.source import LANGUAGES, called, called_sum
 from lossbook.logits import on_logits
 from lossbook.names import check_name
 from lossbook.plan.ir import Plan
@@ -339,7 +339,7 @@ class FormulaLoss(Loss):
 
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
-        if backend in LANGUAGES:
+        if isinstance(backend, str) and backend in LANGUAGES:
             return called(self, backend, parameters)
         real = WORKING.get(np.dtype(dtype))
         if real is None:
@@ -578,7 +578,7 @@ class Sum(Loss):
 
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernels of the parts, one after the other."""
-        if backend in LANGUAGES:
+        if isinstance(backend, str) and backend in LANGUAGES:
             return called_sum(self, backend, parameters)
         texts = [part.source(backend, dtype, **self.keywords_of(part, parameters)) for _, part in self.terms]
         return "\n\n".join(texts)

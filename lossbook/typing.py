@@ -8,7 +8,9 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-__all__ = ["Activation", "ArrayLike", "Backend", "Floats", "Language", "Number", "OnDevice", "OnHost", "Reduction", "Single"]
+__all__ = [
+    "Activation", "ArrayLike", "Backend", "Floats", "Language", "Number", "OnDevice", "OnHost", "Reduction", "Single",
+]  # fmt: skip
 
 Single: TypeAlias = Literal["mean", "sum"]  # the reductions to one number
 Reduction: TypeAlias = Literal["mean", "sum", "none"]

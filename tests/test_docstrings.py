@@ -44,6 +44,8 @@ def run(where, text, known):
 @pytest.mark.parametrize(("where", "text", "home"), EXAMPLES, ids=[where for where, _, _ in EXAMPLES])
 def test_examples_run(where, text, home):
     """Each example prints what it says, with the names of its module at hand."""
+    if home.startswith("lossbook.frameworks.pytorch"):
+        pytest.importorskip("torch")
     if home.startswith("lossbook.figures"):
         pytest.importorskip("matplotlib")
     if "hausdorff_distance(" in text or "edge_weights(" in text:

@@ -7,6 +7,7 @@ import html
 import inspect
 import itertools
 import pickle
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from oracle import check, check_between, element, exact, pixels, row, value
 import lossbook
 from lossbook import DomainError, ShapeError, words
 from lossbook.documentation import print_latex
+from lossbook.typing import Language
 
 POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
 WITH_PARAMETERS = [loss for loss in POINTWISE if loss.declaration.parameters]
@@ -640,7 +642,7 @@ def test_bad_options_are_refused(loss, backend):
         backend.call(loss.grad, *arrays, out=np.empty(3, np.float32))
     with pytest.raises(DomainError, match="out must have dtype float32"):
         backend.call(loss.grad, *arrays, out=np.empty(arrays[0].shape))
-    if backend.name != "cupy":
+    if backend.name in ("numpy", "numba"):
         frozen = np.empty_like(arrays[0])
         frozen.flags.writeable = False
         with pytest.raises(DomainError, match="out must be writeable"):
@@ -803,8 +805,8 @@ def test_the_textbook_form_is_the_same_function(loss):
 
 @every_loss
 def test_every_backend_shows_its_source(loss):
-    """source() gives the text that runs: it names the loss and has no bare exp of the prediction in it."""
-    for name in BACKENDS:
+    """source() gives the text that runs, or that of a framework, which need not be there: it names the loss."""
+    for name in get_args(Language):
         for dtype in ("float32", "float64"):
             text = loss.source(name, dtype=dtype)
             assert loss.name in text

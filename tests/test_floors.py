@@ -79,6 +79,7 @@ def test_no_class_is_long(module):
 PRIVATE_ELSEWHERE = {
     "_print",  # of SymPy's printers: what every method that prints a function calls
     "_meta",  # of Dask's arrays: what is in their chunks
+    "_C", "_are_functorch_transforms_active",  # of PyTorch: whether torch.func is at work
     "_rebuild", "_reduce", "_cache",  # of Numba's compiled functions, which the cache of kernels stores
 }  # fmt: skip
 SHOWN = {"_repr_markdown_", "_repr_mimebundle_"}  # the protocol of notebooks

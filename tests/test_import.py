@@ -66,10 +66,15 @@ print((first, sorted(set(heavy) & set(sys.modules))))
     assert child(code) == ([], [])
 
 
+# Modules that need an optional package.
+OPTIONAL = [f"lossbook.backends.numba.{name}" for name in ("floats", "words")]
+OPTIONAL += [f"lossbook.frameworks.{name}" for name in ("jax", "pytorch")]
+
+
 def modules():
     """All modules of the package but those that need an optional package."""
     for found in pkgutil.walk_packages(lossbook.__path__, "lossbook."):
-        if found.name not in ("lossbook.backends.numba.floats", "lossbook.backends.numba.words"):
+        if found.name not in (*OPTIONAL, "lossbook.torch"):
             yield importlib.import_module(found.name)
 
 
@@ -228,7 +233,7 @@ print(found)
     ]
 
 
-@pytest.mark.parametrize("name", ["torch", "NumPy", "", "numpy ", 3, ["numpy"], np.array(["numpy", "numba"])], ids=repr)
+@pytest.mark.parametrize("name", ["keras", "NumPy", "", "numpy ", 3, ["numpy"], np.array(["numpy", "numba"])], ids=repr)
 def test_an_unknown_backend_is_refused(name):
     """A backend's name that is none of the three is refused with the list of names, in calls, `use` and `source`."""
     message = f"backend must be one of {', '.join(backends.NAMES)}; got {shown(name)}"

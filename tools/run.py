@@ -18,8 +18,7 @@ from tempfile import TemporaryDirectory
 OLDEST = (3, 11)  # this file is read by older versions of Python too, for a message that says what is wrong
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-READY = VENV / ".ready"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+FRAMEWORKS = ROOT / ".venv-frameworks"
 MATPLOTLIB = ROOT / "_build" / "matplotlib"
 
 # Two test processes for two processors or fewer, else half of them: Numba threads run inside each.
@@ -53,28 +52,33 @@ COMPILED = "regression.huber or multiclass.cross_entropy_with_logits or segmenta
 CHOSEN = f"golden or (backends_agree and numba and float32 and ({COMPILED})) or not ({SLOW})"
 
 
-def run(*arguments, quiet=False, **variables):
-    """Run the Python of .venv from the root of the repository; an error if it fails."""
+def python_of(environment):
+    """The Python of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def run(*arguments, quiet=False, environment=VENV, **variables):
+    """Run the Python of .venv, or of another, from the root of the repository; an error if it fails."""
     # Matplotlib keeps its list of fonts in a folder that can be written; files are UTF-8 on every system.
-    environment = {**os.environ, "MPLCONFIGDIR": str(MATPLOTLIB), "PYTHONUTF8": "1", **variables}
-    command = [str(PYTHON), *map(str, arguments)]
+    variables = {**os.environ, "MPLCONFIGDIR": str(MATPLOTLIB), "PYTHONUTF8": "1", **variables}
+    command = [str(python_of(environment)), *map(str, arguments)]
     print(subprocess.list2cmdline(command), flush=True)
     errors = subprocess.DEVNULL if quiet else None
-    subprocess.run(command, cwd=str(ROOT), env=environment, stderr=errors, check=True)
+    subprocess.run(command, cwd=str(ROOT), env=variables, stderr=errors, check=True)
 
 
-def prepare():
-    """Make .venv, unless it is younger than what it is made from."""
-    made_from = [ROOT / "requirements.txt", ROOT / "pyproject.toml"]
-    if READY.exists() and all(READY.stat().st_mtime >= file.stat().st_mtime for file in made_from):
+def prepare(environment, requirements="requirements.txt"):
+    """Make .venv, or another, unless it is younger than what it is made from."""
+    made_from, ready = [ROOT / requirements, ROOT / "requirements.txt", ROOT / "pyproject.toml"], environment / ".ready"
+    if ready.exists() and all(ready.stat().st_mtime >= file.stat().st_mtime for file in made_from):
         return
     # An environment cannot be made by its own Python, which goes away on the way; the one that it was made from can.
     maker = getattr(sys, "_base_executable", None) or sys.executable
-    subprocess.run([maker, "-m", "venv", "--clear", str(VENV)], check=True)
+    subprocess.run([maker, "-m", "venv", "--clear", str(environment)], check=True)
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*install, "--requirement", "requirements.txt")
-    run(*install, "--no-deps", "--no-build-isolation", "--editable", ".")
-    READY.touch()
+    run(*install, "--requirement", requirements, environment=environment)
+    run(*install, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment)
+    ready.touch()
 
 
 def pytest(*arguments, **variables):
@@ -108,6 +112,22 @@ def test():
     run("-c", "import matplotlib.font_manager", quiet=True)
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300", "--nbval-kernel-startup-timeout=120"]
     pytest("--dist", "loadscope", *nbval, "--nbval-sanitize-with", "tests/nbval_sanitize.cfg", "book/")
+
+
+# What texts do not have: values that are refused, bits of sums, an array for the gradient.
+NO_TEXT = "refused or out_of_range or no_class or left_out or receives or source or read_only or sums_are_made"
+
+
+def test_frameworks():
+    """Run the tests of PyTorch and JAX, in a virtual environment of their own with both of them (4 GB)"""
+    prepare(FRAMEWORKS, "requirements-frameworks.txt")
+    with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
+        common = {"environment": FRAMEWORKS, "LOSSBOOK_CACHE": kernels}
+        every = ("--dist", "loadgroup", "tests/test_every_loss.py")
+        pytest(*every, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
+        pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
+        pytest(*every, "-k", "promise or ends_of", LOSSBOOK_TEST_BACKENDS="jax", **common)
+        pytest("tests/test_pytorch.py", "tests/test_jax.py", **common)
 
 
 def check():
@@ -162,7 +182,8 @@ def requirements(*arguments):
 
 def clean():
     """Remove everything that can be made again"""
-    names = (".venv", "_build", "build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
+    made = (".venv", ".venv-frameworks", "_build", "build", "dist")
+    names = (*made, ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
     for path in [*(ROOT / name for name in names), *ROOT.glob("*.egg-info")]:
         if path.is_symlink():
             path.unlink()
@@ -173,17 +194,17 @@ def clean():
 
 
 TARGETS = {
-    target.__name__: target
+    target.__name__.replace("_", "-"): target
     for target in (
-        book, pdf, epub, slides, cheatsheet, figures, test, check, lint, bench, exhaustive, notebooks, requirements,
-        clean,
+        book, pdf, epub, slides, cheatsheet, figures, test, test_frameworks, check, lint, bench, exhaustive, notebooks,
+        requirements, clean,
     )
 }  # fmt: skip
 TAKE_ARGUMENTS = ("bench", "exhaustive", "figures", "notebooks", "requirements", "slides")
 
 
 def main(given):
-    targets = "\n".join(f"  {name:14}{target.__doc__}" for name, target in TARGETS.items())
+    targets = "\n".join(f"  {name:17}{target.__doc__}" for name, target in TARGETS.items())
     parser = argparse.ArgumentParser(
         usage="python tools/run.py [--python PYTHON] target", formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"targets:\n{targets}",
@@ -210,8 +231,8 @@ def main(given):
         )
         return 1
     try:
-        if options.target != "clean":
-            prepare()
+        if options.target not in ("clean", "test-frameworks"):
+            prepare(VENV)
         TARGETS[options.target](*options.arguments)
     except subprocess.CalledProcessError as error:
         return error.returncode

@@ -29,6 +29,18 @@ class Spec:
         return np.broadcast_to(np.zeros((), self.dtype), self.shape)
 
 
+class Sizes:
+    """The shapes of a call as they are; a framework that traces without knowing them has a class of its own."""
+
+    def out(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """A shape as numbers."""
+        return tuple(shape)
+
+    def back(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What such numbers stand for."""
+        return shape
+
+
 class AsTheyAre:
     """An array module that broadcasts nothing."""
 
@@ -103,11 +115,12 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
 
 def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """The value of a loss of arrays of a framework, which is its module here."""
-    specs = tuple(framework.spec(array) for array in arrays)
-    options = tuple((name, framework.spec(given)) for name, given in keywords.items() if name != "backend")
+    sizes = framework.Sizes()
+    specs = tuple(framework.spec(array, sizes) for array in arrays)
+    options = tuple((name, framework.spec(given, sizes)) for name, given in keywords.items() if name != "backend")
     total = None
     for coefficient, *part in framework.prepared(loss, specs, options):
-        result = value_of_part(framework, arrays, keywords, *part)
+        result = value_of_part(framework, sizes, arrays, keywords, *part)
         result = result if coefficient == 1 else coefficient * result
         total = result if total is None else total + result
     return framework.cast(total, framework.asarray(arrays[0], None).dtype)
@@ -115,6 +128,7 @@ def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[st
 
 def value_of_part(
     framework: Any,
+    sizes: Any,
     arrays: Sequence[Any],
     keywords: Mapping[str, Any],
     function: int,
@@ -134,9 +148,9 @@ def value_of_part(
     if wide:
         given[0] = framework.in_float64(given[0])
     if target_shape is not None:
-        given[1] = given[1].reshape(target_shape)
+        given[1] = given[1].reshape(sizes.back(target_shape))
     if weight_shape is not None:
-        more["weight"] = framework.asarray(keywords["weight"], given[0]).reshape(weight_shape)
+        more["weight"] = framework.asarray(keywords["weight"], given[0]).reshape(sizes.back(weight_shape))
     if class_weight_comes or class_weight is not None:
         numbers = keywords["class_weight"] if class_weight_comes else class_weight
         more["class_weight"] = framework.asarray(numbers, given[0])

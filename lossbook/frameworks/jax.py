@@ -18,6 +18,7 @@ from lossbook.checks import widened
 from lossbook.errors import DomainError
 from lossbook.evaluation.request import Request
 from lossbook.frameworks import generated
+from lossbook.frameworks.generated import Sizes
 
 HALVES = (np.dtype("float16"), np.dtype(xp.bfloat16))
 
@@ -27,7 +28,8 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     if request.out is not None:
         rule = "is for arrays that can be written to, which arrays of JAX are not"
         raise DomainError(loss.name, "out", rule, said=type(request.out).__name__)
-    given = [value for value in (*arrays, *keywords.values()) for value in several(value) if isinstance(value, jax.Array)]
+    every = [part for value in (*arrays, *keywords.values()) for part in several(value)]
+    given = [value for value in every if isinstance(value, jax.Array)]
     if not any(isinstance(array, jax.core.Tracer) for array in given) and all(map(is_on_host, given)):
         return evaluated(loss, arrays, keywords, request)
     if request.partial:
@@ -82,11 +84,12 @@ def back(result: Any, dtypes: Sequence[Any]) -> Any:
     return xp.asarray(result, dtypes[0] if dtypes else None)
 
 
-def spec(value: Any) -> Any:
+def spec(value: Any, sizes: Sizes) -> Any:
     """The shape and dtype of an array, in NumPy's terms; others as they are."""
     if not isinstance(value, jax.Array):
         return value
-    return generated.Spec(tuple(value.shape), np.dtype(np.float32) if value.dtype in HALVES else np.dtype(value.dtype))
+    dtype = np.dtype(np.float32 if value.dtype in HALVES else value.dtype)
+    return generated.Spec(sizes.out(value.shape), dtype)
 
 
 def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any]]) -> tuple[Any, ...]:

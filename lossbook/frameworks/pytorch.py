@@ -25,9 +25,42 @@ HALVES = (torch.float16, torch.bfloat16)
 xp = torch
 
 
-def spec(value: Any) -> Any:
+class Sizes(generated.Sizes):
+    """Shapes that PyTorch may not know while it compiles: equal sizes are equal numbers, and others are other numbers.
+
+    So one compiled call serves batches of any size. 0, 1 and 4 (the corners of a box) stand for themselves.
+    """
+
+    def __init__(self) -> None:
+        self.known: list[Any] = []
+
+    def out(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        """A shape as numbers."""
+        return tuple(map(self.number, shape)) if torch.compiler.is_compiling() else tuple(shape)
+
+    def number(self, size: Any) -> int:
+        """What stands for a size."""
+        for own in (0, 1, 4):
+            if size == own:
+                return own
+        for k, other in enumerate(self.known):
+            if size == other:
+                return 5 + k
+        self.known.append(size)
+        return 4 + len(self.known)
+
+    def back(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """What such numbers stand for."""
+        return tuple(map(self.size, shape))
+
+    def size(self, number: int) -> Any:
+        """The size that a number stands for."""
+        return self.known[number - 5] if self.known and number >= 5 else number
+
+
+def spec(value: Any, sizes: Sizes) -> Any:
     """The shape and dtype of a tensor, in NumPy's terms; others as they are."""
-    return (TENSOR, tuple(value.shape), value.dtype) if isinstance(value, torch.Tensor) else value
+    return (TENSOR, sizes.out(value.shape), value.dtype) if isinstance(value, torch.Tensor) else value
 
 
 @torch.compiler.assume_constant_result
@@ -92,7 +125,8 @@ class Call:
     def __init__(
         self, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
     ) -> None:
-        self.loss, self.request, self.tensors = loss, request, []
+        self.loss, self.request = loss, request
+        self.tensors: list[torch.Tensor] = []
         self.names: list[str] = []
         self.count = len(loss.declaration.predictions)
         names = loss.declaration.arrays
@@ -105,7 +139,8 @@ class Call:
             said = f"tensors on {' and '.join(sorted(map(str, found)))}"
             raise BackendError(loss.name, "arrays", "must all be on one device", said=said)
         (self.device,) = found
-        if torch.is_autocast_enabled(self.device.type):  # then PyTorch's own losses are computed in float32, too
+        # Under autocast PyTorch's own losses are computed in float32, too.
+        if self.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(self.device.type):
             self.tensors = [
                 tensor.float() if name in loss.declaration.predictions and tensor.dtype in HALVES else tensor
                 for tensor, name in zip(self.tensors, self.names, strict=True)
@@ -222,7 +257,8 @@ class Call:
             rule = f"must have shape {tuple(gradient.shape)}, as the prediction has"
             raise ShapeError(where, "out", rule, tuple(out.shape))
         if out.dtype not in (gradient.dtype, torch.float32 if gradient.dtype in HALVES else None):
-            raise DomainError(where, "out", f"must have dtype {gradient.dtype}, as the prediction has", said=str(out.dtype))
+            rule = f"must have dtype {str(gradient.dtype).removeprefix('torch.')}, as the prediction has"
+            raise DomainError(where, "out", rule, said=str(out.dtype).removeprefix("torch."))
         for tensor, name in zip(self.tensors, self.names, strict=True):
             if tensor.untyped_storage().data_ptr() == out.untyped_storage().data_ptr():
                 rule = f"must not share memory with {name}, since inputs are never modified"
@@ -275,9 +311,52 @@ class Evaluation(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], call: Call, *tensors: torch.Tensor) -> tuple[Any, ...]:
         """Each of the batch by itself."""
+        mapped = [*zip(tensors, in_dims[1:], strict=True)]
         results = [
-            Evaluation.apply(call, *(t if d is None else t.select(d, k) for t, d in zip(tensors, in_dims[1:], strict=True)))
+            Evaluation.apply(call, *(t if d is None else t.select(d, k) for t, d in mapped))
             for k in range(info.batch_size)
         ]
         stacked = tuple(map(torch.stack, zip(*results, strict=True)))
         return stacked, (0,) * len(stacked)
+
+
+class Criterion(torch.nn.Module):
+    """A loss as a module, for code that wants one: it has no state, and calls the loss with what it is called with.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    **parameters
+        Defaults of its parameters and options, as `Loss.with_parameters` takes them.
+
+    Raises
+    ------
+    TypeError
+        For what is no loss, and for parameters that it does not have.
+    DomainError
+        For a parameter outside its domain.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lossbook import multiclass
+    >>> from lossbook.torch import Criterion
+    >>> criterion = Criterion(multiclass.cross_entropy_with_logits, smoothing=0.1)
+    >>> criterion(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(0.6931)
+    """
+
+    def __init__(self, loss: Any, **parameters: Any) -> None:
+        super().__init__()
+        if not hasattr(loss, "declaration"):
+            raise TypeError(f"lossbook.torch.Criterion: takes a loss; got {type(loss).__name__}")
+        self.loss = loss.with_parameters(**parameters) if parameters else loss
+
+    def forward(self, *arrays: Any, **keywords: Any) -> Any:
+        """The loss of the arrays, the prediction first."""
+        return self.loss(*arrays, **keywords)
+
+    def extra_repr(self) -> str:
+        """The loss and its signature, which `print` shows."""
+        return f"{self.loss.name}{self.loss.signature}"

@@ -10,6 +10,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,8 +19,8 @@ import sympy
 
 from lossbook.backends.loops import BEGINS
 from lossbook.backends.numpy import indented
-from lossbook.backends.spelling import COLUMNS, Spelling, bracketed, literal
-from lossbook.plan.ir import NO_TARGET, Line, Plan
+from lossbook.backends.spelling import COLUMNS, Spelling, literal
+from lossbook.plan.ir import NO_TARGET, OF_ROW, Line, Plan
 from lossbook.words import SPELLED
 
 NATIVE = ("exp", "expm1", "log", "log1p", "tanh")  # functions of both frameworks
@@ -68,8 +69,8 @@ def part(name: str) -> str:
 
 @cache
 def words() -> dict[str, tuple[str, frozenset[str]]]:
-    """(text, names in it) of each function of `words`, in order."""
-    text = files("lossbook.frameworks").joinpath("words.py").read_text(encoding="utf-8")
+    """(text, names in it) of each function of `loops/words.py`, in order."""
+    text = files("lossbook.frameworks").joinpath("loops", "words.py").read_text(encoding="utf-8")
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
@@ -103,63 +104,73 @@ def function_of(name: str, arguments: Iterable[str], body: str, result: str) -> 
     return f"def {name}({', '.join(arguments)}):\n{body}    return {result}"
 
 
-def pair(
-    name: str,
-    arrays: list[str],
-    numbers: list[str],
-    values: tuple[Line, ...],
-    slopes: tuple[Line, ...],
-    terms: list[str],
-    along: list[str],
-    given: dict[str, int],
-    wrt: list[str],
-) -> list[str]:
-    """The texts of a function and of its slopes, and the line that joins them."""
-    arguments = [*arrays, *numbers]
-    spell = _Spelling([*arrays, *given])
-    lines = indented(spell.lines(needed_lines(values, terms)))
-    of_value = function_of(f"value_of_{name}", arguments, lines, f"{', '.join(terms)}" + ("," if len(terms) == 1 else ""))
-    spell = _Spelling([*arrays, *given])
-    lines = "".join(f"    {title} = upstream[{k}]\n" for title, k in given.items())
-    lines += indented(spell.lines(needed_lines((*values, *slopes), along)))
-    found = [f"upstream[0] * {slope}" if not given else slope for slope in along]
-    of_slopes = function_of(f"slopes_of_{name}", [*arguments, "upstream"], lines, f"({', '.join(found)},)")
-    count = len(wrt)
-    return [of_value, of_slopes, f"{name} = differentiable(value_of_{name}, slopes_of_{name}, {count}, {len(arrays)})"]
+@dataclass(frozen=True)
+class Part:
+    """A function of a text: of arrays and numbers, with results (terms) and slopes (along) of its own.
+
+    `upstream` are the names of slopes along the results that the lines read, and where they are; without them each
+    slope is multiplied by that along the only result.
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    numbers: tuple[str, ...]
+    values: tuple[Line, ...]
+    slopes: tuple[Line, ...]
+    terms: tuple[str, ...]
+    along: tuple[str, ...]
+    upstream: Mapping[str, int] = field(default_factory=dict)
+    unsigned: tuple[str, ...] = ()  # never negative, of which a zero must not be -0.0
+
+    def texts(self) -> list[str]:
+        """The function and its slopes, and the line that joins them."""
+        arguments = [*self.arrays, *self.numbers]
+        clean = "".join(f"    {name} = {name} + 0.0  # no -0.0\n" for name in self.unsigned)
+        lines = self.printed(needed_lines(self.values, self.terms))
+        result = ", ".join(self.terms) + ("," if len(self.terms) == 1 else "")
+        value = function_of(f"value_of_{self.name}", arguments, clean + lines, result)
+        lines = "".join(f"    {title} = upstream[{k}]\n" for title, k in self.upstream.items())
+        lines += clean + self.printed(needed_lines((*self.values, *self.slopes), self.along))
+        found = ", ".join(slope if self.upstream else f"upstream[0] * {slope}" for slope in self.along)
+        slopes = function_of(f"slopes_of_{self.name}", [*arguments, "upstream"], lines, f"({found},)")
+        counts = f"{len(self.along)}, {len(self.arrays)}"
+        return [value, slopes, f"{self.name} = differentiable(value_of_{self.name}, slopes_of_{self.name}, {counts})"]
+
+    def printed(self, lines: Iterable[Line]) -> str:
+        """Lines as text."""
+        return indented(_Spelling([*self.arrays, *self.upstream]).lines(lines))
 
 
-def element(plan: Plan) -> list[str]:
-    """The texts of the function of one element, class or pixel."""
-    terms, parameters = [name for name, _ in plan.terms], list(plan.parameters)
-    values = (*plan.forward, *plan.terms)
+def element(plan: Plan) -> Part:
+    """The function of one element, class or pixel."""
+    arrays, numbers, upstream = plan.inputs, plan.parameters, {}
+    terms = tuple(name for name, _ in plan.terms)
     if plan.space.rows_of_classes:
-        arrays = ["u"] if plan.hard else ["u", plan.arrays[1]]
-        return pair("element", arrays, [*parameters, "C"], values, plan.backward, terms, list(plan.gradients), {}, ["u"])
-    arrays = list(plan.inputs)
-    if plan.space.totals and plan.row:
-        arrays.insert(0, "log_probability")
-    given = {f"d_{name}": k for k, name in enumerate(terms)} if plan.space.totals else {}
-    given = {name: k for name, k in given.items() if name in dict(plan.slopes)}
-    return pair("element", arrays, parameters, values, plan.backward, terms, list(plan.gradients), given, list(plan.wrt))
+        arrays, numbers = ("u",) if plan.hard else ("u", plan.arrays[1]), (*numbers, "C")
+    if plan.space.totals:
+        arrays = ("log_probability", *arrays) if plan.row else arrays
+        moved = dict(plan.slopes)
+        upstream = {f"d_{name}": k for k, name in enumerate(terms) if f"d_{name}" in moved}
+    values = (*plan.forward, *plan.terms)
+    return Part("element", arrays, numbers, values, plan.backward, terms, plan.gradients, upstream, plan.unsigned)
 
 
-def finish(plan: Plan) -> list[str]:
-    """The texts of the function of totals."""
+def finish(plan: Plan) -> Part:
+    """The function of totals."""
     assert plan.finish is not None
-    totals = [name for name, _ in plan.terms]
-    slopes = tuple((f"d_{name}", dict(plan.slopes).get(f"d_{name}", sympy.S.Zero)) for name in totals)
-    along = [name for name, _ in slopes]
-    return pair("finish", totals, list(plan.parameters), (("value", plan.finish),), slopes, ["value"], along, {}, totals)
+    totals, moved = tuple(name for name, _ in plan.terms), dict(plan.slopes)
+    slopes = tuple((f"d_{name}", moved.get(f"d_{name}", sympy.S.Zero)) for name in totals)
+    value, along = (("value", plan.finish),), tuple(name for name, _ in slopes)
+    return Part("finish", totals, plan.parameters, value, slopes, ("value",), along)
 
 
-def of_row(plan: Plan) -> list[str]:
-    """The texts of the function of the logsumexp of a row."""
-    (value, expression), slope = plan.of_row
-    name, numbers = "logsumexp_of_row", [*plan.parameters, "C"]
-    logsumexp = sympy.Symbol("logsumexp", real=True)
-    known = {logsumexp: sympy.Symbol(name, real=True)}
-    lines = ((value, expression.xreplace(known)),), ((slope[0], slope[1].xreplace(known)),)
-    return pair("of_row", [name], numbers, *lines, [value], [slope[0]], {}, [name])
+def of_row(plan: Plan) -> Part:
+    """The function of the logsumexp of a row."""
+    name = f"{OF_ROW}_of_row"  # beside the function of that name
+    (value, expression), (title, slope) = plan.of_row
+    known = {OF_ROW: sympy.Symbol(name, real=True)}
+    values, slopes = ((value, expression.xreplace(known)),), ((title, slope.xreplace(known)),)
+    return Part("of_row", (name,), (*plan.parameters, "C"), values, slopes, (value,), (title,))
 
 
 def harmless(plan: Plan) -> Any:
@@ -182,16 +193,16 @@ LANGUAGES = (*HEADS,)
 def source(plan: Plan, framework: str) -> str:
     """The text of a plan in a framework: `compute` in it takes arrays, parameters and options."""
     plan = plan.avoiding(RESERVED | {*words()})
-    constants, printed, loops = [f"HARMLESS = {harmless(plan)!r}"], element(plan), ["reduce"]
+    constants, printed, loops = [f"HARMLESS = {harmless(plan)!r}"], element(plan).texts(), ["reduce"]
     if plan.space.corners:
         loops.append("boxes")
     elif plan.space.rows_of_classes:
         constants.append(f"HARD = {plan.hard}")
-        printed += of_row(plan) if plan.of_row else ["of_row = None"]
+        printed += of_row(plan).texts() if plan.of_row else ["of_row = None"]
         loops += [plan.row, "rows"]
     elif plan.space.totals:
         constants.append(f"INPUTS = {plan.inputs[:-1] if plan.row else ()!r}")
-        printed += finish(plan)
+        printed += finish(plan).texts()
         loops += ["log_odds"] * bool(plan.row) + ["totals"]
     else:
         loops.append("elements")
@@ -211,7 +222,8 @@ def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     arrays = [name for name in named.arrays if name != NO_TARGET]
     text = source(plan, framework)
     options = {name: loss.signature.parameters[name].default for name in loss.declaration.every_option}
-    taken = {name: value for name, value in options.items() if name in OPTIONS and f"{name}=" in text.rpartition("def compute(")[2]}
+    head = text.rpartition("def compute(")[2]
+    taken = {name: value for name, value in options.items() if name in OPTIONS and f"{name}=" in head}
     return f"{text}\n\n{calling(loss, arrays, values, taken)}"
 
 

@@ -25,7 +25,7 @@ def every_loss():
     """All losses of the package, by name."""
     found = {}
     for module in pkgutil.iter_modules(lossbook.__path__):
-        if module.name in ("figures", "torch"):
+        if module.name in ("figures",):
             continue
         for item in vars(importlib.import_module(f"lossbook.{module.name}")).values():
             if isinstance(item, Loss):

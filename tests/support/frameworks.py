@@ -7,6 +7,7 @@
 import functools
 
 import numpy as np
+import pytest
 
 TEXTS = ("torch", "jax")
 
@@ -33,7 +34,12 @@ class Tensor:
 
 
 class Text:
-    """The value by the text of a loss; the gradient as the framework finds it, inside `jit` in JAX."""
+    """The value by the text of a loss; the gradient as the framework finds it, inside `jit` in JAX.
+
+    A text looks at no values and has no partial sums; its sums are those of the framework, to the last digits but one.
+    """
+
+    up = down = staticmethod(lambda array: array)
 
     def __init__(self, name):
         self.name = name
@@ -41,6 +47,8 @@ class Text:
     def call(self, function, *arrays, **keywords):
         """function is a loss, or its `grad` or `value_and_grad`."""
         loss, method = getattr(function, "__self__", function), getattr(function, "__name__", "")
+        if method == "partial" or "out" in keywords:
+            pytest.skip("texts have neither partial sums nor an array for the gradient")
         value, gradient = getattr(self, self.name)(loss, *arrays, **keywords)
         if method == "value_and_grad":
             return value, gradient

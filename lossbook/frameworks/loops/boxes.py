@@ -1,6 +1,5 @@
 """Losses of boxes, whose corners stand along an axis."""
 
-import numpy as xp
 
 from .kernel import HARMLESS, element
 from .reduce import reduced, without
@@ -15,6 +14,6 @@ def compute(arrays, parameters, reduction="mean", weight=None, axis=-1):
     weight = None if weight is None else floats(weight, first)
     removed = None if weight is None else weight == 0
     corners = [last(floats(array, first), axis)[..., k] for array in arrays for k in range(4)]
-    corners = [without(removed, corner, harmless) for corner, harmless in zip(corners, HARMLESS)]
+    corners = [without(removed, corner, harmless) for corner, harmless in zip(corners, HARMLESS, strict=False)]
     (values,) = element(*corners, *parameters)
     return floats(reduced(values, weight, reduction), dtype)

@@ -13,6 +13,6 @@ def compute(arrays, parameters, reduction="mean", weight=None):
     arrays = [first, *(floats(array, first) for array in arrays[1:])]
     weight = None if weight is None else floats(weight, first)
     removed = None if weight is None else weight == 0
-    arrays = [without(removed, array, harmless) for array, harmless in zip(arrays, HARMLESS)]
+    arrays = [without(removed, array, harmless) for array, harmless in zip(arrays, HARMLESS, strict=False)]
     (values,) = element(*arrays, *parameters)
     return floats(reduced(values, weight, reduction), dtype)

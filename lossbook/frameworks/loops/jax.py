@@ -22,8 +22,8 @@ def differentiable(value, slopes, count, arrays):
             units = [tuple(xp.ones_like(r) if j == k else xp.zeros_like(r) for j, r in enumerate(results))
                      for k in range(len(results))]  # fmt: skip
             each = [slopes(*given, *numbers, unit) for unit in units]
-            moved = [sum(d * tangent for d, tangent in zip(found, tangents[:count])) for found in each]
-            return results, tuple(m.astype(r.dtype) for m, r in zip(moved, results))
+            moved = [sum(d * tangent for d, tangent in zip(found, tangents[:count], strict=False)) for found in each]
+            return results, tuple(m.astype(r.dtype) for m, r in zip(moved, results, strict=False))
 
         return of_arrays(*inputs[:arrays])
 

@@ -5,6 +5,7 @@ import math
 import numpy as xp
 
 from .torch import constant
+from .words import absolute
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -14,7 +15,8 @@ def exponentials(z):
     top = xp.amax(constant(z), -1, keepdims=True)
     is_top = z == top
     finite = (absolute(z) < math.inf) & (absolute(top) < math.inf)
-    apart = xp.where(finite, xp.where(finite, z, 0.0) - xp.where(finite, top, 0.0), xp.where(is_top, 0.0, -math.inf))
+    apart = xp.where(finite, z, 0.0) - xp.where(finite, top, 0.0)
+    apart = xp.where(finite, apart, xp.where(is_top, 0.0, -math.inf))
     apart = xp.where(z == z, apart, z)
     return apart, xp.exp(apart), is_top, top
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as xp
 
+from .words import absolute
+
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
 

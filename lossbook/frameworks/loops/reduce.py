@@ -2,8 +2,6 @@
 
 import numpy as xp
 
-from .torch import floats
-
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ def differentiable(value, slopes, count, arrays):
             units = [tuple(xp.ones_like(one) if j == k else xp.zeros_like(one) for j in range(ctx.results))
                      for k in range(ctx.results)]  # fmt: skip
             each = [slopes(*given, *ctx.numbers, unit) for unit in units]
-            return tuple(sum(d * t for d, t in zip(found, tangents) if t is not None) for found in each)
+            return tuple(sum(d * t for d, t in zip(found, tangents, strict=False) if t is not None) for found in each)
 
     def function(*inputs):
         return (Function if torch.compiler.is_compiling() else Forward).apply(*inputs)

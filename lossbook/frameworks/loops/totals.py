@@ -31,7 +31,13 @@ def compute(
         y = floats(y[..., None] == counting(classes, y), z)
     else:
         y = last(floats(y, z), axis)
-    removed = None if pixel is None else xp.broadcast_to(pixel == 0, z.shape)
+    each = None if class_weight is None else floats(class_weight, z)
+    each = times(None if image is None else image[:, None], each)
+    absent = None if pixel is None else xp.broadcast_to(pixel == 0, z.shape)
+    removed = absent
+    if each is not None:  # a class or an image of weight 0 may hold anything
+        none = (each == 0).reshape(*each.shape[:-1], *(1,) * (z.ndim - 2), each.shape[-1])
+        removed = xp.broadcast_to(none, z.shape) if absent is None else absent | none
     y = without(removed, y, 0.0)
     if INPUTS:  # under a softmax, where a pixel that is removed for one class counts for the others
         in_all = None if removed is None else xp.sum(xp.where(removed, 0.0, 1.0), -1, keepdims=True) == 0
@@ -41,14 +47,12 @@ def compute(
     else:
         terms = element(without(removed, z, HARMLESS), y, *parameters)
     if pixel is not None:
-        terms = [xp.where(removed, 0.0, pixel * term) for term in terms]
+        terms = [xp.where(absent, 0.0, pixel * term) for term in terms]
     space = tuple(range(1, z.ndim - 1))
     over = (0, *space) if batch else space
     totals = [xp.sum(term + xp.zeros_like(z), over) if over else term for term in terms]
     (values,) = finish(*totals, *parameters)
-    each = None if class_weight is None else floats(class_weight, z)
-    each = times(None if image is None else image[:, None], each)
-    if removed is not None:
-        left = xp.sum(xp.where(removed, 0.0, 1.0), over) if over else xp.where(removed, 0.0, 1.0)
+    if absent is not None:
+        left = xp.sum(xp.where(absent, 0.0, 1.0), over) if over else xp.where(absent, 0.0, 1.0)
         each = times(xp.where(left > 0, xp.ones_like(values), 0.0), each)
     return floats(reduced(values, each, reduction), dtype)

@@ -7,7 +7,6 @@ generated text holds the words that it needs, and this module itself computes wi
 
 import math
 
-import numpy as np
 import numpy as xp
 
 __all__ = [
@@ -35,7 +34,7 @@ def absolute(x):
 
 
 def sign(x):
-    return xp.sign(x)
+    return xp.where(x == x, xp.sign(x), x)
 
 
 def square(x):
@@ -77,7 +76,7 @@ def reciprocal(b):
 
 
 def share(a, b):
-    """a/(a + b), and 0 where both are 0; the sum of two large numbers may overflow, that of their halves does not."""
+    """a/(a + b), and 0 where both are 0: by halves, since the sum of two large numbers may overflow."""
     whole = a / 2 + b / 2
     result = xp.where(whole == 0, 0.0, a / 2 / xp.where(whole == 0, 1.0, whole))
     return xp.where((a == math.inf) & (b < math.inf), 1.0, result)
@@ -101,7 +100,7 @@ def sigmoid(x):
 def sigmoid_power(x, k):
     if k == 0:
         return xp.ones_like(x)
-    return square(sigmoid(x)) if k == 2 else xp.exp(-k * softplus(-x))
+    return sigmoid(x) ** k if k in (1, 2, 3, 4) else xp.exp(-k * softplus(-x))
 
 
 def weighted_softplus(w, x):
@@ -187,6 +186,8 @@ def arctan2(y, x):
 def power(b, k):
     if k == 0:
         return b * 0.0 + 1.0
+    if k < 0.5:  # powers of subnormal numbers have few digits in PyTorch
+        return xp.where(b == 0, 0.0, xp.exp(k * xp.log(xp.where(b == 0, 1.0, b))))
     return b if k == 1 else square(b) if k == 2 else b**k
 
 
@@ -256,7 +257,8 @@ def kl_div(p, q, d):
     ):  # fmt: skip
         series = series * u + coefficient
     removed = inner | (p == 0)
-    far = xp.where(removed, 0.0, p * log_ratio(xp.where(removed, 1.0, p), xp.where(removed, 1.0, q), xp.where(removed, 0.0, d))) - d
+    ratio = log_ratio(xp.where(removed, 1.0, p), xp.where(removed, 1.0, q), xp.where(removed, 0.0, d))
+    far = xp.where(removed, 0.0, p * ratio) - d
     return xp.where(inner, s * (d + p * (u * series)), far)
 
 
@@ -268,7 +270,7 @@ def kl_div_of_logit(p, x, d):
 
 
 def _lifted(p, q, a, d):
-    """p, the mixture m = (1 - a)*p + a*q, p - m = a*d, and what they were multiplied by, since p and q may be tiny."""
+    """p, the mixture m = (1 - a)*p + a*q, p - m = a*d, and by what they were multiplied: p and q may be tiny."""
     low, lift = (2.0**-32, 2.0**127) if xp.finfo(p.dtype).bits == 32 else (2.0**-256, 2.0**768)
     factor = xp.where((p < low) & (q < low), lift, xp.ones_like(p))
     p, q, d = p * factor, q * factor, d * factor

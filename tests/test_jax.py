@@ -1,0 +1,57 @@
+"""Losses of JAX's arrays: traced, differentiated and mapped; `make test-frameworks`."""
+
+import numpy as np
+import pytest
+from test_pytorch import every_text, tensors
+
+from lossbook import DomainError, binary, detection, multiclass
+
+jax = pytest.importorskip("jax")
+# What PyTorch says of itself.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{text}")
+    for text in (".*torch.jit.*:FutureWarning", ".*torch.jit.*:DeprecationWarning", ".*complex modules.*:UserWarning")
+]
+jax.config.update("jax_enable_x64", True)
+jnp = jax.numpy
+
+
+@every_text
+def test_what_jax_traces_is_what_the_kernels_compute(loss):
+    """Value, gradient and Hessian in `jit`, against the kernels and against PyTorch."""
+    import torch
+
+    z, *others = tensors(loss)
+    lent = [jnp.asarray(array.detach().numpy()) for array in (z, *others)]
+
+    def value(z):
+        return loss(z, *lent[1:])
+
+    np.testing.assert_allclose(jax.jit(value)(lent[0]), value(lent[0]), rtol=1e-13)
+    slopes = jax.jit(jax.grad(value))(lent[0])
+    np.testing.assert_allclose(slopes, loss.grad(*lent), rtol=1e-10, atol=1e-14)
+    hessian = torch.autograd.functional.hessian(lambda z: loss(z, *others), z.detach())
+    np.testing.assert_allclose(jax.jit(jax.hessian(value))(lent[0]), hessian, rtol=1e-9, atol=1e-12)
+
+
+def test_outside_of_a_trace_values_are_checked():
+    with pytest.raises(DomainError, match=r"p must be in \[0, 1\]; got 2.0 at index 0"):
+        binary.cross_entropy(jnp.array([2.0]), jnp.array([1.0]))
+    with pytest.raises(DomainError, match="out is for arrays that can be written to"):
+        binary.cross_entropy.grad(jnp.array([0.5]), jnp.array([1.0]), out=np.empty(1))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_results_have_the_dtype_of_the_prediction(dtype):
+    z, y = jnp.asarray(np.random.default_rng(0).normal(size=(8, 3)), dtype), jnp.array([0, 1, 2, 0, 1, 2, 0, 1])
+    loss = multiclass.cross_entropy_with_logits
+    for value, gradient in (loss.value_and_grad(z, y), jax.jit(loss.value_and_grad)(z, y)):
+        assert value.dtype == gradient.dtype == z.dtype
+        assert isinstance(gradient, jax.Array)
+
+
+def test_a_loss_that_has_no_text_says_so_where_jax_traces():
+    with pytest.raises(TypeError, match="neither traced nor compiled"):
+        jax.grad(lambda s: detection.detection(s, jnp.zeros((1, 4)), jnp.array([1]), jnp.zeros((1, 4))))(
+            jnp.array([[0.5, 0.5]])
+        )
