@@ -5,6 +5,7 @@ and bfloat16 are computed in float32. The gradient comes with the value, and `ba
 weights are constants: nothing is differentiated along them.
 """
 
+import importlib.util
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def asarray(value: Any, like: torch.Tensor | None) -> torch.Tensor:
 
 def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
-    if request == VALUE and (torch.compiler.is_compiling() or (is_transformed() and generated.exists(loss))):
+    by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
+    if request == VALUE and by_text:
         return generated.value(sys.modules[__name__], loss, arrays, keywords), None
     return evaluated(loss, arrays, keywords, request)
 
@@ -117,6 +119,12 @@ def evaluated(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], req
     values, gradients = call.split(results)
     value = values if len(values) > 1 else values[0] if values else None
     return value, call.delivered(gradients) if request.gradient else None
+
+
+def is_away(arrays: Sequence[Any]) -> bool:
+    """Whether a tensor is where no kernel can read it: on another device than a processor or, with CuPy, a CUDA one."""
+    devices = {array.device.type for array in arrays if isinstance(array, torch.Tensor)} - {"cpu"}
+    return bool(devices) and not (devices == {"cuda"} and importlib.util.find_spec("cupy"))
 
 
 class Call:
