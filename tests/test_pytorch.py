@@ -151,6 +151,21 @@ def test_the_memory_of_a_tensor_is_read_where_it_is_and_not_written():
     assert torch.equal(z, before)
 
 
+def test_numbers_may_be_tensors_without_axes():
+    z, y = torch.randn(4), torch.rand(4)
+    wanted = binary.focal_with_logits(z, y, gamma=3.0)
+    assert binary.focal_with_logits(z, y, gamma=torch.tensor(3.0)) == wanted
+    slope, value = torch.func.grad_and_value(lambda z: binary.focal_with_logits(z, y, gamma=torch.tensor(3.0)))(z)
+    torch.testing.assert_close(value, wanted)
+    torch.testing.assert_close(slope, binary.focal_with_logits.grad(z, y, gamma=3.0))
+
+
+def test_a_target_is_not_rounded_before_the_difference():
+    x, y = torch.ones(1), torch.tensor([1 + 2.0**-30], dtype=torch.float64)
+    assert regression.absolute_error(x, y) == 2.0**-30
+    assert torch.func.vmap(lambda x: regression.absolute_error(x, y))(x[None]) == 2.0**-30  # by the text
+
+
 def test_what_never_gets_a_gradient_must_not_ask_for_one():
     z, y = torch.randn(3, requires_grad=True), torch.rand(3, requires_grad=True)
     with pytest.raises(DomainError, match=r"binary.cross_entropy_with_logits: y must not require a gradient"):

@@ -104,6 +104,8 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
     ignore = None if keywords.get("ignore_index") is None else int(keywords["ignore_index"])
     wide = call.plan.wide or call.real is np.float64
+    if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
+        wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
     parameters = tuple(float(number) for number in call.parameters)
     return (
         (
@@ -117,7 +119,11 @@ def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[st
     """The value of a loss of arrays of a framework, which is its module here."""
     sizes = framework.Sizes()
     specs = tuple(framework.spec(array, sizes) for array in arrays)
-    options = tuple((name, framework.spec(given, sizes)) for name, given in keywords.items() if name != "backend")
+    options = tuple(
+        (name, framework.spec(given, sizes) if name in ("weight", "class_weight") else framework.number(given))
+        for name, given in keywords.items()
+        if name != "backend"
+    )
     total = None
     for coefficient, *part in framework.prepared(loss, specs, options):
         result = value_of_part(framework, sizes, arrays, keywords, *part)

@@ -97,6 +97,11 @@ def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any
     return generated.prepared("jax", loss, arrays, dict(keywords))
 
 
+def number(value: Any) -> Any:
+    """An array without axes as a number, which parameters are; others as they are."""
+    return value.item() if isinstance(value, jax.Array) else value
+
+
 def in_float64(array: jax.Array) -> jax.Array:
     """The array in float64, where JAX is told to have it (`jax_enable_x64`)."""
     return array.astype(xp.float64) if jax.config.jax_enable_x64 else array

@@ -79,6 +79,11 @@ def known(spec: Any) -> Any:
     return generated.Spec(shape, np.dtype(name))
 
 
+def number(value: Any) -> Any:
+    """An array without axes as a number, which parameters are; others as they are."""
+    return value.item() if isinstance(value, torch.Tensor) else value
+
+
 def in_float64(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor in float64."""
     return tensor.double()
