@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from lossbook import words
 from lossbook.figures.axes import axis_labels, prediction_domain, usual_range, usual_target
 from lossbook.figures.style import COLORS, LINES, load_matplotlib, new_figure, rc_parameters
 
@@ -77,9 +78,11 @@ def cliff(
     arrays = (x,) if target is None else (x, np.full_like(x, target))
     flags, values = loss.settings(parameters)
     form = loss.formula_at(**flags)
-    with mpmath.workdps(50 + int(2 * np.abs(x).max())):
+    textbook = words.plainly(form.formula)
+    # Only beside an exponential as large as exp(x) do other terms need so many digits.
+    with mpmath.workdps(50 + int(2 * np.abs(x).max()) if textbook.has(sympy.exp) else 100):
         known = [mpmath.mpf(float(np.float32(values[symbol.name]))) for symbol in form.parameters]
-        exactly = sympy.lambdify((*form.arrays, *form.parameters), form.formula.rewrite(sympy.exp), "mpmath")
+        exactly = sympy.lambdify((*form.arrays, *form.parameters), textbook, "mpmath")
         exact = []
         for at in zip(*arrays, strict=True):
             try:
