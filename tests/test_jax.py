@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import LOSSES, points
 from test_pytorch import every_text, tensors
 
 from lossbook import DomainError, binary, detection, multiclass
@@ -32,6 +33,26 @@ def test_what_jax_traces_is_what_the_kernels_compute(loss):
     np.testing.assert_allclose(slopes, loss.grad(*lent), rtol=1e-10, atol=1e-14)
     hessian = torch.autograd.functional.hessian(lambda z: loss(z, *others), z.detach())
     np.testing.assert_allclose(jax.jit(jax.hessian(value))(lent[0]), hessian, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss.shape == "pointwise"], ids=lambda loss: loss.name)
+def test_what_jax_traces_keeps_its_digits(loss):
+    """At inputs chosen to be hard, in float32; XLA makes 0 of subnormal numbers, and what follows from them is another."""
+    arrays = points(loss, np.float32)
+    usual = np.all([(a == 0) | (abs(a) >= np.finfo(np.float32).tiny) for a in arrays], axis=0)
+    arrays = [array[usual] for array in arrays]
+    wanted = loss.value_and_grad(*arrays, reduction="none")
+    found = jax.jit(lambda *given: loss.value_and_grad(*given, reduction="none"))(*map(jnp.asarray, arrays))
+    least = 64 * np.finfo(np.float32).tiny
+    # Of a soft label two terms may cancel: then the larger one counts.
+    soft = np.where((arrays[-1] > 0) & (arrays[-1] < 1), arrays[-1], 0) if len(arrays) > 1 else 0
+    for ours, theirs in zip(wanted, map(np.asarray, found), strict=True):
+        with np.errstate(all="ignore"):
+            allowed = (16 + 2 * abs(np.log(abs(ours)))) * np.spacing(np.maximum(abs(ours), soft))
+            close = (abs(ours - theirs) <= allowed) | (ours == theirs) | (np.fmax(abs(ours), abs(theirs)) < least)
+        close |= np.isnan(ours) & np.isnan(theirs)
+        wrong = np.flatnonzero(~close)
+        assert not wrong.size, [(*(a[k] for a in arrays), ours[k], theirs[k]) for k in wrong[:3]]
 
 
 def test_outside_of_a_trace_values_are_checked():
