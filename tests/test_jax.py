@@ -37,7 +37,7 @@ def test_what_jax_traces_is_what_the_kernels_compute(loss):
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss.shape == "pointwise"], ids=lambda loss: loss.name)
 def test_what_jax_traces_keeps_its_digits(loss):
-    """At inputs chosen to be hard, in float32; XLA makes 0 of subnormal numbers, and what follows from them is another."""
+    """At inputs chosen to be hard, in float32, but for subnormal numbers, which XLA takes for 0."""
     arrays = points(loss, np.float32)
     usual = np.all([(a == 0) | (abs(a) >= np.finfo(np.float32).tiny) for a in arrays], axis=0)
     arrays = [array[usual] for array in arrays]

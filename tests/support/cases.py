@@ -17,7 +17,7 @@ import lossbook
 from lossbook import Loss
 
 DTYPES = (np.float32, np.float64)
-# Those of the package; `make test-frameworks` asks for the tensors and the texts of frameworks in their place.
+# Those of the package; `make test-frameworks` asks for tensors and texts of PyTorch in their place.
 BACKENDS = tuple(os.environ.get("LOSSBOOK_TEST_BACKENDS", "numpy,numba,cupy").split(","))
 
 
@@ -88,10 +88,8 @@ class Backend:
 
     @contextlib.contextmanager
     def ready(self):
-        if self.name in frameworks.TEXTS:
-            yield frameworks.Text(self.name)
-        elif self.name == "tensor":
-            yield frameworks.Tensor()
+        if self.name in frameworks.WAYS:
+            yield frameworks.WAYS[self.name]()
         elif self.name == "cupy":
             with fake_cupy.install() as module:
                 self.module = module or fake_cupy

@@ -1,15 +1,11 @@
-"""Ways to call losses in PyTorch and JAX with NumPy's arrays, for the tests of every loss; imported when they are used.
+"""Ways to call losses in PyTorch with NumPy's arrays, for the tests of every loss.
 
-    Tensor()        tensors of PyTorch, which the kernels compute
-    Text("torch")   the text of a loss, which the framework computes and differentiates
+    Tensor()     tensors, which the kernels compute
+    Text()       the text of a loss, which PyTorch computes and differentiates
 """
-
-import functools
 
 import numpy as np
 import pytest
-
-TEXTS = ("torch", "jax")
 
 
 class Tensor:
@@ -34,28 +30,27 @@ class Tensor:
 
 
 class Text:
-    """The value by the text of a loss; the gradient as the framework finds it, inside `jit` in JAX.
+    """The value by the text of a loss; the gradient as PyTorch finds it.
 
-    A text looks at no values and has no partial sums; its sums are those of the framework, to the last digits but one.
+    A text looks at no values and has no partial sums; its sums are PyTorch's, to the last digits but one.
     """
 
-    up = down = staticmethod(lambda array: array)
+    name = "torch"
 
-    def __init__(self, name):
-        self.name = name
+    up = down = staticmethod(lambda array: array)
 
     def call(self, function, *arrays, **keywords):
         """function is a loss, or its `grad` or `value_and_grad`."""
         loss, method = getattr(function, "__self__", function), getattr(function, "__name__", "")
         if method == "partial" or "out" in keywords:
             pytest.skip("texts have neither partial sums nor an array for the gradient")
-        value, gradient = getattr(self, self.name)(loss, *arrays, **keywords)
+        value, gradient = self.value_and_grad(loss, *arrays, **keywords)
         if method == "value_and_grad":
             return value, gradient
         return gradient if method == "grad" else value
 
     @staticmethod
-    def torch(loss, *arrays, **keywords):
+    def value_and_grad(loss, *arrays, **keywords):
         import torch
 
         from lossbook.frameworks import generated, pytorch
@@ -67,18 +62,5 @@ class Text:
         (gradient,) = torch.autograd.grad(value.sum(), z)
         return value.detach().numpy(), gradient.numpy()
 
-    @staticmethod
-    def jax(loss, *arrays, **keywords):
-        import jax
 
-        jax.config.update("jax_enable_x64", True)
-        lent = {name: given for name, given in keywords.items() if isinstance(given, np.ndarray)}
-        fixed = {name: given for name, given in keywords.items() if name not in lent}
-
-        @functools.partial(jax.jit)
-        def both(z, others, lent):
-            value, pull = jax.vjp(lambda z: loss(z, *others, **fixed, **lent), z)
-            return value, pull(jax.numpy.ones_like(value))[0]
-
-        value, gradient = both(arrays[0], list(arrays[1:]), lent)
-        return np.asarray(value), np.asarray(gradient)
+WAYS = {"tensor": Tensor, "torch": Text}  # by the names that LOSSBOOK_TEST_BACKENDS knows
