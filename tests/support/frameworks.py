@@ -9,7 +9,7 @@ import pytest
 
 
 class Tensor:
-    """Losses called with PyTorch's tensors, and gradients from `backward`."""
+    """Losses called with tensors."""
 
     name = "tensor"
 

@@ -197,7 +197,9 @@ def power_slope(b, k):
         return b * 0.0
     if k >= 1:
         return k * power(b, k - 1)
-    slope = k * xp.where(b == 0, 1.0, b) ** (k - 1)
+    # Below one half b**(k - 1) may overflow where k times it does not.
+    some = xp.where(b == 0, 1.0, b)
+    slope = k * some ** (k - 1) if k >= 0.5 else k * power(some, k) / some
     largest = xp.finfo(b.dtype).max
     return xp.where(b == 0, 0.0, xp.where(slope > largest, largest, slope))
 
