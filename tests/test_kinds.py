@@ -168,8 +168,8 @@ def test_copies(kind):
 def test_every_public_method_is_tried():
     """The methods above are all that a loss has; a new one needs a test for every kind."""
     tried = {
-        "answer", "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for", "formula_of",
-        "grad", "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial",
+        "answer", "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for",
+        "formula_of", "grad", "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial",
         "properties", "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary",
         "terms_of_sum", "text", "textbook", "value_and_grad", "with_parameters",
     }  # fmt: skip
