@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Criterion"]
-
 if TYPE_CHECKING:
     from lossbook.frameworks.pytorch import Criterion as Criterion
-else:
+else:  # this module is there without PyTorch, too
 
     def __getattr__(name: str) -> Any:
         """What is offered here, which needs PyTorch."""
-        if name not in __all__:
+        if name != "Criterion":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from lossbook.backends import imported
 
