@@ -11,7 +11,12 @@ jax = pytest.importorskip("jax")
 # What PyTorch says of itself.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in (".*torch.jit.*:FutureWarning", ".*torch.jit.*:DeprecationWarning", ".*complex modules.*:UserWarning")
+    for text in (
+        ".*torch.jit.*:FutureWarning",
+        ".*torch.jit.*:DeprecationWarning",
+        ".*complex modules.*:UserWarning",
+        ".*should not be instantiated.*:DeprecationWarning",
+    )
 ]
 jax.config.update("jax_enable_x64", True)
 jnp = jax.numpy

@@ -14,7 +14,12 @@ torch = pytest.importorskip("torch")
 # What PyTorch says of itself.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in (".*torch.jit.*:FutureWarning", ".*torch.jit.*:DeprecationWarning", ".*complex modules.*:UserWarning")
+    for text in (
+        ".*torch.jit.*:FutureWarning",
+        ".*torch.jit.*:DeprecationWarning",
+        ".*complex modules.*:UserWarning",
+        ".*should not be instantiated.*:DeprecationWarning",
+    )
 ]
 
 from lossbook.torch import Criterion  # noqa: E402
