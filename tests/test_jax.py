@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 from cases import LOSSES, points
-from test_pytorch import every_text, tensors
+from test_pytorch import every_text, pytestmark, tensors  # noqa: F401 - what PyTorch says of itself
 
 from lossbook import DomainError, binary, detection, multiclass
 
 jax = pytest.importorskip("jax")
-# What PyTorch says of itself.
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in (
-        ".*torch.jit.*:FutureWarning",
-        ".*torch.jit.*:DeprecationWarning",
-        ".*complex modules.*:UserWarning",
-        ".*should not be instantiated.*:DeprecationWarning",
-    )
-]
 jax.config.update("jax_enable_x64", True)
 jnp = jax.numpy
 

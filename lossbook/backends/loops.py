@@ -1,4 +1,4 @@
-"""The files of loops of the backends that are written in Python: what of them is part of a kernel."""
+"""The files of loops that are written in Python, of backends and frameworks: what of them is part of a kernel."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,7 +8,9 @@ BEGINS = "# --- below this line: part of a kernel ---"
 
 
 @cache
-def part(backend: str, name: str) -> str:
-    """The part of a kernel that stands in a file of loops, wherever Python finds it: in a folder or an archive."""
-    file = files(f"lossbook.backends.{backend}").joinpath("loops", f"{name}.py")
+def part(package: str, name: str) -> str:
+    """The part of a kernel that stands in a package's file of loops, wherever Python finds it: in a folder or an
+    archive.
+    """
+    file = files(package).joinpath("loops", f"{name}.py")
     return file.read_text(encoding="utf-8").partition(BEGINS)[2].partition("\n")[2]

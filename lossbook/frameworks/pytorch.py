@@ -232,10 +232,9 @@ class Call:
         """The values, one or more, and then the gradients, if they are needed."""
         value, gradients = self.evaluate(tensors, Request(self.request.value, self.with_gradient))
         values = () if value is None else several(value)
-        dtypes = self.dtypes * len(values) if len(values) != len(self.dtypes) else self.dtypes
         wide = () if gradients is None else several(gradients)
         return (
-            *(self.tensor(value, dtype) for value, dtype in zip(values, dtypes, strict=False)),
+            *(self.tensor(value, dtype) for value, dtype in zip(values, self.dtypes, strict=False)),
             *(self.tensor(gradient, None) for gradient in wide),
         )
 
@@ -314,8 +313,8 @@ class Evaluation(torch.autograd.Function):
         upstream, _ = call.split(upstream)
         places = [one.index for one in call.arrays[: call.count] if isinstance(one, Place)]
         if torch.is_grad_enabled():  # the slopes will be differentiated themselves
-            (value,), along = [call.generated(tensors)], [tensors[k] for k in places]
-            slopes = torch.autograd.grad(value, along, upstream[0], create_graph=True)
+            along = [tensors[k] for k in places]
+            slopes = torch.autograd.grad(call.generated(tensors), along, upstream[0], create_graph=True)
         else:
             slopes = tuple(call.slopes(tensors, gradients, upstream))
         found = dict(zip(places, slopes, strict=True))

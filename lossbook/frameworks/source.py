@@ -12,12 +12,11 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import sympy
 
-from lossbook.backends.loops import BEGINS
+from lossbook.backends.loops import part
 from lossbook.backends.numpy import indented
 from lossbook.backends.spelling import COLUMNS, Spelling, literal
 from lossbook.plan.ir import NO_TARGET, OF_ROW, Line, Plan
@@ -60,17 +59,15 @@ class _Spelling(Spelling):
         return super().function(expression)
 
 
-@cache
-def part(name: str) -> str:
+def loops_of(name: str) -> str:
     """The part of a text that stands in a file of loops."""
-    file = files("lossbook.frameworks").joinpath("loops", f"{name}.py")
-    return file.read_text(encoding="utf-8").partition(BEGINS)[2].partition("\n")[2].strip("\n")
+    return part("lossbook.frameworks", name).strip("\n")
 
 
 @cache
 def words() -> dict[str, tuple[str, frozenset[str]]]:
     """(text, names in it) of each function of `loops/words.py`, in order."""
-    text = files("lossbook.frameworks").joinpath("loops", "words.py").read_text(encoding="utf-8")
+    text = loops_of("words")
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
@@ -190,9 +187,14 @@ HEADS = {
 LANGUAGES = (*HEADS,)
 
 
+def renamed(plan: Plan) -> Plan:
+    """The plan with an underscore at every name that a text needs for itself."""
+    return plan.avoiding(RESERVED | {*words()})
+
+
 def source(plan: Plan, framework: str) -> str:
     """The text of a plan in a framework: `compute` in it takes arrays, parameters and options."""
-    plan = plan.avoiding(RESERVED | {*words()})
+    plan = renamed(plan)
     constants, printed, loops = [f"HARMLESS = {harmless(plan)!r}"], element(plan).texts(), ["reduce"]
     if plan.space.corners:
         loops.append("boxes")
@@ -206,8 +208,8 @@ def source(plan: Plan, framework: str) -> str:
         loops += ["log_odds"] * bool(plan.row) + ["totals"]
     else:
         loops.append("elements")
-    texts = [*printed, *map(part, loops)]
-    body = [part(framework), *with_words(texts), "\n".join(constants), *texts]
+    texts = [*printed, *map(loops_of, loops)]
+    body = [loops_of(framework), *with_words(texts), "\n".join(constants), *texts]
     about = f"{plan.name}, written by lossbook from the formula: change that, not this."
     return f'"""{about}"""\n\n{HEADS[framework]}\n\n\n' + "\n\n\n".join(body) + "\n"
 
@@ -217,7 +219,7 @@ def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     flags, numbers = loss.settings(parameters)
     plan = loss.evaluation.plan(flags, numbers)
     numbers = {**numbers, **loss.evaluation.fixed}
-    named = plan.avoiding(RESERVED | {*words()})
+    named = renamed(plan)
     values = dict(zip(named.parameters, (float(numbers[name]) for name in plan.parameters), strict=True))
     arrays = [name for name in named.arrays if name != NO_TARGET]
     text = source(plan, framework)
@@ -254,15 +256,15 @@ def function_name(loss: Any) -> str:
 def called_sum(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     """The text of a weighted sum: its parts, each in a function of its own, and their sum."""
     texts, sums = [], []
-    for k, (coefficient, part) in enumerate(loss.terms, 1):
-        text = called(part, framework, loss.keywords_of(part, parameters))
+    for k, (coefficient, term) in enumerate(loss.terms, 1):
+        text = called(term, framework, loss.keywords_of(term, parameters))
         about, _, body = text.partition("\n\n")
         texts.append(
             f"def part_{k}():\n    {about}\n"
             + textwrap.indent(body, "    ", lambda line: bool(line.strip()))
-            + f"\n    return {function_name(part)}\n\n\nPART_{k} = part_{k}()\n"
+            + f"\n    return {function_name(term)}\n\n\nPART_{k} = part_{k}()\n"
         )
-        sums.append(f"{coefficient!r}*PART_{k}({', '.join(part.declaration.arrays)}, **options)")
+        sums.append(f"{coefficient!r}*PART_{k}({', '.join(term.declaration.arrays)}, **options)")
     arrays = ", ".join(loss.declaration.arrays)
     end = (
         f'def weighted_sum({arrays}, **options):\n    """{loss.name}; the options go to every part."""\n'

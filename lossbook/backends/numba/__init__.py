@@ -50,14 +50,14 @@ def parts(plan: Plan) -> Sequence[str]:
 
 def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
     """The kernel file of a plan for a working type; `integer` if the target holds class indices."""
-    return "".join([head(plan.avoiding(reserved()), real, integer), *(part("numba", name) for name in parts(plan))])
+    return "".join([head(plan.avoiding(reserved()), real, integer), *(part(__name__, name) for name in parts(plan))])
 
 
 @cache
 def reserved() -> frozenset[str]:
     """The names that occur in kernels whatever the formula is: those of the loops, and of what is printed for them."""
     folder = files("lossbook.backends.numba").joinpath("loops")
-    texts = [part("numba", file.name[:-3]) for file in folder.iterdir() if file.name.endswith(".py")]
+    texts = [part(__name__, file.name[:-3]) for file in folder.iterdir() if file.name.endswith(".py")]
     texts.append(folder.joinpath("kernel.pyi").read_text(encoding="utf-8"))
     lines = io.StringIO("\n".join(texts)).readline
     names = {token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.NAME}

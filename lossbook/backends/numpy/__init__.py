@@ -89,7 +89,7 @@ def source(plan: Plan, real: Any = np.float64, integer: bool = False) -> str:
     imports += bracketed("from lossbook.backends.numpy.words import ", ", ".join(sorted(used | {"chosen", "weighted"})))
     about = f"{plan.name} on NumPy, block by block.\n\nWritten by lossbook from the formula: change that, not this.\n"
     head = f'"""{about}"""\n\nimport numpy as np\n\n{imports}\n{constants(plan)}'
-    return "".join(["\n\n".join([head, *functions, BELOW]), *(part("numpy", name) for name in needed)])
+    return "".join(["\n\n".join([head, *functions, BELOW]), *(part(__name__, name) for name in needed)])
 
 
 def constants(plan: Plan) -> str:

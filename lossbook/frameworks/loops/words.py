@@ -2,21 +2,12 @@
 
 Each is exact, and so is what a framework finds when it differentiates it once more: where a formula is made of pieces,
 the piece that does not apply gets numbers at which it and its slope are finite. Parameters are Python's numbers. A
-generated text holds the words that it needs, and this module itself computes with NumPy, for tests.
+generated text holds the words that it needs.
 """
 
 import math
 
 import numpy as xp
-
-__all__ = [
-    "absolute", "arctan", "arctan2", "charbonnier", "damped", "determinant", "difference", "gap", "gap_slope",
-    "hypot_minus", "kl_div", "kl_div_of_logit", "lerp", "less", "log_cosh", "log_ratio", "maximum", "minimum",
-    "over_hypot", "power", "power1p", "power1p_slope", "power_slope", "quotient", "reciprocal", "residual_of_logit",
-    "share", "shared", "shared_slope", "sigmoid", "sigmoid_power", "sign", "skew_entropy", "skew_log", "skew_pull",
-    "softplus", "sqrt", "square", "step", "weighted", "weighted_quotient", "weighted_sigmoid",
-    "weighted_sigmoid_power", "weighted_softplus", "xlogy",
-]  # fmt: skip
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
