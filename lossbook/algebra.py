@@ -289,6 +289,11 @@ class FormulaLoss(Loss):
         """What a call does."""
         return Evaluation(self)
 
+    @cached_property
+    def per_class(self) -> frozenset[str]:
+        """The names of the parameters that may be one number per class: those that weigh its terms."""
+        return frozenset.intersection(*(self.formulas.at(setting).weights for setting in self.formulas.settings))
+
     def formula_at(self, **flags: bool) -> Formula:
         """The formula as declared, with its named steps, under a setting of the flags."""
         return self.formulas.at(self.declaration.setting(flags))

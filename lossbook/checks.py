@@ -73,8 +73,11 @@ def parameter(where: str, name: str, value: Any, domain: Domain) -> Any:
     given = value
     if domain.optional and value is None:
         return None
-    if domain.several and (isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim)):
-        return tuple(parameter(where, name, number, replace(domain, several=False)) for number in value)
+    if domain.several and not isinstance(value, numbers.Real):
+        value = value.tolist() if getattr(value, "ndim", 0) and hasattr(value, "tolist") else value
+    if domain.several and isinstance(value, (tuple, list)):
+        one = replace(domain, several=False)
+        return tuple(parameter(where, name, number, one) for number in value)
     if type(value) is not float:
         if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
             value = value.item()

@@ -16,7 +16,7 @@ from lossbook.documentation import Shown
 from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
 from lossbook.formula import exactly
 from lossbook.methods import of_each_loss
-from lossbook.spaces import Space
+from lossbook.spaces import ELEMENTS, Space
 from lossbook.typing import Language
 
 
@@ -66,8 +66,11 @@ class Definition:
 
     @cached_property
     def axis(self) -> int | None:
-        """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4); None where neither is."""
-        return self.declaration.own.get("axis", self.space.axis)
+        """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4); None where neither is.
+
+        A loss of elements asks for its classes only where an option is one number for each.
+        """
+        return self.declaration.own.get("axis", 1 if self.space is ELEMENTS else self.space.axis)
 
     @property
     def textbook(self) -> Any:
@@ -219,7 +222,12 @@ class Definition:
 
     def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
         """(flags, parameters) from keywords, checked against their domains."""
-        return self.declaration.settings(given)
+        return self.declaration.settings(given, self.per_class)
+
+    @property
+    def per_class(self) -> frozenset[str]:
+        """The names of the parameters that may be one number per class."""
+        return frozenset()
 
 
 class Calls(Definition):

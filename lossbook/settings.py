@@ -28,7 +28,7 @@ FORMULA = ".__wrapped__"  # where the function of a loss is found
 
 def options_of(space: Space, by_class: bool) -> tuple[str, ...]:
     """The names of the options that a loss of one formula has."""
-    return (*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)
+    return tuple(dict.fromkeys((*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)))
 
 
 def changed(loss: Any, given: Mapping[str, Any]) -> Declaration:

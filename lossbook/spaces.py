@@ -35,7 +35,9 @@ class Space:
         return f"<space {self.name}>"
 
 
-ELEMENTS = Space("pointwise", "element", "element", "element", "any shape", options=("accuracy",))
+ELEMENTS = Space(
+    "pointwise", "element", "element", "element", "any shape", options=("class_weight", "axis", "accuracy")
+)  # fmt: skip
 ROWS = Space("rows", "row", "class", "row", "(N, C, ...)", axis=1, options=("axis",), classes=True, by_row=True)
 SETS = Space(
     "overlap",

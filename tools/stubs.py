@@ -113,6 +113,8 @@ def _kind(loss: Loss, name: str, default: Any) -> str:
     """The type of a parameter: that of its default, and what else the loss takes."""
     if isinstance(default, bool):
         return "bool"
+    if name in loss.per_class:
+        return "ArrayLike"
     kinds = {"Number": default, "Sequence[Number]": (1.0, 1.0), "None": None}
     return " | ".join(kind for kind, value in kinds.items() if _takes(loss, name, value))
 

@@ -23,7 +23,7 @@ from lossbook.checks import (
 )
 from lossbook.declaration import Declaration
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.spaces import Space
+from lossbook.spaces import ELEMENTS, Space
 
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
 
@@ -64,7 +64,7 @@ class Arguments:
 
     def lay_out(self, z: Any, target: Any, xp: Any, real: type, axis: Any) -> Call:
         """A Call with the shapes checked."""
-        layout = Layout(z.shape, None) if self.space.axis is None else self._class_axis(z, axis)
+        layout = Layout(z.shape, None) if self.space.axis is None else self.class_axis(z, axis)
         call = Call(self.name, xp, real, layout, z)
         name = self.target
         if name is None:
@@ -79,7 +79,7 @@ class Arguments:
             call.move_classes()
         return call
 
-    def _class_axis(self, z, axis):
+    def class_axis(self, z: Any, axis: Any) -> Layout:
         """The layout of a prediction with an axis of classes, or of corners."""
         name, said = self.names[0], f"shape {z.shape}"
         if self.space.totals and self.by_class and z.ndim < 3:
@@ -164,13 +164,13 @@ class Arguments:
         """What to do about weights that may be one per class."""
         if self.by_class:
             return "weights per class are class_weight" if shape == (call.layout.three[1],) else ""
-        classes = call.z.shape[1:2]
-        return f"for weights per class give np.broadcast_to(weight, {call.z.shape})" if shape == classes != () else ""
+        is_per_class = self.space is ELEMENTS and shape == call.z.shape[1:2] != ()
+        return "weights per class are class_weight" if is_per_class else ""
 
-    def class_weight(self, weight: Any, call: Call, xp: Any) -> Any:
+    def class_weight(self, weight: Any, classes: int, xp: Any) -> Any:
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
-        return xp.ascontiguousarray(self.one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
+        return xp.ascontiguousarray(self.one_per_class(weight, classes, xp), dtype=np.float64)
 
     def one_per_class(self, weight: Any, classes: Any, xp: Any) -> Any:
         """Class weights, checked; `classes` is how many there must be, or "C"."""

@@ -265,6 +265,8 @@ class Blocks:
         if self.axis is not None:
             self.options["axis"] = self.axis
             _check_chunks(loss, z, self.axis if call.given_axis is None else call.given_axis)
+        elif call.of_classes is not None:
+            _check_chunks(loss, z, call.of_classes.axis)
         self.z, self.every = self.moved(z), tuple(range(z.ndim))
         self.y = self.aligned(arrays[1]) if len(arrays) > 1 else ABSENT
         self.weight = self.aligned(weight)
@@ -347,7 +349,7 @@ class Blocks:
     def count(self) -> tuple[Any, Any]:
         """(sum(w), its axes): a number, or where it depends on targets and weights a Dask array without axes."""
         call, target = self.call, self.y
-        if call.class_weight is None and call.ignore is None and not call.left_out:
+        if call.class_weight is None and call.ignore is None and not call.folded:
             if self.weight is ABSENT:
                 shape = call.layout.shape if self.loss.space.maps else call.layout.without_classes
                 return float(math.prod(shape)), None

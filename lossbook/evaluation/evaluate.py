@@ -28,6 +28,7 @@ from lossbook.evaluation.request import Request
 from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
 from lossbook.formula import Formula
 from lossbook.plan.ir import Plan
+from lossbook.spaces import ELEMENTS
 
 SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 
@@ -91,13 +92,15 @@ class Evaluation:
         reduction = check_reduction(name, rest.pop("reduction", "mean"))
         weight, backend_name = rest.pop("weight", None), rest.pop("backend", None)
         class_weight = ignore = axis = None
+        if arguments.by_class or self.space is ELEMENTS:
+            class_weight = rest.pop("class_weight", None)
         if arguments.by_class:
-            class_weight, ignore = rest.pop("class_weight", None), rest.pop("ignore_index", None)
-        if self.space.axis is not None:
+            ignore = rest.pop("ignore_index", None)
+        if "axis" in self.space.options:
             axis = rest.pop("axis", self.loss.axis)
         batch = flag(name, "batch", rest.pop("batch", False)) if self.space.totals else False
         highest = check_accuracy(name, rest.pop("accuracy", None)) if "accuracy" in self.space.options else False
-        flags, parameters = declaration.settings(rest)
+        flags, parameters = declaration.settings(rest, self.loss.per_class)
 
         kinds = (*arrays, weight, None if type(class_weight) is tuple else class_weight, request.out)
         backend = backends.choose(name, backend_name, kinds)
@@ -112,12 +115,20 @@ class Evaluation:
         if highest:
             refuse_other_dtypes(name, arguments.names[0], z.dtype)
             call.rounding = Rounding(self.formula(flags), of_kernel)
+        if self.space is ELEMENTS and (class_weight is not None or call.plan.per_class):
+            call.of_classes = arguments.class_axis(z, axis)
         call.parameters = tuple(self.rounded(name, of_kernel[name], real) for name in self.parameters)
+        if call.plan.per_class:
+            call.parameters = self.of_each_class(call, highest)
         if weight is not None:
             call.weight = arguments.weight(weight, call, xp)
         if class_weight is not None:
-            weights = arguments.class_weight(class_weight, call, xp)
-            call.class_weight = None if bool((weights == 1).all()) else weights  # weights of one change not a bit
+            weights = arguments.class_weight(class_weight, (call.of_classes or call.layout).three[1], xp)
+            weights = None if bool((weights == 1).all()) else weights  # weights of one change not a bit
+            if call.of_classes is None:
+                call.class_weight = weights
+            elif weights is not None:
+                call.weigh_classes(weights)
         if ignore is not None:
             call.ignore = arguments.ignore(ignore, call)
             if call.mask:
@@ -131,8 +142,22 @@ class Evaluation:
             raise ShapeError(name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, Setting(reduction, batch, flags, parameters)
 
-    def rounded(self, name: str, value: float, real: Any) -> Any:
+    def of_each_class(self, call: Call, highest: bool) -> tuple[Any, ...]:
+        """The parameters as arrays of the working type, those that are one number per class of that length."""
+        name, classes = self.declaration.name, call.of_classes.three[1]
+        for parameter, numbers in zip(self.parameters, call.parameters, strict=True):
+            if isinstance(numbers, tuple) and highest:
+                said = "one number per class"
+                raise DomainError(name, parameter, "must be a number with accuracy='highest'", said=said)
+            if isinstance(numbers, tuple) and len(numbers) != classes:
+                rule = f"must be a number or have shape ({classes},), one per class along axis {call.of_classes.axis}"
+                raise ShapeError(name, parameter, rule, (len(numbers),))
+        return tuple(np.array(numbers, call.real) for numbers in call.parameters)
+
+    def rounded(self, name: str, value: Any, real: Any) -> Any:
         """A parameter in the working type, where its rule must hold as well."""
+        if isinstance(value, tuple):
+            return tuple(self.rounded(name, number, real) for number in value)
         if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
             return real(value)
         with quiet():

@@ -5,7 +5,7 @@ Values are not looked at, as they are not known while a framework traces: of tho
 or what the formula gives.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,13 @@ class Spec:
 
 
 class Sizes:
-    """The shapes of a call as they are; a framework that traces without knowing them has a class of its own."""
+    """The shapes of a call as they are; a framework that traces without knowing them has a class of its own.
+
+    `classes` are the numbers of classes that options know.
+    """
+
+    def __init__(self, classes: Collection[int] = ()) -> None:
+        self.classes = classes
 
     def out(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """A shape as numbers."""
@@ -85,9 +91,13 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     keywords = {name: given for name, given in {**loss.declaration.own, **keywords}.items() if given is not None}
     blanks = [array.blank() if isinstance(array, Spec) else array for array in arrays]
     known = {name: given.blank() if isinstance(given, Spec) else given for name, given in keywords.items()}
+    coming = {name: known[name].size for name in loss.per_class if isinstance(keywords.get(name), Spec)}
+    for name, count in coming.items():  # numbers that are not known; those beyond 1 need the most careful kernel
+        known[name] = (min(2.0, loss.declaration.arguments[name].high),) * count
     _, call, _, setting = evaluation.prepare(blanks, {**known, "backend": "numpy"}, Request())
     options: dict[str, Any] = {"reduction": setting.reduction}
     at = call.layout.axis if call.given_axis is None else call.given_axis
+    at = at if call.of_classes is None else call.of_classes.axis
     if at is not None:
         options["axis"] = at
     if loss.space.totals:
@@ -106,7 +116,10 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     wide = call.plan.wide or call.real is np.float64
     if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
         wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
-    parameters = tuple(float(number) for number in call.parameters)
+    parameters = tuple(
+        name if name in coming else tuple(numbers.tolist()) if numbers.ndim else float(numbers)
+        for name, numbers in zip(evaluation.parameters, map(np.asarray, call.parameters), strict=True)
+    )
     return (
         (
             float(coefficient), function_of(call.plan, framework), parameters, tuple(options.items()), wide,
@@ -115,12 +128,20 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     )  # fmt: skip
 
 
+def numbers_of_classes(loss: Any, keywords: Mapping[str, Any]) -> list[int]:
+    """How many classes those options have that are Python's numbers, one per class."""
+    given = [*keywords.values()]
+    for _, part in loss.terms_of_sum():
+        given += [*part.declaration.own.values(), *part.declaration.defaults.values()]
+    return [len(numbers) for numbers in given if isinstance(numbers, (tuple, list))]
+
+
 def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """The value of a loss of arrays of a framework, which is its module here."""
-    sizes = framework.Sizes()
+    sizes = framework.Sizes(numbers_of_classes(loss, keywords))
     specs = tuple(framework.spec(array, sizes) for array in arrays)
     options = tuple(
-        (name, framework.spec(given, sizes) if name in ("weight", "class_weight") else framework.number(given))
+        (name, framework.spec(given, sizes) if name in ("weight", "class_weight") else framework.number(given, sizes))
         for name, given in keywords.items()
         if name != "backend"
     )
@@ -138,7 +159,7 @@ def value_of_part(
     arrays: Sequence[Any],
     keywords: Mapping[str, Any],
     function: int,
-    parameters: tuple[float, ...],
+    parameters: tuple[Any, ...],
     options: tuple[tuple[str, Any], ...],
     wide: bool,
     target_shape: tuple[int, ...] | None,
@@ -168,4 +189,5 @@ def value_of_part(
         more["weight"] = xp.where(live, 1.0 if weight is None else weight, 0.0)
     elif ignore is not None:
         more["ignore_index"] = ignore
-    return COMPUTE[function](given, parameters, **more)
+    numbers = [keywords[given] if isinstance(given, str) else given for given in parameters]
+    return COMPUTE[function](given, numbers, **more)

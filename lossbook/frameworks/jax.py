@@ -97,9 +97,9 @@ def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any
     return generated.prepared("jax", loss, arrays, dict(keywords))
 
 
-def number(value: Any) -> Any:
-    """An array without axes as a number, which parameters are; others as they are."""
-    return value.item() if isinstance(value, jax.Array) else value
+def number(value: Any, sizes: Sizes) -> Any:
+    """An array without axes as a number, which parameters are, and what `spec` gives of one with axes."""
+    return value.item() if isinstance(value, jax.Array) and not value.ndim else spec(value, sizes)
 
 
 def in_float64(array: jax.Array) -> jax.Array:

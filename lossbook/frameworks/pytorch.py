@@ -7,7 +7,7 @@ weights are constants: nothing is differentiated along them.
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,13 @@ xp = torch
 class Sizes(generated.Sizes):
     """Shapes that PyTorch may not know while it compiles: equal sizes are equal numbers, and others are other numbers.
 
-    So one compiled call serves batches of any size. 0, 1 and 4 (the corners of a box) stand for themselves.
+    So one compiled call serves batches of any size. 0, 1, 4 (the corners of a box) and the numbers of classes that
+    options know stand for themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Collection[int] = ()) -> None:
+        super().__init__(classes)
+        self.first = max((4, *classes)) + 1
         self.known: list[Any] = []
 
     def out(self, shape: Sequence[Any]) -> tuple[int, ...]:
@@ -41,14 +44,14 @@ class Sizes(generated.Sizes):
 
     def number(self, size: Any) -> int:
         """What stands for a size."""
-        for own in (0, 1, 4):
+        for own in (0, 1, 4, *self.classes):
             if size == own:
                 return own
         for k, other in enumerate(self.known):
             if size == other:
-                return 5 + k
+                return self.first + k
         self.known.append(size)
-        return 4 + len(self.known)
+        return self.first - 1 + len(self.known)
 
     def back(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
         """What such numbers stand for."""
@@ -56,7 +59,7 @@ class Sizes(generated.Sizes):
 
     def size(self, number: int) -> Any:
         """The size that a number stands for."""
-        return self.known[number - 5] if self.known and number >= 5 else number
+        return self.known[number - self.first] if self.known and number >= self.first else number
 
 
 def spec(value: Any, sizes: Sizes) -> Any:
@@ -79,9 +82,9 @@ def known(spec: Any) -> Any:
     return generated.Spec(shape, np.dtype(name))
 
 
-def number(value: Any) -> Any:
-    """An array without axes as a number, which parameters are; others as they are."""
-    return value.item() if isinstance(value, torch.Tensor) else value
+def number(value: Any, sizes: Sizes) -> Any:
+    """An array without axes as a number, which parameters are, and what `spec` gives of one with axes."""
+    return value.item() if isinstance(value, torch.Tensor) and not value.ndim else spec(value, sizes)
 
 
 def in_float64(tensor: torch.Tensor) -> torch.Tensor:

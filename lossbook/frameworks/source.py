@@ -220,7 +220,7 @@ def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     plan = loss.evaluation.plan(flags, numbers)
     numbers = {**numbers, **loss.evaluation.fixed}
     named = renamed(plan)
-    values = dict(zip(named.parameters, (float(numbers[name]) for name in plan.parameters), strict=True))
+    values = {name: numbers[said] for name, said in zip(named.parameters, plan.parameters, strict=True)}
     arrays = [name for name in named.arrays if name != NO_TARGET]
     text = source(plan, framework)
     options = {name: loss.signature.parameters[name].default for name in loss.declaration.every_option}
@@ -229,7 +229,7 @@ def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     return f"{text}\n\n{calling(loss, arrays, values, taken)}"
 
 
-def calling(loss: Any, arrays: list[str], values: Mapping[str, float], options: Mapping[str, Any]) -> str:
+def calling(loss: Any, arrays: list[str], values: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The function that users call."""
     keywords = [f"{name}={value!r}" for name, value in {**values, **options}.items()]
     given = [f"[{', '.join(arrays)}]", f"[{', '.join(values)}]", *(f"{name}={name}" for name in options)]

@@ -5,7 +5,7 @@ import numpy as xp
 from .kernel import HARD, HARMLESS, element, of_row
 from .reduce import reduced, times, without
 from .standing import logsumexp, standing
-from .torch import counting, floats, last, taken
+from .torch import asarray, counting, floats, last, taken
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -17,7 +17,7 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     y = arrays[1] if len(arrays) > 1 else None
     labeled = y is not None and y.ndim < z.ndim
     weight = None if weight is None else floats(weight, z)
-    class_weight = None if class_weight is None else floats(class_weight, z)
+    class_weight = None if class_weight is None else floats(asarray(class_weight, z), z)
     if labeled:
         if ignore_index is not None:
             kept = floats(y != ignore_index, z)

@@ -50,6 +50,11 @@ def floats(x, like=None):
     return x if x.dtype in (xp.float32, xp.float64) else x.to(xp.float32)
 
 
+def asarray(x, like):
+    """Numbers as an array beside another; an array as it is."""
+    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype, device=like.device)
+
+
 def last(x, axis):
     """The array with an axis moved to the end."""
     return x if axis in (-1, x.ndim - 1) else x.movedim(axis, -1)

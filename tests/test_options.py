@@ -1,0 +1,172 @@
+"""Options that users of other packages have: the same of every loss, on every backend.
+
+Losses are found by discovery, so a new loss is covered by existing. Each test states one fact.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from cases import BACKENDS, DTYPES, EVERY_LOSS, LOSSES, Backend, example
+
+from lossbook import DomainError, ShapeError, binary, multilabel
+
+POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
+PER_CLASS = [(loss, name) for loss in POINTWISE for name in sorted(loss.per_class)]
+REDUCTIONS = ("none", "sum", "mean")
+
+by_name = {"ids": lambda given: getattr(given, "name", given)}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    """Each backend in turn; CuPy's kernels run on the host."""
+    with Backend(request.param).ready() as ready:
+        yield ready
+
+
+# --- one number per class --------------------------------------------------------------------------------------------
+
+
+def numbers_of(loss, name, count):
+    """Numbers of the domain of a parameter: below and above 1 if it has both, none of them a power of two."""
+    return np.linspace(0.1, min(3.3, loss.declaration.arguments[name].high), count)
+
+
+def test_the_weights_of_labels_may_be_one_per_class():
+    """What BCEWithLogitsLoss is known for; an exponent or a width is one number."""
+    found = {(loss.name, name) for loss, name in PER_CLASS}
+    assert found == {
+        *((f"{home}.cross_entropy_with_logits", "pos_weight") for home in ("binary", "multilabel")),
+        ("binary.cross_entropy", "pos_weight"),
+        *((f"{home}.focal_with_logits", "alpha") for home in ("binary", "multilabel")),
+        ("binary.focal", "alpha"),
+    }
+
+
+@pytest.mark.parametrize(("loss", "name"), PER_CLASS, **by_name)
+@pytest.mark.parametrize(("shape", "axis"), [((5, 3), 1), ((5, 3), -2), ((4, 3, 2), 2), ((2, 3, 5, 4), 1), ((3,), 0)])
+def test_a_parameter_per_class_is_each_class_with_its_own(loss, name, shape, axis, backend):
+    """Value and slope of each element are those that a call with the number of its class alone has, to the bit."""
+    for dtype in (np.float16, *DTYPES):
+        arrays, numbers = example(loss, dtype, shape), numbers_of(loss, name, shape[axis])
+        alone = [
+            backend.call(loss.value_and_grad, *(a.take([k], axis) for a in arrays), reduction="none", **{name: number})
+            for k, number in enumerate(numbers.tolist())
+        ]
+        values, slopes = (np.concatenate(parts, axis) for parts in zip(*alone, strict=True))
+        got = backend.call(loss.value_and_grad, *arrays, reduction="none", axis=axis, **{name: numbers})
+        for one, other in zip(got, (values, slopes), strict=True):
+            assert one.dtype == dtype
+            # Which form a kernel has depends on the largest of the numbers.
+            np.testing.assert_allclose(one, other, rtol=4 * float(np.finfo(dtype).eps), atol=1e-37)
+        for reduction in ("sum", "mean"):
+            got = backend.call(loss.value_and_grad, *arrays, reduction=reduction, axis=axis, **{name: numbers})
+            count = values.size if reduction == "mean" else 1
+            near = {"rtol": 1e-2 if dtype == np.float16 else 1e-6}
+            np.testing.assert_allclose(got[0], np.sum(values, dtype=float) / count, **near)
+            np.testing.assert_allclose(got[1], slopes / count, atol=1e-7, **near)
+
+
+@pytest.mark.parametrize(("loss", "name"), PER_CLASS, **by_name)
+def test_one_number_for_all_classes_is_that_number(loss, name, backend):
+    """The same bits, of a list, a tuple or an array; also with weights, strided, and as a setting of the loss."""
+    arrays = [np.repeat(a, 2, axis=0)[::2] for a in example(loss, np.float32, (6, 4, 3))]
+    number = float(numbers_of(loss, name, 2)[1])
+    for reduction, keywords in itertools.product(REDUCTIONS, ({}, {"weight": np.arange(6.0)})):
+        keywords = {"reduction": reduction, **keywords}
+        wanted = backend.call(loss.value_and_grad, *arrays, **{name: number}, **keywords)
+        for several in ([number] * 4, (number,) * 4, np.full(4, number)):
+            for one in (loss, loss.with_parameters(**{name: several})):
+                given = {} if one is not loss else {name: several}
+                found = backend.call(one.value_and_grad, *arrays, **given, **keywords)
+                for got, want in zip(found, wanted, strict=True):
+                    np.testing.assert_allclose(got, want, rtol=1e-6 if reduction != "none" else 2e-7)
+
+
+@pytest.mark.parametrize(("loss", "name"), PER_CLASS, **by_name)
+def test_partial_sums_of_parameters_per_class_merge(loss, name, backend):
+    """Those of the same numbers; others are another setting."""
+    arrays, numbers = example(loss, np.float64, (6, 3)), numbers_of(loss, name, 3)
+    pieces = [backend.call(loss.partial, *(a[k : k + 2] for a in arrays), **{name: numbers}) for k in (0, 2, 4)]
+    wanted = float(backend.call(loss, *arrays, **{name: numbers}))
+    assert sum(pieces).finish() == pytest.approx(wanted, rel=1e-14)
+    with pytest.raises(DomainError, match=f"merge only within one loss and one setting; got {name}"):
+        pieces[0] + backend.call(loss.partial, *arrays, **{name: numbers[::-1].copy()})
+
+
+@pytest.mark.parametrize(("loss", "name"), PER_CLASS, **by_name)
+def test_bad_parameters_per_class_are_refused(loss, name, backend):
+    arrays = example(loss, np.float32, (6, 3))
+    rule = loss.declaration.arguments[name].rule
+    with pytest.raises(ShapeError) as caught:
+        backend.call(loss, *arrays, **{name: np.full(2, 0.5)})
+    said = f"{loss.name}: {name} must be a number or have shape (3,), one per class along axis 1; got (2,)"
+    assert str(caught.value) == said
+    with pytest.raises(ShapeError, match=r"must be a number or have shape \(3,\), one per class"):
+        backend.call(loss, *arrays, **{name: []})
+    for bad in ([0.5, -1.0, 0.5], [0.5, np.nan, 0.5]):
+        with pytest.raises(DomainError) as caught:
+            backend.call(loss, *arrays, **{name: bad})
+        assert str(caught.value) == f"{loss.name}: {name} must be {rule}; got {bad[1]}"
+    with pytest.raises(DomainError, match=f"{loss.name}: {name} must be a number"):
+        backend.call(loss, *arrays, **{name: [[0.5, 0.5, 0.5]]})
+    with pytest.raises(ShapeError, match=r"must have a class axis 1, as in \(N, C, \.\.\.\); got shape \(6,\)"):
+        backend.call(loss, *(a[:, 0] for a in arrays), **{name: [0.5] * 3})
+    with pytest.raises(DomainError, match=f"{name} must be a number with accuracy='highest'; got one number per class"):
+        loss(*arrays, **{name: [0.5] * 3}, accuracy="highest")
+
+
+def test_other_parameters_are_one_number():
+    z = np.zeros((2, 3))
+    with pytest.raises(DomainError, match=r"gamma must be a number in \[0, 1000\].*; got \[1, 2, 3\]"):
+        binary.focal_with_logits(z, z, gamma=[1, 2, 3])
+
+
+@pytest.mark.parametrize("loss", POINTWISE, **by_name)
+def test_class_weights_of_elements_are_weights_along_an_axis(loss, backend):
+    """Value, slope and partial sums are those of the weights written out, also beside other weights."""
+    arrays, of_classes = example(loss, np.float32, (4, 3, 5)), np.array([2.0, 0.0, 0.5])
+    arrays[0][:, 1] = np.nan  # a class of weight 0 may hold anything
+    for weight, reduction in itertools.product((None, np.arange(4.0), np.arange(60.0).reshape(4, 3, 5)), REDUCTIONS):
+        written = of_classes[None, :, None] * (1 if weight is None else weight.reshape(4, *weight.shape[1:] or (1, 1)))
+        written = np.broadcast_to(written, (4, 3, 5))
+        options = {"reduction": reduction, **({} if weight is None else {"weight": weight})}
+        got = backend.call(loss.value_and_grad, *arrays, class_weight=of_classes, **options)
+        wanted = backend.call(loss.value_and_grad, *arrays, reduction=reduction, weight=written)
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+        moved = [np.moveaxis(a, 1, -1) for a in arrays]
+        options |= {} if weight is None or weight.ndim == 1 else {"weight": np.moveaxis(weight, 1, -1)}
+        got = backend.call(loss, *moved, class_weight=of_classes, axis=-1, **options)
+        np.testing.assert_allclose(np.moveaxis(got, -1, 1) if reduction == "none" else got, wanted[0], rtol=1e-6)
+    if backend.name in ("numpy", "numba", "cupy"):
+        got = backend.call(loss.partial, *arrays, class_weight=of_classes, weight=weight).finish()
+        assert got == pytest.approx(float(backend.call(loss, *arrays, weight=written)), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", POINTWISE, **by_name)
+def test_bad_class_weights_of_elements_are_refused(loss, backend):
+    arrays = example(loss, np.float32, (4, 3))
+    said = rf"{loss.name}: class_weight must have shape \(3,\), one per class; got \(2,\)"
+    with pytest.raises(ShapeError, match=said):
+        backend.call(loss, *arrays, class_weight=np.ones(2))
+    with pytest.raises(ShapeError, match=r"weight must .*; got \(3,\) \(weights per class are class_weight\)"):
+        backend.call(loss, *arrays, weight=np.ones(3))
+
+
+def test_sums_pass_numbers_per_class_on():
+    z, y = example(multilabel.cross_entropy_with_logits, np.float64, (4, 3, 5))
+    total = binary.cross_entropy_with_logits + 2 * multilabel.focal_with_logits
+    keywords = {"class_weight": [1, 0, 2], "reduction": "sum"}
+    wanted = binary.cross_entropy_with_logits.value_and_grad(z, y, pos_weight=[1, 2, 3], **keywords)
+    other = multilabel.focal_with_logits.value_and_grad(z, y, alpha=[0.1, 0.2, 0.3], **keywords)
+    got = total.value_and_grad(z, y, pos_weight=[1, 2, 3], alpha=[0.1, 0.2, 0.3], **keywords)
+    for one, a, b in zip(got, wanted, other, strict=True):
+        np.testing.assert_allclose(one, a + 2 * b, rtol=1e-14)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in EVERY_LOSS if hasattr(loss, "per_class")], **by_name)
+def test_the_docstring_says_which_parameters_may_be_one_per_class(loss):
+    for name in loss.declaration.parameters:
+        assert (f"\n{name} : float or array, optional\n" in loss.__doc__) == (name in loss.per_class)
