@@ -151,7 +151,7 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
     if "class_weight" in declaration.every_option:
         rows.append(("class_weight : array, optional", "One per class, >= 0."))
     if "ignore_index" in declaration.every_option:
-        rows.append(("ignore_index : int, optional", "A class index that is left out."))
+        rows.append(("ignore_index : int or several, optional", "Class indices that are left out."))
     if "axis" in space.options:
         said = "Of the corners." if space.corners else "Of the classes."
         said = said if space.classes or space.corners else f"{said} Not looked at where no option is one per class."

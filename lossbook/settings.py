@@ -17,7 +17,7 @@ from lossbook.checks import check_reduction
 from lossbook.declaration import Declaration, flag
 from lossbook.definition import Definition
 from lossbook.errors import DomainError
-from lossbook.evaluation.arguments import Arguments
+from lossbook.evaluation.arguments import Arguments, labels_to_ignore
 from lossbook.evaluation.highest import check_accuracy
 from lossbook.spaces import Space
 
@@ -75,6 +75,9 @@ def own_option(loss: Any, name: str, value: Any) -> Any:
     if name == "class_weight":
         on_host = value.get() if is_cupy(value) else value
         return tuple(map(float, Arguments(loss.declaration, loss.space).one_per_class(on_host, "C", np)))
+    if name == "ignore_index":
+        labels = labels_to_ignore(loss.name, value)
+        return labels if len(labels) != 1 else labels[0]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise DomainError(loss.name, name, "must be an integer", value)
     return int(value)
@@ -84,7 +87,7 @@ def brief(value: Any) -> str:
     """An option in a name: of many class weights the first and the last."""
     if not isinstance(value, tuple):
         return repr(value)
-    texts = [f"{number:g}" for number in value]
+    texts = [f"{number:g}" if isinstance(number, float) else str(number) for number in value]
     return f"[{', '.join(texts if len(texts) <= 8 else [*texts[:3], '...', texts[-1]])}]"
 
 

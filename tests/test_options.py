@@ -170,3 +170,70 @@ def test_sums_pass_numbers_per_class_on():
 def test_the_docstring_says_which_parameters_may_be_one_per_class(loss):
     for name in loss.declaration.parameters:
         assert (f"\n{name} : float or array, optional\n" in loss.__doc__) == (name in loss.per_class)
+
+
+# --- several labels to ignore ----------------------------------------------------------------------------------------
+
+BY_CLASS = [loss for loss in EVERY_LOSS if "ignore_index" in loss.declaration.options]
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, **by_name)
+def test_several_labels_are_ignored_as_one_is(loss, backend):
+    """A tuple, list, set or array of labels, of which some are classes and some no number of the labels' dtype."""
+    p, y = example_of_labels(loss, (4, 3, 6, 5))
+    random = np.random.default_rng(3)
+    several = np.where(random.random(y.shape) < 0.3, random.choice([0, 254, 255], y.shape), y)
+    one = np.where(np.isin(several, [0, 254, 255]), 255, several)
+    keywords = {"class_weight": np.array([1.0, 0.5, 2.0])}
+    for reduction, dtype in itertools.product(REDUCTIONS, (np.uint8, np.int64)):
+        options = {"reduction": reduction, **keywords}
+        wanted = backend.call(loss.value_and_grad, p, one.astype(dtype), ignore_index=255, **options)
+        for given in ((-100, 255, 0, 254), [0, 254, 255, 0], {0, 254, 255}, frozenset([254, 255, 0, 10**6])):
+            target = several.astype(dtype)
+            got = backend.call(loss.value_and_grad, p, target, ignore_index=given, **options)
+            for a, b in zip(got, wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(target, several)
+    own = loss.with_parameters(ignore_index=np.array([0, 254, 255]))
+    np.testing.assert_array_equal(backend.call(own, p, several, **options), wanted[0])
+    np.testing.assert_array_equal(
+        backend.call(loss, p, y, ignore_index=()), backend.call(loss, p, y, ignore_index=None)
+    )  # fmt: skip
+    if backend.name in ("numpy", "numba", "cupy"):
+        pieces = [backend.call(loss.partial, p, labels, ignore_index=given, **keywords).finish()
+                  for labels, given in ((several, (0, 254, 255)), (one, 255))]  # fmt: skip
+        assert pieces[0] == pieces[1]
+
+
+def example_of_labels(loss, shape):
+    """A prediction and class indices."""
+    if loss.shape in ("distance", "mixed"):
+        random = np.random.default_rng(0)
+        return random.random(shape).astype(np.float32), random.integers(0, shape[1], (shape[0], *shape[2:]))
+    return example(loss, np.float32, shape, integer=True)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in BY_CLASS if loss.shape == "overlap"], **by_name)
+def test_several_labels_of_a_mask_are_ignored(loss, backend):
+    """Of one class, where labels are a mask of 0 and 1."""
+    p = example(loss, np.float32, (2, 1, 6, 5))[0]
+    mask = np.random.default_rng(0).choice([0, 1, 254, 255], (2, 1, 6, 5))
+    got = backend.call(loss.value_and_grad, p, mask, ignore_index=(255, 254))
+    wanted = backend.call(loss.value_and_grad, p, np.where(mask == 254, 255, mask), ignore_index=255)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("loss", BY_CLASS, **by_name)
+def test_bad_labels_to_ignore_are_refused(loss):
+    p, y = example_of_labels(loss, (2, 3, 4, 4))
+    for bad, shown in ((1.5, "1.5"), ((255, 1.5), "1.5"), ([True], "True"), ("255", "'255'"), ({1: 2}, "{1: 2}")):
+        with pytest.raises(DomainError) as caught:
+            loss(p, y, ignore_index=bad)
+        rule = "ignore_index must be an integer, several of them or None"
+        assert str(caught.value) == f"{loss.name}: {rule}; got {shown}"
+        with pytest.raises(DomainError, match="ignore_index must be an integer, several of them or None"):
+            loss.with_parameters(ignore_index=bad)
+    y[1, 2, 3] = 7
+    with pytest.raises(DomainError, match=r"in 0\.\.2 or ignore_index=\(254, 255\); got 7 at index \(1, 2, 3\)"):
+        loss(p, y, ignore_index=(254, 255))

@@ -22,7 +22,7 @@ HEAD = """\
 # mypy: disable-error-code="override"
 """
 IMPORTS = {
-    "collections.abc": ("Sequence",),
+    "collections.abc": ("Collection", "Sequence"),
     "typing": ("Any", "Literal", "Self", "SupportsIndex", "overload"),
     "numpy.typing": ("NDArray",),
     "lossbook.algebra": ("Loss",),
@@ -36,7 +36,7 @@ OPTIONS = {
     "weight": "ArrayLike | None",
     "backend": "Backend | None",
     "class_weight": "ArrayLike | None",
-    "ignore_index": "SupportsIndex | None",
+    "ignore_index": "SupportsIndex | Collection[SupportsIndex] | None",
     "axis": "SupportsIndex",
     "batch": "bool",
     "accuracy": 'Literal["highest"] | None',

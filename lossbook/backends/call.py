@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import INDEX, as_indices, number, rounded
+from lossbook.arrays import INDEX, as_indices, bounds_of, number, rounded
 from lossbook.checks import refuse
-from lossbook.errors import ShapeError
+from lossbook.errors import ShapeError, shown
 
 PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
 
@@ -62,7 +62,8 @@ class Call:
     integer: bool = False  # the target is class indices
     weight: Any = None  # broadcast to the rows, elements or pixels; None for 1
     class_weight: Any = None
-    ignore: int | None = None
+    ignored: tuple[int, ...] = ()  # the labels to ignore
+    ignore: int | None = None  # the label that stands for all of them
     parameters: tuple = ()
     values: Any = None  # output, one per element or row
     gradient: Any = None  # output
@@ -101,9 +102,24 @@ class Call:
             self.y = self.y if self.integer else self.moved(self.y)
             self.layout = Layout(self.z.shape, 1)
 
-    def leave_out(self, label: int) -> None:
-        """Give the pixels of a mask that have this label the weight 0."""
-        live = self.y != self.xp.asarray(label)
+    @property
+    def said_ignored(self) -> str:
+        """The labels to ignore, as an error shows them."""
+        return shown(self.ignored[0] if len(self.ignored) == 1 else self.ignored)
+
+    def ignore_labels(self, labels: tuple[int, ...]) -> None:
+        """Ignore labels: kernels know of one alone, which takes the place of the others."""
+        self.ignored = labels
+        possible = [label for label in labels if label in range(*bounds_of(self.y.dtype))]
+        self.ignore = next(iter(possible or labels), None)
+        for label in possible[1:]:
+            self.y = self.xp.where(self.y == label, self.y.dtype.type(self.ignore), self.y)
+
+    def leave_out(self, labels: tuple[int, ...]) -> None:
+        """Give the pixels of a mask that have one of these labels the weight 0."""
+        live = self.y == self.y
+        for label in labels:
+            live = live & (self.y != self.xp.asarray(label))
         self.y, self.folded = self.y * live, True
         if self.weight is None:
             self.weight = live if self.plan.space.axis is None else live[:, 0]  # distances have one per class

@@ -188,16 +188,12 @@ class Arguments:
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
         return weight
 
-    def ignore(self, ignore: Any, call: Call) -> int:
-        if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
-            raise DomainError(self.name, "ignore_index", "must be an integer or None", ignore)
-        label = int(ignore)
-        if not -(2**63) <= label < 2**63:
-            raise DomainError(self.name, "ignore_index", "must be a 64-bit integer", ignore)
+    def ignore(self, ignore: Any, call: Call) -> tuple[int, ...]:
+        labels = labels_to_ignore(self.name, ignore)
         if not (call.integer or call.mask):
             said = f"a distribution as {self.target}"
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
-        return label
+        return labels
 
     def out(self, out: Any, z: Any, inputs: Sequence[Any], xp: Any) -> Any:
         """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
@@ -219,6 +215,17 @@ class Arguments:
                 rule = f"must not share memory with {name}, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)
         return out
+
+
+def labels_to_ignore(loss: str, ignore: Any) -> tuple[int, ...]:
+    """The labels to ignore, of which one or several are given."""
+    several = isinstance(ignore, (tuple, list, set, frozenset, np.ndarray)) and getattr(ignore, "ndim", 1)
+    for label in ignore if several else (ignore,):
+        if isinstance(label, (bool, np.bool_)) or not isinstance(label, numbers.Integral):
+            raise DomainError(loss, "ignore_index", "must be an integer, several of them or None", label)
+        if not -(2**63) <= label < 2**63:
+            raise DomainError(loss, "ignore_index", "must be a 64-bit integer", label)
+    return tuple(dict.fromkeys(map(int, ignore))) if several else (int(ignore),)
 
 
 def _check_index(loss, weight):

@@ -130,10 +130,8 @@ class Evaluation:
             elif weights is not None:
                 call.weigh_classes(weights)
         if ignore is not None:
-            call.ignore = arguments.ignore(ignore, call)
-            if call.mask:
-                call.leave_out(call.ignore)
-                call.ignore = None
+            labels = arguments.ignore(ignore, call)
+            (call.leave_out if call.mask else call.ignore_labels)(labels)
         slope = None
         if request.gradient:
             slope = arguments.out(request.out, z, (*arrays, weight, class_weight), xp)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossbook import kernels
+from lossbook.evaluation.arguments import labels_to_ignore
 from lossbook.evaluation.request import Request
 from lossbook.frameworks.source import source
 from lossbook.plan.ir import Plan
@@ -112,7 +113,8 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
         target_shape = shape[:at] + shape[at + 1 :] if call.integer else shape
     given = keywords.get("class_weight")  # None, numbers, or what comes with the call
     class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
-    ignore = None if keywords.get("ignore_index") is None else int(keywords["ignore_index"])
+    given = keywords.get("ignore_index")
+    ignore = None if given is None else labels_to_ignore(loss.name, given)
     wide = call.plan.wide or call.real is np.float64
     if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
         wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
@@ -130,10 +132,10 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
 
 def numbers_of_classes(loss: Any, keywords: Mapping[str, Any]) -> list[int]:
     """How many classes those options have that are Python's numbers, one per class."""
-    given = [*keywords.values()]
+    given = [*keywords.items()]
     for _, part in loss.terms_of_sum():
-        given += [*part.declaration.own.values(), *part.declaration.defaults.values()]
-    return [len(numbers) for numbers in given if isinstance(numbers, (tuple, list))]
+        given += [*part.declaration.own.items(), *part.declaration.defaults.items()]
+    return [len(some) for name, some in given if isinstance(some, (tuple, list)) and name != "ignore_index"]
 
 
 def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
@@ -166,7 +168,7 @@ def value_of_part(
     weight_shape: tuple[int, ...] | None,
     class_weight: tuple[float, ...] | None,
     class_weight_comes: bool,
-    ignore: int | None,
+    ignore: tuple[int, ...] | None,
     is_mask: bool,
 ) -> Any:
     """The value of a loss of one formula, from what `prepared` gave."""
@@ -182,7 +184,9 @@ def value_of_part(
         numbers = keywords["class_weight"] if class_weight_comes else class_weight
         more["class_weight"] = framework.asarray(numbers, given[0])
     if ignore is not None and is_mask:
-        live, weight, at = given[1] != ignore, more.get("weight"), more["axis"]
+        live, weight, at = given[1] == given[1], more.get("weight"), more["axis"]
+        for label in ignore:
+            live = live & (given[1] != label)
         given[1] = xp.where(live, given[1], 0)
         if weight is not None and weight.ndim == live.ndim - 1:
             weight = weight.reshape(*weight.shape[:at], 1, *weight.shape[at:])

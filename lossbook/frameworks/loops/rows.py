@@ -3,7 +3,7 @@
 import numpy as xp
 
 from .kernel import HARD, HARMLESS, element, of_row
-from .reduce import reduced, times, without
+from .reduce import kept, reduced, times, without
 from .standing import logsumexp, standing
 from .torch import asarray, counting, floats, last, taken
 
@@ -20,8 +20,7 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     class_weight = None if class_weight is None else floats(asarray(class_weight, z), z)
     if labeled:
         if ignore_index is not None:
-            kept = floats(y != ignore_index, z)
-            weight = times(kept, weight)
+            weight = times(floats(kept(y, ignore_index), z), weight)
         y = without(None if weight is None else weight == 0, y, 0)
     removed = None if weight is None else weight == 0
     z = without(None if removed is None else removed[..., None], z, HARMLESS)

@@ -3,7 +3,7 @@
 import numpy as xp
 
 from .kernel import HARMLESS, INPUTS, element, finish
-from .reduce import reduced, times, without
+from .reduce import kept, reduced, times, without
 from .standing import shares
 from .torch import asarray, counting, floats, last
 
@@ -27,7 +27,7 @@ def compute(
         pixel = last(pixel, axis) if pixel.ndim == z.ndim else pixel[..., None]
     if y.ndim < z.ndim:
         if ignore_index is not None:
-            pixel = times(floats(y != ignore_index, z)[..., None], pixel)
+            pixel = times(floats(kept(y, ignore_index), z)[..., None], pixel)
         y = floats(y[..., None] == counting(classes, y), z)
     else:
         y = last(floats(y, z), axis)
