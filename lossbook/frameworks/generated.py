@@ -113,8 +113,8 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
         target_shape = shape[:at] + shape[at + 1 :] if call.integer else shape
     given = keywords.get("class_weight")  # None, numbers, or what comes with the call
     class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
-    given = keywords.get("ignore_index")
-    ignore = None if given is None else labels_to_ignore(loss.name, given)
+    labels = keywords.get("ignore_index")
+    ignore = None if labels is None else labels_to_ignore(loss.name, labels)
     wide = call.plan.wide or call.real is np.float64
     if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
         wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
@@ -133,7 +133,7 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
 def numbers_of_classes(loss: Any, keywords: Mapping[str, Any]) -> list[int]:
     """How many classes those options have that are Python's numbers, one per class."""
     given = [*keywords.items()]
-    for _, part in loss.terms_of_sum():
+    for _, part in loss.terms_of_sum() if len(loss.declaration.predictions) == 1 else ():
         given += [*part.declaration.own.items(), *part.declaration.defaults.items()]
     return [len(some) for name, some in given if isinstance(some, (tuple, list)) and name != "ignore_index"]
 

@@ -23,6 +23,7 @@ from lossbook.frameworks import generated
 
 TENSOR = "a tensor"
 HALVES = (torch.float16, torch.bfloat16)
+THIS = sys.modules[__name__]  # looked up here, since a module that PyTorch imports while it compiles is not found there
 xp = torch
 
 
@@ -108,7 +109,7 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
     by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
     if request == VALUE and by_text:
-        return generated.value(sys.modules[__name__], loss, arrays, keywords), None
+        return generated.value(THIS, loss, arrays, keywords), None
     return evaluated(loss, arrays, keywords, request)
 
 
@@ -200,7 +201,7 @@ class Call:
     def generated(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         """The value by the text of the loss, which PyTorch can differentiate again."""
         keywords = {name: put(value, tensors) for name, value in self.keywords.items()}
-        return generated.value(sys.modules[__name__], self.loss, [put(one, tensors) for one in self.arrays], keywords)
+        return generated.value(THIS, self.loss, [put(one, tensors) for one in self.arrays], keywords)
 
     def array(self, tensor: torch.Tensor, name: str) -> Any:
         """The memory of a tensor as an array; predictions of half precision in float32."""

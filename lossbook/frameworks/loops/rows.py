@@ -5,7 +5,7 @@ import numpy as xp
 from .kernel import HARD, HARMLESS, element, of_row
 from .reduce import kept, reduced, times, without
 from .standing import logsumexp, standing
-from .torch import asarray, counting, floats, last, taken
+from .torch import asarray, counting, floats, indices, last, taken
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     if labeled:
         if ignore_index is not None:
             weight = times(floats(kept(y, ignore_index), z), weight)
-        y = without(None if weight is None else weight == 0, y, 0)
+        y = indices(without(None if weight is None else weight == 0, y, 0))
     removed = None if weight is None else weight == 0
     z = without(None if removed is None else removed[..., None], z, HARMLESS)
     of_label = None if class_weight is None or not labeled else class_weight[y]
