@@ -533,7 +533,7 @@ class Sum(Loss):
                 arguments[name], defaults[name] = part.declaration.arguments[name], default
         for name in self.shared:
             del arguments[name], defaults[name]
-        every = (*OPTIONS, *OF_CLASSES, "axis", "batch")
+        every = (*OPTIONS, *OF_CLASSES, "axis", "batch", "format")
         options = tuple(option for option in every if any(option in part.declaration.options for part in parts))
         name = " + ".join(f"{coefficient:g}*{part.name}" for coefficient, part in self.terms).replace("+ -", "- ")
         text = f"The weighted sum {name}, each part with its own reduction.\n\nRaises what its parts raise."

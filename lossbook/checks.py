@@ -11,7 +11,7 @@ import numpy as np
 from lossbook.arrays import is_cupy, is_dask, to_host
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.typing import Reduction
+from lossbook.typing import Format, Reduction
 
 SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
 MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
@@ -24,6 +24,11 @@ FLOATS = "must be float16, float32 or float64"
 REDUCTIONS = ("none", "sum", "mean")
 REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
                         "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
+
+# What the four numbers of a box are: its corners, its first corner and its sizes, or its center and its sizes.
+FORMATS = ("xyxy", "xywh", "cxcywh")
+FORMATS_ELSEWHERE = {"XYXY": "xyxy", "pascal_voc": "xyxy", "XYWH": "xywh", "coco": "xywh", "CXCYWH": "cxcywh",
+                     "center_xywh": "cxcywh", "yolo": "cxcywh", "xywhc": "cxcywh"}  # fmt: skip
 
 
 def plain(where: str, name: str, array: Any) -> Any:
@@ -112,6 +117,11 @@ def check_reduction(name: str, reduction: Any) -> Reduction:
     return reduction
 
 
+def check_format(name: str, format: Any) -> Format:
+    """The format of boxes, if it is one."""
+    return take_option(name, "format", format, FORMATS, FORMATS_ELSEWHERE)  # type: ignore[return-value]
+
+
 def check_same(loss: str, name: str, shape: tuple[int, ...], wanted: tuple[int, ...], of: str) -> None:
     """Shapes never broadcast between prediction and target."""
     if tuple(shape) != tuple(wanted):
@@ -160,7 +170,7 @@ def widened(domain: Domain, array: Any, eps: float | None = None) -> Any:
     if array.dtype.itemsize > 2 and eps is None:
         return array
     wide = array.astype(np.float32)
-    if domain.checked:
+    if domain.checked and not domain.components:
         near = nearly(domain, array, eps) & ~domain.holds(array)
         if bool(near.any()):
             wide[near] = wide[near].clip(domain.low, domain.high)

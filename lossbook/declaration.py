@@ -111,7 +111,7 @@ class Declaration:
     def signature(self, axis: int | None) -> inspect.Signature:
         """The signature that users call: arrays, parameters, options."""
         positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
-        defaults = {"reduction": "mean", "axis": axis, "batch": False, **self.own}
+        defaults = {"reduction": "mean", "axis": axis, "batch": False, "format": "xyxy", **self.own}
         return inspect.Signature(
             [inspect.Parameter(name, positional) for name in self.arrays]
             + [inspect.Parameter(name, keyword, default=value) for name, value in self.defaults.items()]

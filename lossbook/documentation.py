@@ -156,6 +156,10 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
         said = "Of the corners." if space.corners else "Of the classes."
         said = said if space.classes or space.corners else f"{said} Not looked at where no option is one per class."
         rows.append(("axis : int, optional", said))
+    if "format" in space.options:
+        said = "What the four numbers of a box are: its corners, its first corner and its sizes, or its center and its "
+        said += "sizes. Slopes are along these numbers; other formats than corners are computed in float64."
+        rows.append(('format : {"xyxy", "xywh", "cxcywh"}, optional', said))
     if "accuracy" in space.options:
         said = "Round values and slopes of float32 correctly: computed in float64, rounded once, ties decided."
         rows.append(('accuracy : {"highest"}, optional', said))

@@ -13,7 +13,7 @@ import numpy as np
 
 from lossbook import backends
 from lossbook.arrays import is_cupy
-from lossbook.checks import check_reduction
+from lossbook.checks import check_format, check_reduction
 from lossbook.declaration import Declaration, flag
 from lossbook.definition import Definition
 from lossbook.errors import DomainError
@@ -70,6 +70,8 @@ def own_option(loss: Any, name: str, value: Any) -> Any:
         return str(value)
     if name == "backend":
         return backends.check(value, loss.name)
+    if name == "format":
+        return check_format(loss.name, value)
     if name == "batch":
         return flag(loss.name, name, value)
     if name == "class_weight":

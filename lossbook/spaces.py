@@ -50,7 +50,9 @@ SETS = Space(
     classes=True,
     totals=True,
 )
-BOXES = Space("boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis",), by_row=True, corners=True)
+BOXES = Space(
+    "boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis", "format"), by_row=True, corners=True
+)  # fmt: skip
 DISTANCES = Space(
     "distance",
     "pixel and class",

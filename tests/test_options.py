@@ -246,3 +246,106 @@ def test_bad_labels_to_ignore_are_refused(loss):
     y[1, 2, 3] = 7
     with pytest.raises(DomainError, match=r"in 0\.\.2 or ignore_index=\(254, 255\); got 7 at index \(1, 2, 3\)"):
         loss(p, y, ignore_index=(254, 255))
+
+
+# --- formats of boxes, and integers ----------------------------------------------------------------------------------
+
+BOXES = [loss for loss in EVERY_LOSS if loss.shape == "boxes"]
+FORMATS = {  # the numbers of a box as a linear function of its corners
+    "xywh": [[1, 0, 0, 0], [0, 1, 0, 0], [-1, 0, 1, 0], [0, -1, 0, 1]],
+    "cxcywh": [[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [-1, 0, 1, 0], [0, -1, 0, 1]],
+}
+
+
+def boxes(count, dtype, seed=0):
+    """Boxes with corners that are multiples of 1/8, so that their formats are exact, some of them the same."""
+    random = np.random.default_rng(seed)
+    low = random.integers(0, 80, (2, count, 2)) / 8
+    p, t = np.concatenate([low, low + random.integers(1, 80, (2, count, 2)) / 8], axis=-1).astype(dtype)
+    t[0] = p[0]
+    return p, t
+
+
+@pytest.mark.parametrize("loss", BOXES, **by_name)
+@pytest.mark.parametrize("format", FORMATS)
+def test_boxes_in_other_formats_are_those_of_their_corners(loss, format, backend):
+    """The value is that of the corners, and the slopes follow by the chain rule, along any axis, in any dtype."""
+    matrix = np.array(FORMATS[format])
+    back = np.linalg.inv(matrix)
+    for dtype, axis, reduction in itertools.product((np.float16, *DTYPES), (-1, 0), REDUCTIONS):
+        corners, near = boxes(7, dtype), 4 * float(np.finfo(dtype).eps)
+        given = [np.moveaxis(box @ matrix.T.astype(dtype), -1, axis) for box in corners]
+        options = {"reduction": reduction, "weight": np.arange(7.0)}
+        value, slopes = loss.value_and_grad(*(box.astype(float) for box in corners), **options)
+        got = backend.call(loss.value_and_grad, *given, format=format, axis=axis, **options)
+        assert got[0].dtype == got[1].dtype == dtype
+        assert got[1].shape == given[0].shape
+        np.testing.assert_allclose(got[0], value, rtol=near, atol=1e-7)
+        np.testing.assert_allclose(np.moveaxis(got[1], axis, -1), slopes @ back, rtol=near, atol=4e-8 + near / 8)
+        wanted = backend.call(loss.value_and_grad, *corners, **options)
+        got = backend.call(loss.value_and_grad, *corners, format="xyxy", **options)
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+    own = loss.with_parameters(format=format)
+    given = [box @ matrix.T for box in boxes(7, np.float64)]
+    assert backend.call(own, *given) == backend.call(loss, *given, format=format)
+    value = float(backend.call(own, *given))
+    assert backend.call(2 * loss, *given, format=format) == pytest.approx(2 * value, rel=1e-14)
+    if backend.name in ("numpy", "numba", "cupy"):
+        parts = [[box[:3] for box in given], [box[3:] for box in given]]
+        pieces = [backend.call(loss.partial, *part, format=format) for part in parts]
+        assert sum(pieces).finish() == pytest.approx(value, rel=1e-14)
+        out = np.empty_like(given[0])
+        assert loss.grad(*given, format=format, out=out) is out
+        np.testing.assert_array_equal(out, backend.call(own.grad, *given))
+
+
+@pytest.mark.parametrize("loss", BOXES, **by_name)
+def test_bad_boxes_of_a_format_are_refused_as_they_were_given(loss):
+    p = np.array([[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, -1.0, 2.0]])
+    with pytest.raises(DomainError) as caught:
+        loss(p, np.abs(p), format="xywh")
+    said = "p must be a box (x, y, w, h) with w >= 0 and h >= 0; got (4.0, 5.0, -1.0, 2.0) at index 1"
+    assert str(caught.value) == f"{loss.name}: {said}"
+    with pytest.raises(DomainError, match=r"t must be a box \(cx, cy, w, h\) with w >= 0 and h >= 0; got .* at index 1"):
+        loss(np.abs(p), p, format="cxcywh")
+    rule = "format must be 'xyxy', 'xywh' or 'cxcywh'; got 'coco' (did you mean 'xywh'?)"
+    for call in (lambda: loss(p, p, format="coco"), lambda: loss.with_parameters(format="coco")):
+        with pytest.raises(DomainError) as caught:
+            call()
+        assert str(caught.value) == f"{loss.name}: {rule}"
+
+
+def dtype_kinds(loss):
+    """What predictions may hold beside floats."""
+    return loss.declaration.of_prediction.other_kinds
+
+
+@pytest.mark.parametrize("loss", [loss for loss in EVERY_LOSS if "i" in dtype_kinds(loss)], **by_name)
+def test_integers_are_values_and_corners(loss, backend):
+    """They are computed in float64, as NumPy does: value and gradient are float64."""
+    if loss.shape == "boxes":
+        arrays = [np.array(box * 8) for box in boxes(6, np.float64)]
+    else:
+        arrays = [np.round(array) for array in example(loss, np.float64, (6, 5))]
+    wanted = backend.call(loss.value_and_grad, *arrays)
+    for dtype in (np.int64, np.int32, np.uint8, np.int8):
+        if not all(np.array_equal(array.astype(dtype), array) for array in arrays):
+            continue
+        got = backend.call(loss.value_and_grad, *(array.astype(dtype) for array in arrays))
+        assert got[0].dtype == got[1].dtype == np.float64
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert backend.call(2 * loss, *(array.astype(int) for array in arrays)).dtype == np.float64
+    if loss.declaration.target:
+        assert loss.value_and_grad(*(array.astype(int).tolist() for array in arrays))[1].dtype == np.float64
+    with pytest.raises(DomainError, match="must be float16, float32 or float64; got dtype bool"):
+        loss(arrays[0] > 0, *arrays[1:])
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if "i" not in dtype_kinds(loss)], **by_name)
+def test_integers_are_no_scores(loss):
+    """They would be class indices or masks."""
+    arrays = example(loss, np.float32)
+    with pytest.raises(DomainError, match="must be float16, float32 or float64; got dtype int64"):
+        loss(np.zeros(arrays[0].shape, np.int64), *arrays[1:])

@@ -28,7 +28,7 @@ IMPORTS = {
     "lossbook.algebra": ("Loss",),
     "lossbook.evaluation.reduce": ("Partial",),
     "lossbook.typing": (
-        "F2", "F3", "S2", "S3", "ArrayLike", "Backend", "F", "Floats", "Number", "Reduction", "S", "Single",
+        "F2", "F3", "S2", "S3", "ArrayLike", "Backend", "F", "Floats", "Format", "Number", "Reduction", "S", "Single",
     ),
 }  # fmt: skip
 OPTIONS = {
@@ -39,6 +39,7 @@ OPTIONS = {
     "ignore_index": "SupportsIndex | Collection[SupportsIndex] | None",
     "axis": "SupportsIndex",
     "batch": "bool",
+    "format": "Format",
     "accuracy": 'Literal["highest"] | None',
 }
 

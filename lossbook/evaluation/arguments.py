@@ -50,11 +50,11 @@ class Arguments:
         return array if array.dtype.kind in "fiub" else real_numbers(self.name, name, array)
 
     def prediction(self, array: Any, xp: Any, name: str | None = None, target: Any = None) -> Any:
-        """The prediction; one of bools is a mask, and taken as float64 where probabilities are asked for."""
+        """The prediction; a mask of bools is one of probabilities, and integers are values or corners: in float64."""
         name = name or self.names[0]
         z = plain(self.name, name, array) if type(array) is not np.ndarray else array
         if z.dtype.newbyteorder("=") not in WORKING:
-            if z.dtype.kind == "b" and self.domains[name].holds_probabilities:
+            if z.dtype.kind in self.domains[name].other_kinds:
                 return z.astype(np.float64)
             hint = f"{name}.astype(np.float32)" if z.dtype.kind in "iub" else cure(z.dtype, name)
             if z.dtype.kind in "iub" and getattr(getattr(target, "dtype", None), "kind", "") == "f":

@@ -6,7 +6,7 @@ of_totals  losses of totals: sums per image and class, then the finish, then the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from lossbook import backends, words
-from lossbook.arrays import WORKING, quiet
+from lossbook.arrays import WORKING, quiet, rounded
 from lossbook.backends import numpy as numpy_backend
 from lossbook.backends.call import Call
-from lossbook.checks import check_reduction
+from lossbook.checks import check_format, check_reduction
 from lossbook.declaration import flag
 from lossbook.errors import DomainError, ShapeError
 from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.explain import explain
+from lossbook.evaluation.formats import COMPONENTS, along_format, to_corners
 from lossbook.evaluation.highest import Rounding, check_accuracy, refuse_other_dtypes
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
@@ -29,6 +30,7 @@ from lossbook.evaluation.weights import image_weights, left, total_weight, weigh
 from lossbook.formula import Formula
 from lossbook.plan.ir import Plan
 from lossbook.spaces import ELEMENTS
+from lossbook.typing import Format
 
 SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 
@@ -41,6 +43,7 @@ class Setting:
     batch: bool
     flags: dict
     parameters: dict
+    format: Format  # of boxes
 
 
 class Evaluation:
@@ -78,8 +81,32 @@ class Evaluation:
 
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
+        if self.space.corners and keywords.get("format", "xyxy") != "xyxy":
+            return self.of_format(arrays, keywords, request)
         backend, call, slope, setting = self.prepare(arrays, keywords, request)
         return (self.of_totals if call.overlap else self.summed)(backend, call, setting, request), slope
+
+    def of_format(
+        self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
+    ) -> tuple[Any, Any]:
+        """The same for boxes that are not given by their corners: from these, in float64, and back."""
+        _, call, slope, setting = self.prepare(arrays, keywords, request)
+        xp, axis = call.xp, call.layout.axis
+        corners = [to_corners(xp, array, axis, setting.format) for array in (call.z, call.y) if array is not None]
+        try:
+            result, g = self(corners, {**keywords, "format": "xyxy"}, replace(request, out=None))
+        except DomainError as error:
+            given = dict(zip(self.arguments.names, (call.z, call.y), strict=False)).get(error.argument)
+            if given is None:
+                raise
+            box = call.to_host(xp.moveaxis(given, axis, -1)[error.index]).tolist()
+            rule = f"must be a box ({', '.join(COMPONENTS[setting.format])}) with w >= 0 and h >= 0"
+            raise DomainError(error.loss, error.argument, rule, tuple(box), error.index) from None
+        if slope is not None:
+            slope[...] = rounded(along_format(xp, g, axis, setting.format), slope.dtype)
+        if request.value and not request.partial:
+            result = rounded(result, call.z.dtype) if setting.reduction == "none" else call.number(result)
+        return result, slope
 
     def prepare(
         self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
@@ -98,6 +125,7 @@ class Evaluation:
             ignore = rest.pop("ignore_index", None)
         if "axis" in self.space.options:
             axis = rest.pop("axis", self.loss.axis)
+        box = check_format(name, rest.pop("format", "xyxy")) if self.space.corners else "xyxy"
         batch = flag(name, "batch", rest.pop("batch", False)) if self.space.totals else False
         highest = check_accuracy(name, rest.pop("accuracy", None)) if "accuracy" in self.space.options else False
         flags, parameters = declaration.settings(rest, self.loss.per_class)
@@ -138,7 +166,7 @@ class Evaluation:
             call.gradient = call.moved(np.asarray(slope) if xp is np else slope)  # a subclass has its own ways
         if batch and call.item_weights:
             raise ShapeError(name, "weight", "must be one per pixel with batch=True", said="one per image")
-        return backend, call, slope, Setting(reduction, batch, flags, parameters)
+        return backend, call, slope, Setting(reduction, batch, flags, parameters, box)
 
     def of_each_class(self, call: Call, highest: bool) -> tuple[Any, ...]:
         """The parameters as arrays of the working type, those that are one number per class of that length."""

@@ -103,6 +103,8 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
         options["axis"] = at
     if loss.space.totals:
         options["batch"] = setting.batch
+    if loss.space.corners:
+        options["format"] = setting.format
     weight_shape = target_shape = None
     if (weight := known.get("weight")) is not None:
         weight_shape = tuple(np.shape(weight))
@@ -115,7 +117,7 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
     labels = keywords.get("ignore_index")
     ignore = None if labels is None else labels_to_ignore(loss.name, labels)
-    wide = call.plan.wide or call.real is np.float64
+    wide = call.plan.wide or call.real is np.float64 or setting.format != "xyxy"
     if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
         wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
     parameters = tuple(

@@ -28,6 +28,9 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     if request.out is not None:
         rule = "is for arrays that can be written to, which arrays of JAX are not"
         raise DomainError(loss.name, "out", rule, said=type(request.out).__name__)
+    domains = zip(loss.declaration.predictions, arrays, strict=False)
+    floats = [in_floats(loss.declaration.arguments[name], array) for name, array in domains]
+    arrays = [*floats, *arrays[len(floats) :]]
     every = [part for value in (*arrays, *keywords.values()) for part in several(value)]
     given = [value for value in every if isinstance(value, jax.Array)]
     if not any(isinstance(array, jax.core.Tracer) for array in given) and all(map(is_on_host, given)):
@@ -42,6 +45,13 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
         return value_of(arrays[0]), None
     value, pull = jax.vjp(value_of, xp.asarray(arrays[0]))
     return (value if request.value else None), *pull(xp.ones_like(value))
+
+
+def in_floats(domain: Any, array: Any) -> Any:
+    """A prediction of integers or bools, if these may be taken for what it should hold, in JAX's widest floats."""
+    if isinstance(array, jax.Array) and array.dtype.kind in domain.other_kinds:
+        return array.astype(float)
+    return array
 
 
 def is_on_host(array: jax.Array) -> bool:

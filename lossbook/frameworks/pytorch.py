@@ -107,10 +107,20 @@ def asarray(value: Any, like: torch.Tensor | None) -> torch.Tensor:
 
 def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
+    domains = zip(loss.declaration.predictions, arrays, strict=False)
+    floats = [in_floats(loss.declaration.arguments[name], array) for name, array in domains]
+    arrays = [*floats, *arrays[len(floats) :]]
     by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
     if request == VALUE and by_text:
         return generated.value(THIS, loss, arrays, keywords), None
     return evaluated(loss, arrays, keywords, request)
+
+
+def in_floats(domain: Any, array: Any) -> Any:
+    """A prediction of integers or bools, if these may be taken for what it should hold, in float64."""
+    if not isinstance(array, torch.Tensor) or array.dtype.is_floating_point or array.dtype.is_complex:
+        return array
+    return array.double() if ("b" if array.dtype is torch.bool else "i") in domain.other_kinds else array
 
 
 def is_transformed() -> bool:
