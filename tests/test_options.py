@@ -307,7 +307,7 @@ def test_bad_boxes_of_a_format_are_refused_as_they_were_given(loss):
         loss(p, np.abs(p), format="xywh")
     said = "p must be a box (x, y, w, h) with w >= 0 and h >= 0; got (4.0, 5.0, -1.0, 2.0) at index 1"
     assert str(caught.value) == f"{loss.name}: {said}"
-    with pytest.raises(DomainError, match=r"t must be a box \(cx, cy, w, h\) with w >= 0 and h >= 0; got .* at index 1"):
+    with pytest.raises(DomainError, match=r"t must be a box \(cx, cy, w, h\) with w >= 0 and h >= 0; .* at index 1"):
         loss(np.abs(p), p, format="cxcywh")
     rule = "format must be 'xyxy', 'xywh' or 'cxcywh'; got 'coco' (did you mean 'xywh'?)"
     for call in (lambda: loss(p, p, format="coco"), lambda: loss.with_parameters(format="coco")):
@@ -324,6 +324,8 @@ def dtype_kinds(loss):
 @pytest.mark.parametrize("loss", [loss for loss in EVERY_LOSS if "i" in dtype_kinds(loss)], **by_name)
 def test_integers_are_values_and_corners(loss, backend):
     """They are computed in float64, as NumPy does: value and gradient are float64."""
+    if backend.name == "torch":
+        pytest.skip("PyTorch differentiates no integers")
     if loss.shape == "boxes":
         arrays = [np.array(box * 8) for box in boxes(6, np.float64)]
     else:

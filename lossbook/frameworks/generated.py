@@ -135,7 +135,7 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
 def numbers_of_classes(loss: Any, keywords: Mapping[str, Any]) -> list[int]:
     """How many classes those options have that are Python's numbers, one per class."""
     given = [*keywords.items()]
-    for _, part in loss.terms_of_sum() if len(loss.declaration.predictions) == 1 else ():
+    for _, part in () if hasattr(loss, "parts") else loss.terms_of_sum():
         given += [*part.declaration.own.items(), *part.declaration.defaults.items()]
     return [len(some) for name, some in given if isinstance(some, (tuple, list)) and name != "ignore_index"]
 

@@ -107,20 +107,25 @@ def asarray(value: Any, like: torch.Tensor | None) -> torch.Tensor:
 
 def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
-    domains = zip(loss.declaration.predictions, arrays, strict=False)
-    floats = [in_floats(loss.declaration.arguments[name], array) for name, array in domains]
-    arrays = [*floats, *arrays[len(floats) :]]
+    kinds = other_kinds(loss)
+    arrays = [*map(in_floats, kinds, arrays), *arrays[len(kinds) :]]
     by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
     if request == VALUE and by_text:
         return generated.value(THIS, loss, arrays, keywords), None
     return evaluated(loss, arrays, keywords, request)
 
 
-def in_floats(domain: Any, array: Any) -> Any:
-    """A prediction of integers or bools, if these may be taken for what it should hold, in float64."""
+@torch.compiler.assume_constant_result
+def other_kinds(loss: Any) -> tuple[str, ...]:
+    """`Domain.other_kinds` of each prediction; while PyTorch compiles, it is a constant."""
+    return tuple(loss.declaration.arguments[name].other_kinds for name in loss.declaration.predictions)
+
+
+def in_floats(kinds: str, array: Any) -> Any:
+    """A prediction of integers or bools in float64, if it may be of such a kind."""
     if not isinstance(array, torch.Tensor) or array.dtype.is_floating_point or array.dtype.is_complex:
         return array
-    return array.double() if ("b" if array.dtype is torch.bool else "i") in domain.other_kinds else array
+    return array.double() if ("b" if array.dtype is torch.bool else "i") in kinds else array
 
 
 def is_transformed() -> bool:
