@@ -27,6 +27,11 @@ class Space:
     maps: bool = False  # a value depends on the mask around it
 
     @property
+    def usual_axis(self) -> int | None:
+        """Where classes or corners are, unless a call says otherwise; of elements, where an option asks for classes."""
+        return 1 if self is ELEMENTS else self.axis
+
+    @property
     def rows_of_classes(self) -> bool:
         """Whether a value belongs to a row of classes."""
         return self.classes and self.by_row

@@ -155,6 +155,20 @@ def test_certificates(kind):
 
 
 @every_kind
+def test_half_precision(kind):
+    """Predictions of float16 are computed in float32 by every kind, and give float16."""
+    count = len(kind.loss.declaration.predictions)
+    halves = [*(array.astype(np.float16) for array in kind.arrays[:count]), *kind.arrays[count:]]
+    value, gradient = kind.loss.value_and_grad(*halves)
+    wide = [*(array.astype(np.float32) for array in halves[:count]), *kind.arrays[count:]]
+    wanted, slope = kind.loss.value_and_grad(*wide)
+    assert same(value, wanted.astype(np.float16))
+    several = slope if isinstance(slope, tuple) else (slope,)
+    narrow = tuple(one.astype(np.float16) for one in several)
+    assert same(gradient if isinstance(gradient, tuple) else (gradient,), narrow)
+
+
+@every_kind
 def test_copies(kind):
     """A loss pickles as itself or its equal, is its own copy, and has one hash."""
     again = pickle.loads(pickle.dumps(kind.loss))
@@ -169,9 +183,10 @@ def test_every_public_method_is_tried():
     """The methods above are all that a loss has; a new one needs a test for every kind."""
     tried = {
         "answer", "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for",
-        "formula_of", "grad", "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial",
-        "properties", "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary",
-        "terms_of_sum", "text", "textbook", "value_and_grad", "with_parameters",
+        "formula_of", "grad", "gradient", "hessian", "hvp", "identity", "latex", "name", "named_formula", "of",
+        "on_logits", "partial", "properties", "reference", "same_formula", "second_order", "settings", "shape",
+        "signature", "source", "space", "summary", "terms_of_sum", "text", "textbook", "value_and_grad",
+        "value_grad_and_hessian", "with_parameters",
     }  # fmt: skip
     found = {name for name in (*dir(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}
     assert found - {"terms", "shared", "evaluation", "keywords_of"} <= tried

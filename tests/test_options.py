@@ -351,3 +351,40 @@ def test_integers_are_no_scores(loss):
     arrays = example(loss, np.float32)
     with pytest.raises(DomainError, match="must be float16, float32 or float64; got dtype int64"):
         loss(np.zeros(arrays[0].shape, np.int64), *arrays[1:])
+
+
+# --- second derivatives ----------------------------------------------------------------------------------------------
+
+
+def is_numeric(hessian, gradient, arrays, **keywords):
+    """Whether the diagonal of the Hessian of a sum is what differences of gradients are."""
+    h = 1e-5
+    for k in np.ndindex(arrays[0].shape):
+        step = np.zeros(arrays[0].shape)
+        step[k] = h
+        up, down = (gradient(arrays[0] + sign * step, *arrays[1:], reduction="sum", **keywords)[k] for sign in (1, -1))
+        np.testing.assert_allclose(hessian[k], (up - down) / (2 * h), rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("loss", "name"), PER_CLASS, **by_name)
+def test_second_derivatives_know_the_numbers_of_classes(loss, name, backend):
+    p, y = example(loss, np.float64, (3, 4))
+    arrays = [0.1 + 0.8 * p if loss.declaration.of_prediction.bounded else p, y]
+    keywords = {name: numbers_of(loss, name, 4), "class_weight": np.array([1.0, 0.0, 2.0, 0.5])}
+    if backend.name == "torch":
+        pytest.skip("of texts PyTorch finds them")
+    is_numeric(backend.call(loss.hessian, *arrays, **keywords), loss.grad, arrays, **keywords)
+
+
+@pytest.mark.parametrize("loss", BOXES, **by_name)
+@pytest.mark.parametrize("format", FORMATS)
+def test_second_derivatives_are_along_the_numbers_of_boxes(loss, format, backend):
+    random = np.random.default_rng(1)
+    arrays = [np.concatenate([random.random((4, 2)), 2 + random.random((4, 2))], 1) for _ in range(2)]
+    if backend.name == "torch":
+        pytest.skip("of texts PyTorch finds them")
+    is_numeric(backend.call(loss.hessian, *arrays, format=format), loss.grad, arrays, format=format)
+    v, h = random.random((4, 4)), 1e-5
+    up, down = (loss.grad(arrays[0] + sign * h * v, arrays[1], format=format, reduction="sum") for sign in (1, -1))
+    got = backend.call(loss.hvp, *arrays, v, format=format)
+    np.testing.assert_allclose(got, (up - down) / (2 * h), rtol=2e-5, atol=1e-7)

@@ -26,8 +26,12 @@ class Plans:
         per_class = any(isinstance(parameters[symbol.name], tuple) for symbol in formula.parameters)
         key = (setting, hard, lifted, steep, per_class)
         if key not in self._made:
-            self._made[key] = make_plan(self.name, formula, *key[1:])
+            self._made[key] = self.make(formula, *key[1:])
         return self._made[key]
+
+    def make(self, formula: Formula, hard: bool, lifted: bool, steep: bool, per_class: bool) -> Plan:
+        """The plan of a formula in the variant that settings need."""
+        return make_plan(self.name, formula, hard, lifted, steep, per_class)
 
 
 def is_hard(formula: Formula, parameters: Mapping[str, Any]) -> bool:
