@@ -251,6 +251,10 @@ class FormulaLoss(Loss):
     """A loss of one formula, with kernels of its own. `@lossbook.loss` makes it of a function."""
 
     __doc__ = Loss.__dict__["__doc__"]
+    per_class = Shown(
+        lambda self: frozenset.intersection(*(self.formulas.at(flags).weights for flags in self.formulas.settings)),
+        frozenset(),
+    )
 
     def __init__(
         self,
@@ -289,11 +293,6 @@ class FormulaLoss(Loss):
     def evaluation(self) -> Any:
         """What a call does."""
         return Evaluation(self)
-
-    @cached_property
-    def per_class(self) -> frozenset[str]:
-        """The names of the parameters that may be one number per class: those that weigh its terms."""
-        return frozenset.intersection(*(self.formulas.at(setting).weights for setting in self.formulas.settings))
 
     def formula_at(self, **flags: bool) -> Formula:
         """The formula as declared, with its named steps, under a setting of the flags."""

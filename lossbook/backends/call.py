@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import INDEX, as_indices, bounds_of, number, rounded
+from lossbook.arrays import INDEX, as_indices, number, rounded
 from lossbook.checks import refuse
-from lossbook.errors import ShapeError, shown
+from lossbook.errors import shown
 
 PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
 
@@ -106,33 +106,6 @@ class Call:
     def said_ignored(self) -> str:
         """The labels to ignore, as an error shows them."""
         return shown(self.ignored[0] if len(self.ignored) == 1 else self.ignored)
-
-    def ignore_labels(self, labels: tuple[int, ...]) -> None:
-        """Ignore labels: kernels know of one alone, which takes the place of the others."""
-        self.ignored = labels
-        possible = [label for label in labels if label in range(*bounds_of(self.y.dtype))]
-        self.ignore = next(iter(possible or labels), None)
-        for label in possible[1:]:
-            self.y = self.xp.where(self.y == label, self.y.dtype.type(self.ignore), self.y)
-
-    def leave_out(self, labels: tuple[int, ...]) -> None:
-        """Give the pixels of a mask that have one of these labels the weight 0."""
-        live = self.y == self.y
-        for label in labels:
-            live = live & (self.y != self.xp.asarray(label))
-        self.y, self.folded = self.y * live, True
-        if self.weight is None:
-            self.weight = live if self.plan.space.axis is None else live[:, 0]  # distances have one per class
-        elif self.weight.ndim < self.z.ndim - 1:
-            rule = "must be one per pixel where labels of a mask are ignored"
-            raise ShapeError(self.loss, "weight", rule, said="one per image")
-        else:
-            self.weight = self.xp.where(live if self.weight.ndim == self.z.ndim else live[:, 0], self.weight, 0)
-
-    def weigh_classes(self, weights: Any) -> None:
-        """Losses of elements: multiply the weights by those of classes."""
-        each, self.folded = self.along_classes(weights), True
-        self.weight = self.xp.broadcast_to(each, self.z.shape) if self.weight is None else self.weight * each
 
     def along_classes(self, numbers: Any) -> Any:
         """Losses of elements: one number per class, with axes of length 1 beside."""

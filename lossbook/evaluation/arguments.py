@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import WORKING, holds_exactly
+from lossbook.arrays import WORKING, holds_exactly, quiet
 from lossbook.backends.call import Call, Layout
 from lossbook.checks import (
     FLOATS,
@@ -25,6 +25,7 @@ from lossbook.declaration import Declaration
 from lossbook.errors import DomainError, ShapeError, shown
 from lossbook.spaces import ELEMENTS, Space
 
+SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
 
 
@@ -195,6 +196,19 @@ class Arguments:
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
         return labels
 
+    def rounded(self, name: str, value: Any, real: Any) -> Any:
+        """A parameter in the working type, where its rule must hold as well."""
+        if isinstance(value, tuple):
+            return tuple(self.rounded(name, number, real) for number in value)
+        if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
+            return real(value)
+        with quiet():
+            number = real(value)
+        domain = self.domains[name]
+        if not domain.holds(float(number)):
+            raise DomainError(self.name, name, f"must be {domain.rule}, also in {np.dtype(real)}", value)
+        return number
+
     def out(self, out: Any, z: Any, inputs: Sequence[Any], xp: Any) -> Any:
         """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
         if out is None:
@@ -219,13 +233,26 @@ class Arguments:
 
 def labels_to_ignore(loss: str, ignore: Any) -> tuple[int, ...]:
     """The labels to ignore, of which one or several are given."""
-    several = isinstance(ignore, (tuple, list, set, frozenset, np.ndarray)) and getattr(ignore, "ndim", 1)
+    several = isinstance(ignore, (tuple, list, set, frozenset)) or (isinstance(ignore, np.ndarray) and ignore.ndim > 0)
     for label in ignore if several else (ignore,):
         if isinstance(label, (bool, np.bool_)) or not isinstance(label, numbers.Integral):
             raise DomainError(loss, "ignore_index", "must be an integer, several of them or None", label)
-        if not -(2**63) <= label < 2**63:
+        if not -(2**63) <= int(label) < 2**63:
             raise DomainError(loss, "ignore_index", "must be a 64-bit integer", label)
     return tuple(dict.fromkeys(map(int, ignore))) if several else (int(ignore),)
+
+
+def numbers_of_classes(call: Call, parameters: dict[str, Any], highest: bool) -> tuple[Any, ...]:
+    """The parameters as arrays of the working type, those that are one number per class of that length."""
+    classes = call.of_classes.three[1]
+    for name, given in parameters.items():
+        if isinstance(given, tuple) and highest:
+            rule, said = "must be a number with accuracy='highest'", "one number per class"
+            raise DomainError(call.loss, name, rule, said=said)
+        if isinstance(given, tuple) and len(given) != classes:
+            rule = f"must be a number or have shape ({classes},), one per class along axis {call.of_classes.axis}"
+            raise ShapeError(call.loss, name, rule, (len(given),))
+    return tuple(np.array(given, call.real) for given in parameters.values())
 
 
 def _check_index(loss, weight):

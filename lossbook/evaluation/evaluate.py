@@ -6,7 +6,7 @@ of_totals  losses of totals: sums per image and class, then the finish, then the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,25 +14,31 @@ from typing import Any
 import numpy as np
 
 from lossbook import backends, words
-from lossbook.arrays import WORKING, quiet, rounded
+from lossbook.arrays import WORKING, quiet
 from lossbook.backends import numpy as numpy_backend
 from lossbook.backends.call import Call
 from lossbook.checks import check_format, check_reduction
 from lossbook.declaration import flag
-from lossbook.errors import DomainError, ShapeError
-from lossbook.evaluation.arguments import Arguments
+from lossbook.errors import ShapeError
+from lossbook.evaluation.arguments import Arguments, numbers_of_classes
 from lossbook.evaluation.explain import explain
-from lossbook.evaluation.formats import COMPONENTS, along_format, to_corners
+from lossbook.evaluation.formats import of_format
 from lossbook.evaluation.highest import Rounding, check_accuracy, refuse_other_dtypes
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
-from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
+from lossbook.evaluation.weights import (
+    ignore_labels,
+    image_weights,
+    leave_out,
+    left,
+    total_weight,
+    weigh_classes,
+    weighs_on_host,
+)
 from lossbook.formula import Formula
 from lossbook.plan.ir import Plan
 from lossbook.spaces import ELEMENTS
 from lossbook.typing import Format
-
-SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 
 
 @dataclass(frozen=True)
@@ -82,31 +88,9 @@ class Evaluation:
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
         if self.space.corners and keywords.get("format", "xyxy") != "xyxy":
-            return self.of_format(arrays, keywords, request)
+            return of_format(self, arrays, keywords, request)
         backend, call, slope, setting = self.prepare(arrays, keywords, request)
         return (self.of_totals if call.overlap else self.summed)(backend, call, setting, request), slope
-
-    def of_format(
-        self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
-    ) -> tuple[Any, Any]:
-        """The same for boxes that are not given by their corners: from these, in float64, and back."""
-        _, call, slope, setting = self.prepare(arrays, keywords, request)
-        xp, axis = call.xp, call.layout.axis
-        corners = [to_corners(xp, array, axis, setting.format) for array in (call.z, call.y) if array is not None]
-        try:
-            result, g = self(corners, {**keywords, "format": "xyxy"}, replace(request, out=None))
-        except DomainError as error:
-            given = dict(zip(self.arguments.names, (call.z, call.y), strict=False)).get(error.argument)
-            if given is None:
-                raise
-            box = call.to_host(xp.moveaxis(given, axis, -1)[error.index]).tolist()
-            rule = f"must be a box ({', '.join(COMPONENTS[setting.format])}) with w >= 0 and h >= 0"
-            raise DomainError(error.loss, error.argument, rule, tuple(box), error.index) from None
-        if slope is not None:
-            slope[...] = rounded(along_format(xp, g, axis, setting.format), slope.dtype)
-        if request.value and not request.partial:
-            result = rounded(result, call.z.dtype) if setting.reduction == "none" else call.number(result)
-        return result, slope
 
     def prepare(
         self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request
@@ -145,9 +129,10 @@ class Evaluation:
             call.rounding = Rounding(self.formula(flags), of_kernel)
         if self.space is ELEMENTS and (class_weight is not None or call.plan.per_class):
             call.of_classes = arguments.class_axis(z, axis)
-        call.parameters = tuple(self.rounded(name, of_kernel[name], real) for name in self.parameters)
+        call.parameters = tuple(arguments.rounded(name, of_kernel[name], real) for name in self.parameters)
         if call.plan.per_class:
-            call.parameters = self.of_each_class(call, highest)
+            named = dict(zip(self.parameters, call.parameters, strict=True))
+            call.parameters = numbers_of_classes(call, named, highest)
         if weight is not None:
             call.weight = arguments.weight(weight, call, xp)
         if class_weight is not None:
@@ -156,10 +141,10 @@ class Evaluation:
             if call.of_classes is None:
                 call.class_weight = weights
             elif weights is not None:
-                call.weigh_classes(weights)
+                weigh_classes(call, weights)
         if ignore is not None:
             labels = arguments.ignore(ignore, call)
-            (call.leave_out if call.mask else call.ignore_labels)(labels)
+            (leave_out if call.mask else ignore_labels)(call, labels)
         slope = None
         if request.gradient:
             slope = arguments.out(request.out, z, (*arrays, weight, class_weight), xp)
@@ -167,31 +152,6 @@ class Evaluation:
         if batch and call.item_weights:
             raise ShapeError(name, "weight", "must be one per pixel with batch=True", said="one per image")
         return backend, call, slope, Setting(reduction, batch, flags, parameters, box)
-
-    def of_each_class(self, call: Call, highest: bool) -> tuple[Any, ...]:
-        """The parameters as arrays of the working type, those that are one number per class of that length."""
-        name, classes = self.declaration.name, call.of_classes.three[1]
-        for parameter, numbers in zip(self.parameters, call.parameters, strict=True):
-            if isinstance(numbers, tuple) and highest:
-                said = "one number per class"
-                raise DomainError(name, parameter, "must be a number with accuracy='highest'", said=said)
-            if isinstance(numbers, tuple) and len(numbers) != classes:
-                rule = f"must be a number or have shape ({classes},), one per class along axis {call.of_classes.axis}"
-                raise ShapeError(name, parameter, rule, (len(numbers),))
-        return tuple(np.array(numbers, call.real) for numbers in call.parameters)
-
-    def rounded(self, name: str, value: Any, real: Any) -> Any:
-        """A parameter in the working type, where its rule must hold as well."""
-        if isinstance(value, tuple):
-            return tuple(self.rounded(name, number, real) for number in value)
-        if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
-            return real(value)
-        with quiet():
-            number = real(value)
-        domain = self.declaration.arguments[name]
-        if not domain.holds(float(number)):
-            raise DomainError(self.declaration.name, name, f"must be {domain.rule}, also in {np.dtype(real)}", value)
-        return number
 
     def count(self, backend: Any, call: Call) -> float:
         """sum(w) over the elements or rows, by which a mean divides."""
