@@ -337,7 +337,7 @@ def ahead_of_the_next(z: Logit, y: Classes, *, square: Flag = True):
 
 @pytest.mark.parametrize("own", [penalized, ahead_of_the_next], ids=lambda own: own.name)
 def test_losses_of_your_own_have_hessians(own, backend):
-    """With words that no loss of the package has: the product is that of differences, its diagonal that of single ones."""
+    """With words that no loss of the package has, the product is that of differences."""
     random = np.random.default_rng(0)
     z, y, v = random.normal(size=(5, 4)), random.integers(0, 4, 5), random.normal(size=(5, 4))
     product, step = backend.call(own.hvp, z, y, v), 1e-6
