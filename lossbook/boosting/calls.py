@@ -62,15 +62,13 @@ class Call(NamedTuple):
 def arranged(loss: Loss, given: Given) -> Call:
     """Scores as (N,), or (N, C) where there are classes; targets and weights that fit them."""
     scores, labels, weight = given.scores, given.labels, given.weight
-    count = len(weight) if weight is not None and weight.ndim == 1 else len(labels) if labels.ndim else 1
     z, back = scores, _same
     if loss.space.classes:
-        classes = scores.size // max(count, 1)
-        if classes < 2:
+        if scores.ndim == 1 and scores.size > len(labels) > 0:  # as LightGBM before version 4 had it: class by class
+            z, back = scores.reshape(-1, len(labels)).T, _flat
+        if z.ndim != 2 or z.shape[1] < 2:
             hint = "set num_class; for two classes of one score take a loss of binary"
             raise ShapeError(loss.name, "scores", "must be of two classes or more", scores.shape, hint=hint)
-        if scores.ndim == 1:  # as LightGBM before version 4 had it: class by class
-            z, back = scores.reshape(classes, -1).T, _flat
     y = targets(loss, z, labels)
     if weight is not None and not loss.space.classes and z.ndim > 1:
         weight = np.broadcast_to(weight.reshape(len(z), -1), z.shape)
