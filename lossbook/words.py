@@ -822,18 +822,22 @@ class gap(_OfIntervals):
         return sympy.Max(-self.reach(), 0)
 
 
-class shared_slope(Word):
+class _SlopeOfIntervals(Word):
+    """A slope of a length made of two intervals: a number that changes only where their ends meet."""
+
+    nargs = 4
+    bounded = True
+
+    def slopes(self) -> tuple[sympy.Expr, ...]:
+        return (sympy.S.Zero,) * 4
+
+
+class shared_slope(_SlopeOfIntervals):
     """The slope of shared(low, high, other_low, other_high) along high."""
 
-    nargs = 4
-    bounded = True
 
-
-class gap_slope(Word):
+class gap_slope(_SlopeOfIntervals):
     """The slope of gap(low, high, other_low, other_high) along high."""
-
-    nargs = 4
-    bounded = True
 
 
 # --- words of shape ------------------------------------------------------------------------------------------------
