@@ -61,8 +61,8 @@ __all__ = [
 ]  # fmt: skip
 
 _offer_only(
-    _sys.modules[__name__], accuracy, adversarial, binary, boosting, detection, divergence, labels, multiclass, multilabel,
-    regression, segmentation, words,
+    _sys.modules[__name__], accuracy, adversarial, binary, boosting, detection, divergence, labels, multiclass,
+    multilabel, regression, segmentation, words,
 )  # fmt: skip
 
 _WORKSHOP = {  # loaded when they are asked for

@@ -2,10 +2,12 @@
 
 import copy
 import pickle
+import re
 from functools import cache
 
 import numpy as np
 import pytest
+from notebooks import NOTEBOOKS, prose
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn import datasets
@@ -254,7 +256,7 @@ def test_scores_of_classes_keep_their_order():
         results = SOFTMAX(scores, Data(y))
         assert [array.shape for array in results] == [scores.shape] * 2
         for array, right in zip(results, wanted, strict=True):
-            np.testing.assert_allclose(back(array), right, rtol=1e-8)
+            np.testing.assert_allclose(back(array), right, rtol=1e-12)
 
 
 def test_labels_may_be_distributions():
@@ -694,3 +696,21 @@ def test_a_loss_of_your_own_boosts():
     scores = interface.fit(X, y, None, objective(quantile, floor=1.0), learning_rate=0.5)
     start = interface.fit(X, y, None, objective(regression.absolute_error, floor=1.0), learning_rate=0.5)
     assert np.mean(y <= scores) > np.mean(y <= start) + 0.1
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+def test_the_programs_of_the_page_print_what_it_says(capsys):
+    """Those for XGBoost and LightGBM, which the page itself does not run: in order, in one namespace."""
+    for library in ("xgboost", "lightgbm"):
+        pytest.importorskip(library)
+    text = "\n".join(prose(path) for path in NOTEBOOKS if path.stem == "boosting")
+    pairs = re.findall(r"^```python\n(.*?)^```\n\n(?:.*?)```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(pairs) == text.count("```python") >= 4
+    assert max(len(line) for code, _ in pairs for line in code.splitlines()) <= 78
+    names = {"__name__": "__main__"}
+    for code, wanted in pairs:
+        exec(code, names)
+        assert capsys.readouterr().out == wanted

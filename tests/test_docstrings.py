@@ -94,7 +94,7 @@ TOOLS = [*CALLS, *FUNCTIONS, lossbook.Partial.finish, words.let]
 def test_there_are_functions_to_look_at():
     """The lists above find what users call."""
     names = {function.__name__ for function in FUNCTIONS}
-    assert {"loss", "warm", "set_threads", "one_hot", "edge_weights", "hausdorff_distance", "encode_boxes", "objective"} <= names
+    assert {"loss", "warm", "set_threads", "one_hot", "edge_weights", "hausdorff_distance", "objective"} <= names
     assert len(EXAMPLES) >= len(TOOLS)
 
 
