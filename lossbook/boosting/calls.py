@@ -88,8 +88,8 @@ def targets(loss: Loss, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def indices(where: str, labels: np.ndarray) -> np.ndarray:
     """Class indices as integers."""
-    if labels.dtype.kind in "iu":
-        return labels
+    if labels.dtype.kind in "biu":
+        return labels.astype(np.int64)
     if labels.dtype.kind != "f":
         raise DomainError(where, "labels", "must be the indices of classes", labels.dtype)
     wrong = ~(labels == np.rint(labels))  # a NaN, too

@@ -67,7 +67,7 @@ class Objective(Boosted):
         call = arranged(self.loss, given)
         options = {} if call.weight is None else {"weight": call.weight}
         _, gradient, hessian = self.loss.value_grad_and_hessian(call.z, call.y, reduction="sum", **options)
-        if self.floor == FLOOR and hessian.size and not (hessian > 0).any() and gradient.any():
+        if self.floor == FLOOR and (hessian <= 0).all() and gradient.any():
             rule = "is positive for no row, so that steps have no size"
             hint = "give floor=1.0 for steps along the gradient, or begin at lossbook.boosting.initial_score"
             raise DomainError(self.loss.name, "the Hessian", rule, hint=hint)
