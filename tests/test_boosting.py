@@ -13,6 +13,7 @@ from scipy.special import expit
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 
 from lossbook import (
     DomainError,
@@ -32,6 +33,7 @@ from lossbook import (
 from lossbook.boosting import initial_score, metric, objective
 
 ROUNDS, CLASSES = 8, 10
+RAISED = pytest.mark.filterwarnings("ignore:Cannot compute class probabilities:UserWarning")
 
 
 # --- real data -------------------------------------------------------------------------------------------------------
@@ -633,6 +635,86 @@ def test_scores_of_classes_begin_where_they_are_told():
     got = lightgbm.train({**parameters, "objective": made}, begun, 5).predict(X) + start
     difference = got - wanted
     np.testing.assert_allclose(difference, np.broadcast_to(difference[:1, :1], got.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [False, True], ids=["one score", "scores of classes"])
+def test_xgboost_begins_at_its_base_margin(classes):
+    """In the shape of the scores, with either objective."""
+    xgboost = pytest.importorskip("xgboost")
+    X, y = digits()
+    X, y = X[y < 3], y[y < 3] if classes else y[y < 3] > 0
+    made = objective(multiclass.cross_entropy_with_logits, scale=2) if classes else LOGISTIC
+    start = initial_score(made.loss, y)
+    margin = np.tile(start, (len(y), 1)) if classes else np.full(len(y), start)
+    matrix, parameters = xgboost.DMatrix(X, y, base_margin=margin), {**DEEP, "nthread": 1}
+    if classes:
+        parameters["num_class"] = 3
+    built_in = {**parameters, "objective": "multi:softprob" if classes else "binary:logistic"}
+    wanted = xgboost.train(built_in, matrix, 5).predict(matrix, output_margin=True)
+    got = xgboost.train(parameters, matrix, 5, obj=made).predict(matrix, output_margin=True)
+    np.testing.assert_allclose(got, wanted, atol=2e-5)
+
+
+def remembering(scores):
+    """The logistic objective, which adds the scores of each call to a list."""
+
+    def called(first, second):
+        scores.append(np.array(first if hasattr(second, "get_label") else second))
+        return LOGISTIC(first, second)
+
+    return called
+
+
+@RAISED
+def test_models_begin_and_predict_as_the_page_says():
+    """The rows of its table: a start of 0.5 or 0, and scores or probabilities as predictions."""
+    lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
+    X, y = tumors()
+    seen = [[] for _ in range(5)]
+    made = [remembering(scores) for scores in seen]
+    small = {"n_estimators": 1, "n_jobs": 1}
+    model = xgboost.train({"nthread": 1}, xgboost.DMatrix(X, y), 1, obj=made[0])
+    predicted = [model.predict(xgboost.DMatrix(X))]
+    predicted += [xgboost.XGBRegressor(objective=made[1], **small).fit(X, y).predict(X)]
+    model = xgboost.XGBClassifier(objective=made[2], **small).fit(X, y)
+    predicted += [model.predict_proba(X)[:, 1]]
+    np.testing.assert_allclose(predicted[-1], expit(model.predict(X, output_margin=True)), rtol=1e-5)
+    predicted += [lightgbm.train({**LEAVES, "objective": made[3]}, lightgbm.Dataset(X, y), 1).predict(X)]
+    model = lightgbm.LGBMClassifier(objective=made[4], n_estimators=1, **LEAVES).fit(X, y)
+    predicted += [model.predict_proba(X)]
+    assert [np.unique(scores[0]).tolist() for scores in seen] == [[0.5], [0.5], [0], [0], [0]]
+    assert [bool((scores < 0).any()) for scores in predicted] == [True, True, False, True, True]
+
+
+@every_interface
+def test_options_for_rare_classes_change_nothing(interface):
+    """They belong to the objectives of the libraries."""
+    X, y = tumors()
+    fits = [interface.fit(X, y, None, LOGISTIC, **how) for how in ({}, {"scale_pos_weight": 5})]
+    assert np.array_equal(*fits)
+    theirs = BUILT_IN["logistic", interface.library][0]
+    fits = [interface.fit(X, y, None, theirs, start=0.5, **how) for how in ({}, {"scale_pos_weight": 5})]
+    assert not np.array_equal(*fits)
+    fits = [interface.fit(X, y, None, objective(binary.cross_entropy_with_logits, pos_weight=5.0)), fits[1]]
+    np.testing.assert_allclose(*fits, atol=2e-5)
+
+
+def test_cross_validation_takes_both():
+    """Of either library, and that of scikit-learn, which copies objectives to other processes."""
+    lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
+    X, y = tumors()
+    how, told = metric(binary.cross_entropy_with_logits), {"metrics": (), "nfold": 3, "seed": 0}
+    parameters = {"nthread": 1, "disable_default_eval_metric": True, "base_score": 0.0}
+    found = xgboost.cv(parameters, xgboost.DMatrix(X, y), 5, obj=LOGISTIC, custom_metric=how, as_pandas=False, **told)
+    means = [found[f"test-{how.__name__}-mean"]]
+    parameters = {**LEAVES, "objective": LOGISTIC}
+    found = lightgbm.cv(parameters, lightgbm.Dataset(X, y), 5, nfold=3, feval=how, seed=0)
+    means += [found[f"valid {how.__name__}-mean"]]
+    for each in means:
+        assert np.all(np.diff(each) < 0)
+        assert each[-1] < 0.5
+    model = xgboost.XGBClassifier(objective=LOGISTIC, n_estimators=5, n_jobs=1)
+    assert cross_val_score(model, X, y, cv=3).mean() > 0.9
 
 
 # --- Newton's method -------------------------------------------------------------------------------------------------
