@@ -39,6 +39,22 @@ def slope_of(formula: Formula, symbol: sympy.Symbol) -> Formula:
     return replace(formula, steps=needed(steps, expression.xreplace(names)), expression=expression.xreplace(names))
 
 
+def bent(formula: Formula, symbol: sympy.Symbol) -> Formula:
+    """The formula of the slope along a symbol, for its own slope alone."""
+    slope = slope_of(formula, symbol)
+    return slope if slope.steps else replace(slope, expression=in_partial_fractions(slope.expression, symbol))
+
+
+def in_partial_fractions(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+    """A slope whose fractions in the prediction are apart, so that nothing cancels in its own slope: (p - q)/q, whose
+    slope is -1/q - (p - q)/q**2, is p/q - 1.
+    """
+    terms = sympy.Add.make_args(expression)
+    fractions = [term for term in terms if not term.has(sympy.Function) and term.is_rational_function(symbol)]
+    others = [term for term in terms if term not in fractions]
+    return sympy.Add(*others, *(sympy.apart(term, symbol) for term in fractions))
+
+
 def needed(steps: Steps, expression: sympy.Expr) -> tuple[tuple[sympy.Symbol, sympy.Expr], ...]:
     """The steps without those that the expression does not need."""
     wanted, kept = set(expression.free_symbols), []
@@ -97,7 +113,7 @@ class Curvature:
 
         def make(setting: tuple[bool, ...]) -> Formula:
             formula = formulas.at(setting)
-            return slope_of(formula, formula.predictions[k])
+            return bent(formula, formula.predictions[k])
 
         name = f"{old.plans.name}_slope" if self.count == 1 else f"{old.plans.name}_slope_{k}"
         plans = SlopePlans(name, Formulas(len(old.declaration.flags), make))
@@ -105,9 +121,14 @@ class Curvature:
 
 
 class Element:
-    """A function of one number u and a target, for its first and second derivative: f(u, y)."""
+    """A function of one number u and a target, for its first and second derivative: f(u, y).
 
-    def __init__(self, name: str, formula: Formula, domain: Domain, steps: Steps, expression: sympy.Expr) -> None:
+    `alone` says that the second derivative is all that is asked for.
+    """
+
+    def __init__(
+        self, name: str, formula: Formula, domain: Domain, steps: Steps, expression: sympy.Expr, alone: bool = False
+    ) -> None:
         known = {words.classes: Positive.symbol("C")}
         steps = [(symbol, value.xreplace(known)) for symbol, value in steps]
         expression = expression.xreplace(known)
@@ -122,7 +143,7 @@ class Element:
         defaults = {s.name: 1.0 for s in parameters}
         declaration = Declaration(name, arguments, defaults, lambda: ("reduction", "weight", "backend"))
         self.names, self.targets = [s.name for s in parameters], targets
-        slope = slope_of(whole, U)
+        slope = bent(whole, U) if alone else slope_of(whole, U)
         plans = Plans(name, Formulas(0, lambda _: whole)), SlopePlans(f"{name}_slope", Formulas(0, lambda _: slope))
         self.value, along = (Evaluation(Function(declaration, plan, ELEMENTS)) for plan in plans)
         self.slope = None if is_linear(slope) else along

@@ -89,7 +89,7 @@ class OfRow:
         body = body_of_row(name, formula, hard)
         self.row = body.row
         domain = formula.domains[formula.prediction] if body.row == "entry" else Logit
-        self.element = Element(name, formula, domain, body.steps, body.expression)
+        self.element = Element(name, formula, domain, body.steps, body.expression, alone=body.row == "entry")
         self.of_row = self.of_logsumexp(name, formula, body)
 
     @staticmethod
@@ -148,6 +148,7 @@ def of_row(
     xp: Any, parts: OfRow, z: Any, y: Any, each: Any, v: Any, parameters: Sequence[float], backend: str
 ) -> Any:
     """The diagonal, or the product with v, of rows that stand along the last axis."""
+    shares: Any = None
     if parts.row == "log_odds":
         shares = of_rows.softmax(xp, z)
         u = shares.log_odds
