@@ -131,7 +131,8 @@ class Declaration:
                 raise TypeError(f"{self.name}: {self.unknown(name, (*self.defaults, *self.options))}")
         for name, default in self.defaults.items():
             value, domain = given.get(name, default), self.arguments[name]
-            domain = replace(domain, several=True) if name in per_class else domain
+            if name in per_class and type(value) is not float:
+                domain = replace(domain, several=True)
             if domain.role == "flag":
                 flags[name] = flag(self.name, name, value)
             else:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from lossbook.formula import Formula, Formulas
 from lossbook.plan.ir import Plan
 from lossbook.plan.lower import make_plan
@@ -21,7 +19,7 @@ class Plans:
         """The plan for a setting of the flags and these parameters; `integer` says that targets are class indices."""
         formula = self.formulas.at(setting)
         hard = integer and is_hard(formula, parameters)
-        lifted = any(np.max(parameters[symbol.name], initial=0) > 1 for symbol in formula.lifting)
+        lifted = any(largest(parameters[symbol.name]) > 1 for symbol in formula.lifting)
         steep = any(parameters[symbol.name] > 10 for symbol in formula.exponents)
         per_class = any(isinstance(parameters[symbol.name], tuple) for symbol in formula.parameters)
         key = (setting, hard, lifted, steep, per_class)
@@ -38,3 +36,8 @@ def is_hard(formula: Formula, parameters: Mapping[str, Any]) -> bool:
     """Whether, with these parameters, a row needs only its labeled class."""
     needed = formula.hard_when_zero if formula.space.rows_of_classes else None
     return needed is not None and all(parameters[symbol.name] == 0 for symbol in needed)
+
+
+def largest(numbers: Any) -> float:
+    """The largest of the numbers of classes; a number itself."""
+    return max(numbers, default=0.0) if isinstance(numbers, tuple) else numbers
