@@ -6,7 +6,7 @@ import pytest
 from cases import EVERY_LOSS, example, settings, several
 
 import lossbook
-from lossbook import Logit, Outcome, Real, adversarial, binary, detection, multiclass, regression, segmentation
+from lossbook import Logit, Outcome, Real, binary, detection, multiclass, regression, segmentation
 from lossbook.words import softplus
 
 REFUSED = "has no text in '(torch|jax)', since it needs maps of distances"
@@ -91,7 +91,6 @@ def distances(loss):
 def function_of(loss, framework):
     """The function at the end of a text, run in a namespace without lossbook."""
     text = loss.source(framework)
-    assert loss.name in text
     assert "import lossbook" not in text
     assert "from lossbook" not in text
     names = {"__name__": "pasted"}
@@ -156,6 +155,28 @@ def test_a_text_gives_value_and_gradient_or_says_that_there_is_none(loss, framew
             np.testing.assert_allclose(value, ours, rtol=1e-12, atol=1e-14)
         for ours, theirs in zip(slopes if type(slopes) is tuple else [slopes], gradients, strict=True):
             np.testing.assert_allclose(theirs, ours, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("framework", WAYS)
+@pytest.mark.parametrize(
+    ("loss", "arrays", "weights"),
+    [
+        (binary.focal_with_logits, [np.eye(3), np.ones((3, 3))], [(3,), (3, 1), (3, 3)]),
+        (binary.focal_with_logits, [np.ones((3, 3, 3)), np.ones((3, 3, 3))], [(3,), (3, 3)]),
+        (segmentation.cross_entropy_with_logits, [np.eye(3)[None].repeat(3, 0), np.eye(3, dtype=int)], [(3,), (3, 3)]),
+        (detection.ciou, [np.float64([[[0, 0, 1, 1]] * 3] * 3), np.float64([[[0, 0, 1, 2]] * 3] * 3)], [(3,), (3, 3)]),
+    ],
+)
+def test_a_weight_belongs_to_an_item_if_it_has_one_axis(loss, arrays, weights, framework):
+    """As in a call of the loss, also where the last axis is as long as the first."""
+    pytest.importorskip(framework)
+    arrays, function = [np.cumsum(arrays[0], 0), *arrays[1:]], function_of(loss, framework)
+    for shape in weights:
+        weight = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+        wanted, slopes = loss.value_and_grad(*arrays, weight=weight)
+        found, gradients = WAYS[framework](function, arrays, 1, weight, {})
+        np.testing.assert_allclose(found.item(), wanted, rtol=1e-12)
+        np.testing.assert_allclose(gradients[0], slopes, rtol=1e-10, atol=1e-14)
 
 
 def terms(loss):

@@ -126,7 +126,7 @@ def test_frameworks():
         every = ("--dist", "loadgroup", "tests/test_every_loss.py")
         pytest(*every, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
-        pytest("tests/test_pytorch.py", "tests/test_jax.py", **common)
+        pytest(*(f"tests/test_{name}.py" for name in ("pytorch", "jax", "texts", "keras")), **common)
 
 
 def check():

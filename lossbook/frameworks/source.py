@@ -328,7 +328,7 @@ def called_sum(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     body = f"return floats(added(\n{''.join(calls)}    ), {arrays[0]})"
     about = f"{loss.name}; a part that has an option of its own keeps it."
     end = definition("weighted_sum", about, arrays, {**values, **options}, body)
-    return with_parts(framework, parts, [loops_of("sums")], end)
+    return with_parts(loss, framework, parts, [loops_of("sums")], end)
 
 
 def called_joined(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
@@ -341,14 +341,17 @@ def called_joined(loss: Any, framework: str, parameters: Mapping[str, Any]) -> s
     needed = [loops_of("joined"), loops_of(loss.end)]
     name = function_name(loss, "\n\n".join(needed))
     end = calling(loss, name, loss.declaration.arrays, {**flags, **numbers}, options_of(loss))
-    return with_parts(framework, parts, needed, end)
+    return with_parts(loss, framework, parts, needed, end)
 
 
-def with_parts(framework: str, parts: Iterable[Called], needed: Sequence[str], end: str) -> str:
+def with_parts(
+    loss: Any, framework: str, parts: Iterable[Called], needed: Sequence[str], end: str
+) -> str:
     """A text of parts, each in a function of its own, of what their joint needs, and of the function at the end."""
     nested = [text.nested(k) for k, text in enumerate(parts, 1)]
     first = loops_of(framework)
     used = {*re.findall(r"\w+", "".join((*needed, end)))}
     functions = [node for node in ast.parse(first).body if isinstance(node, ast.FunctionDef) and node.name in used]
     own = [ast.get_source_segment(first, node) or "" for node in functions]
-    return "\n\n".join([*nested, HEADS[framework], "\n" + "\n\n\n".join([*own, *needed, end])])
+    about = f"# {loss.name}, written by lossbook from the formulas of its parts: change those, not this."
+    return "\n\n".join([about, *nested, HEADS[framework], "\n" + "\n\n\n".join([*own, *needed, end])])
