@@ -68,17 +68,17 @@ MADE = [*OWN, *MIXED, *(made for loss in EVERY_LOSS for made in made_of(loss))]
 
 
 def call_of(loss):
-    """(arrays, weights, options) of a call."""
+    """(arrays, weights) of a call."""
     if loss.shape == "joined":
-        return *several(loss), {}
+        return several(loss)
     if loss.shape == "boxes":
         random = np.random.default_rng(0)
         low, sides = random.random((2, 4, 3, 2)) * 3, random.random((2, 4, 3, 2)) + 0.1
-        return [*np.concatenate([low, low + sides], axis=-1)], random.random((4, 3)), {}
+        return [*np.concatenate([low, low + sides], axis=-1)], random.random((4, 3))
     first = loss.terms_of_sum()[0][1]
     arrays = example(first, np.float64, (4, 3, 2), integer=first.declaration.by_class)
     weight = np.random.default_rng(1).integers(0, 3, (4, 2) if loss.space.classes else (4, 3, 2)).astype(float)
-    return arrays, weight, {}
+    return arrays, weight
 
 
 def distances(loss):
@@ -124,9 +124,7 @@ def in_jax(function, arrays, count, weight, reduction):
         values = function(*predictions, *others, weight=given, **reduction)
         return sum(value.sum() for value in (values if isinstance(values, tuple) else (values,))), values
 
-    slopes, values = jax.jit(jax.grad(total, argnums=tuple(range(count)), has_aux=True))(
-        *map(jax.numpy.asarray, arrays[:count])
-    )
+    slopes, values = jax.grad(total, argnums=tuple(range(count)), has_aux=True)(*map(jax.numpy.asarray, arrays[:count]))
     return values, [*slopes]
 
 
@@ -142,7 +140,7 @@ def test_a_text_gives_value_and_gradient_or_says_that_there_is_none(loss, framew
         with pytest.raises(TypeError, match=REFUSED):
             loss.source(framework)
         return
-    arrays, weight, _ = call_of(loss)
+    arrays, weight = call_of(loss)
     function, count = function_of(loss, framework), len(loss.declaration.predictions)
     mixed = loss.shape == "mixed" or len({part.declaration.own.get("reduction") for _, part in terms(loss)}) > 1
     for reduction in ("mean", "sum") if mixed else ("mean", "sum", "none"):

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 import tempfile
 import traceback
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from cases import EVERY_LOSS, example
 
 import lossbook
@@ -153,7 +155,7 @@ def arrays_of(part):
         return [random.random((2, 5, 4, 3)).astype("float32"), random.integers(0, 2, (2, 5, 4, 3)).astype("float32")]
     arrays = example(part, np.float32, (4, 3, 5), integer=part.declaration.by_class)
     if part.space.classes:
-        arrays[0] = np.moveaxis(arrays[0], 1, -1)
+        arrays = [np.moveaxis(array, 1, -1) if array.ndim == arrays[0].ndim else array for array in arrays]
     return [np.ascontiguousarray(array) for array in arrays]
 
 
@@ -195,7 +197,7 @@ def wrong_labels_are_refused():
     z = np.zeros((3, 4), "float32")
     criterion = loss(multiclass.cross_entropy_with_logits)
     raises(DomainError, "y must hold class indices, which are whole numbers", criterion, np.array([0, 1.5, 2]), z)
-    raises(DomainError, r"y must be a class index in 0..3; got 4 at index 2", criterion, np.array([0, 1, 4]), z)
+    raises(DomainError, "y must be a class index in 0..3; got 4 at index 2", criterion, np.array([0, 1, 4]), z)
     raises(ShapeError, "y", criterion, np.array([0, 1]), z)
     coarse = loss(multiclass.cross_entropy_with_logits, dtype="bfloat16")
     many = np.zeros((2, 300), "float32")
@@ -204,12 +206,8 @@ def wrong_labels_are_refused():
 
 
 def raises(kind, text, function, *arrays, **keywords):
-    try:
+    with pytest.raises(kind, match=re.escape(text)):
         function(*arrays, **keywords)
-    except kind as error:
-        assert text in str(error), str(error)
-    else:
-        raise AssertionError(f"nothing is raised, which should say: {text}")
 
 
 def weights_of_pixels_enter_an_overlap():
@@ -237,7 +235,8 @@ def weights_of_pixels_enter_an_overlap():
     labels = np.where(random.random((3, 4, 4)) < 0.3, 255, random.integers(0, 2, (3, 4, 4)))
     part = (segmentation.dice + segmentation.cross_entropy).with_parameters(ignore_index=255)
     np.testing.assert_allclose(to_numpy(loss(part)(labels, p)), part(p, labels, axis=-1), rtol=1e-5)
-    one = segmentation.cross_entropy.with_parameters(ignore_index=255) + multiclass.focal.with_parameters(ignore_index=1)
+    one = segmentation.cross_entropy.with_parameters(ignore_index=255)
+    one += multiclass.focal.with_parameters(ignore_index=1)
     labels = np.where(labels == 255, 0, labels)
     np.testing.assert_allclose(to_numpy(loss(one)(labels, p)), one(p, labels, axis=-1), rtol=1e-5)
 

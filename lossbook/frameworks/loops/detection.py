@@ -2,7 +2,7 @@
 
 import numpy as xp
 
-from .joined import coordinates, ended, ones, scaled
+from .joined import coordinates, ended, kept, ones
 from .kernel import PART_1, PART_2
 from .torch import floats
 
@@ -15,9 +15,9 @@ def compute(arrays, parameters, reduction="mean", weight=None):
     dtype, scores, boxes = scores, floats(scores), floats(boxes)
     weight = ones(classes, scores, weight)
     boxed = coordinates(floats(xp.where(classes > 0, weight, 0.0), boxes))
-    of_class = PART_1(scores, classes, weight=weight, reduction="none")
-    of_box = PART_2(boxes, targets, beta=beta, weight=boxed, reduction="none")
+    of_class = PART_1(scores, classes, weight=kept(weight, alpha), reduction="none")
+    of_box = PART_2(boxes, targets, beta=beta, weight=kept(boxed, 1 - alpha), reduction="none")
     if reduction == "none":
-        return floats(scaled(alpha, of_class) + scaled(1 - alpha, xp.sum(of_box, -1)), dtype)
+        return floats(alpha * of_class + (1 - alpha) * xp.sum(of_box, -1), dtype)
     count = xp.sum(weight)
     return floats(ended([(alpha, of_class, count), (1 - alpha, of_box, count)], reduction), dtype)

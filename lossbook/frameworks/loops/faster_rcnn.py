@@ -2,7 +2,7 @@
 
 import numpy as xp
 
-from .joined import coordinates, ended, ones, scaled
+from .joined import coordinates, ended, kept, ones
 from .kernel import PART_1, PART_2
 from .torch import floats
 
@@ -17,8 +17,8 @@ def compute(arrays, parameters, reduction="mean", weight=None):
     sampled, positive = xp.where(labels >= 0, weight, 0.0), labels == 1
     boxed = coordinates(floats(xp.where(positive, weight, 0.0), boxes))
     of_class = PART_1(scores, floats(positive, scores), weight=sampled, reduction="none")
-    of_box = PART_2(boxes, targets, beta=beta, weight=boxed, reduction="none")
+    of_box = PART_2(boxes, targets, beta=beta, weight=kept(boxed, box_weight), reduction="none")
     if reduction == "none":
-        return floats(of_class + scaled(box_weight, xp.sum(of_box, -1)), dtype)
+        return floats(of_class + box_weight * xp.sum(of_box, -1), dtype)
     count = xp.sum(sampled)
     return floats(ended([(1, of_class, cls_norm or count), (box_weight, of_box, box_norm or count)], reduction), dtype)

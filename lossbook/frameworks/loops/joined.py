@@ -7,15 +7,14 @@ from .torch import floats
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
 
-def scaled(coefficient, values):
-    """The values times a number, which removes them if it is 0."""
-    return coefficient * values if coefficient else xp.zeros_like(values)
-
-
 def ended(terms, reduction):
     """The sum of (coefficient, values, divisor), where only a mean divides."""
-    sums = [(scaled(coefficient, xp.sum(values)), divisor) for coefficient, values, divisor in terms]
-    return sum(value / divisor if reduction == "mean" else value for value, divisor in sums)
+    return sum(c * xp.sum(values) / (divisor if reduction == "mean" else 1) for c, values, divisor in terms)
+
+
+def kept(weight, coefficient):
+    """The weights of a term, which a coefficient of 0 removes, whatever it holds."""
+    return weight if coefficient else xp.zeros_like(weight)
 
 
 def ones(labels, like, weight):

@@ -2,7 +2,7 @@
 
 import numpy as xp
 
-from .joined import coordinates, ended, ones, scaled
+from .joined import coordinates, ended, ones
 from .kernel import PART_1, PART_2, PART_3
 from .torch import counting, floats
 
@@ -22,6 +22,6 @@ def compute(arrays, parameters, reduction="mean", weight=None):
     of_box = PART_2(boxes, targets, beta=beta, weight=coordinates(floats(there, boxes)), reduction="none")
     of_mask = PART_3(true, floats(true_masks, masks), weight=pixels, reduction="none")
     if reduction == "none":
-        return floats(of_class + xp.sum(of_box, -1) + scaled(1 / grid, xp.sum(of_mask, (1, 2))), dtype)
+        return floats(of_class + xp.sum(of_box, -1) + xp.sum(of_mask, (1, 2)) / grid, dtype)
     count = xp.sum(weight)
     return floats(ended([(1, of_class, count), (1, of_box, count), (1 / grid, of_mask, count)], reduction), dtype)
