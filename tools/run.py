@@ -119,14 +119,14 @@ NO_TEXT = "refused or out_of_range or no_class or left_out or receives or source
 
 
 def test_frameworks():
-    """Run the tests of PyTorch and JAX, in a virtual environment of their own with both of them (4 GB)"""
+    """Run the tests of PyTorch, JAX and Keras, in a virtual environment of their own with all three (4 GB)"""
     prepare(FRAMEWORKS, "requirements-frameworks.txt")
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
         common = {"environment": FRAMEWORKS, "LOSSBOOK_CACHE": kernels}
         every = ("--dist", "loadgroup", "tests/test_every_loss.py")
         pytest(*every, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
-        pytest(*(f"tests/test_{name}.py" for name in ("pytorch", "jax", "texts", "keras")), **common)
+        pytest(*(f"tests/test_{name}.py" for name in ("pytorch", "jax", "texts", "keras", "framework_page")), **common)
 
 
 def check():
