@@ -22,7 +22,7 @@ import sympy
 from lossbook import backends, documentation, words
 from lossbook.arrays import WORKING, is_dask
 from lossbook.declaration import Declaration, read
-from lossbook.definition import Calls
+from lossbook.definition import SecondDerivatives
 from lossbook.documentation import Shown
 from lossbook.domains import Domain, Logit
 from lossbook.errors import DomainError, shown
@@ -31,6 +31,7 @@ from lossbook.evaluation.request import Request
 from lossbook.evaluation.sums import WeightedSum
 from lossbook.formula import Formula, Formulas, declared, exactly, slopes
 from lossbook.frameworks.source import LANGUAGES, called, called_sum
+from lossbook.hessians.evaluate import second_order
 from lossbook.logits import on_logits
 from lossbook.names import check_name
 from lossbook.plan.ir import Plan
@@ -108,7 +109,7 @@ def coefficient_of(loss: "Loss", number: Any) -> float:
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
-class Loss(Calls):
+class Loss(SecondDerivatives):
     __doc__ = Shown(
         lambda self: self._document() + documentation.document_options(self.declaration.own),
         """A loss: call it for its value; see `grad`, `value_and_grad`, `partial`, `formula`, `source`.
@@ -355,7 +356,13 @@ class FormulaLoss(Loss):
             from lossbook.evaluation import dask
 
             return dask.evaluate(self, arrays, keywords, request)
+        if request.order == 2:
+            return None, self.second_order(arrays, keywords, request)
         return self.evaluation(arrays, keywords, request)
+
+    def second_order(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> Any:
+        """The diagonal of the Hessian, or its product with a direction, as `request` asks."""
+        return second_order(self.evaluation, arrays, keywords, request)
 
     def with_parameters(self, **given: Any) -> Self:
         """This loss with other defaults of its parameters and of its options (see `Loss.with_parameters`)."""

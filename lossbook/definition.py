@@ -4,16 +4,17 @@ A kind of loss (see `algebra`, `joined`, `distance`) gives the formula and the e
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import sympy
 
 from lossbook import documentation, frameworks, words
-from lossbook.arrays import quiet
+from lossbook.arrays import is_dask, quiet, several
 from lossbook.declaration import Declaration
 from lossbook.documentation import Shown
-from lossbook.evaluation.request import BOTH, GRADIENT, PARTIAL, VALUE, Request
+from lossbook.evaluation.request import BOTH, GRADIENT, HESSIAN, PARTIAL, VALUE, Request
 from lossbook.formula import exactly
 from lossbook.methods import of_each_loss
 from lossbook.spaces import Space
@@ -351,6 +352,128 @@ class Calls(Definition):
             raise TypeError(f"{self.name}.partial: the reduction is chosen in .finish(), not here")
         keywords["reduction"] = "sum"
         return self.answer(arrays, keywords, PARTIAL)[0]
+
+
+class SecondDerivatives(Calls):
+    """What else a loss computes: its second derivatives."""
+
+    @of_each_loss()
+    def hessian(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
+        """The diagonal of the Hessian: the second derivative of each loss along its own prediction.
+
+        It is that of the sum of the losses unless `reduction="mean"` divides it as it divides a gradient, so that it
+        fits the gradient of `reduction="sum"`; what all numbers of a row, an image or a box do to each other is in
+        `hvp`. At a kink it is the second derivative of a piece beside the kink, or between those of two.
+
+        Parameters
+        ----------
+        *arrays : array
+            The prediction and the target.
+        out : array, optional
+            Receives the result.
+        **keywords
+            Parameters and options of this loss, as its own documentation lists them, but that `reduction` is "sum"
+            unless another is given.
+
+        Returns
+        -------
+        array
+            In the shape and dtype of the prediction; a tuple for several predictions.
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError
+            As `grad` does.
+        TypeError
+            For arrays of Dask.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> regression.huber.hessian([3.0, 1.5, 1.0], [1.0, 1.0, 1.0])
+        array([0., 1., 1.])
+        """
+        return self._second(arrays, None, out, keywords)
+
+    @of_each_loss()
+    def hvp(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
+        """The product of the Hessian with a direction, which is the last of the arrays: `loss.hvp(z, y, v)`.
+
+        The Hessian is that of the sum of the losses, as for `hessian`, unless `reduction="mean"` is given.
+
+        Parameters
+        ----------
+        *arrays : array
+            The prediction, the target, and the direction, in the shape of the prediction; for several predictions a
+            tuple of directions.
+        out : array, optional
+            Receives the result.
+        **keywords
+            As `hessian` takes them.
+
+        Returns
+        -------
+        array
+            In the shape and dtype of the prediction; a tuple for several predictions.
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError
+            As `grad` does.
+        TypeError
+            For arrays of Dask, and without a direction.
+
+        Examples
+        --------
+        >>> from lossbook import multiclass
+        >>> multiclass.cross_entropy_with_logits.hvp([[0.0, 0.0]], [1], [[1.0, 0.0]])
+        array([[ 0.25, -0.25]])
+        """
+        expected = (*self.declaration.arrays, "v")
+        if len(arrays) != len(expected):
+            raise TypeError(f"{self.name}.hvp: takes {', '.join(expected)} by position; got {len(arrays)} arrays")
+        return self._second(arrays[:-1], arrays[-1], out, keywords)
+
+    @of_each_loss()
+    def value_grad_and_hessian(self, *arrays: Any, **keywords: Any) -> Any:
+        """(value, gradient, diagonal of the Hessian), all of the sum of the losses unless a reduction is given.
+
+        Parameters
+        ----------
+        *arrays, **keywords
+            As `hessian` takes them.
+
+        Returns
+        -------
+        value, gradient, hessian
+
+        Raises
+        ------
+        ShapeError, DomainError, BackendError, TypeError
+            As `hessian` does.
+
+        Examples
+        --------
+        >>> from lossbook import regression
+        >>> value, gradient, hessian = regression.squared_error.value_grad_and_hessian([3.0, 2.0], [1.0, 2.0])
+        >>> float(value), gradient, hessian
+        (4.0, array([4., 0.]), array([2., 2.]))
+        """
+        keywords = {**self._summed, **keywords}
+        return (*self.answer(arrays, keywords, BOTH), self._second(arrays, None, None, keywords))
+
+    @property
+    def _summed(self) -> dict[str, Any]:
+        """What methods of second order add to the keywords of a call: their reduction, unless the loss has its own."""
+        return {} if "reduction" in self.declaration.own else {"reduction": "sum"}
+
+    def _second(self, arrays: Sequence[Any], direction: Any, out: Any, keywords: Mapping[str, Any]) -> Any:
+        """The diagonal of the Hessian, or its product with a direction."""
+        if is_dask(*arrays, *several(direction), *keywords.values()):
+            rule = "second derivatives are not made of Dask's arrays"
+            raise TypeError(f"{self.name}: {rule}; call this on their blocks, as dask.array.map_blocks does")
+        request = replace(HESSIAN, direction=direction, out=out)
+        return self.answer(arrays, {**self._summed, **keywords}, request)[1]
 
 
 def substituted(loss: Definition, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> sympy.Expr:

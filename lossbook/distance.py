@@ -45,9 +45,11 @@ from lossbook.evaluation.activations import activate, chain
 from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.evaluate import Evaluation, Setting
 from lossbook.evaluation.reduce import reduced
-from lossbook.evaluation.request import Request
+from lossbook.evaluation.request import GRADIENT, HESSIAN, Request
 from lossbook.formula import Formulas, declared
 from lossbook.frameworks.source import LANGUAGES, without_maps
+from lossbook.hessians import rows as of_rows
+from lossbook.hessians.evaluate import direction_of
 from lossbook.plan.ir import Plan
 from lossbook.settings import options_of
 from lossbook.spaces import DISTANCES, ELEMENTS
@@ -179,6 +181,12 @@ class DistanceLoss(FormulaLoss):
         """What a call does."""
         return DistanceEvaluation(self)
 
+    def second_order(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> Any:
+        """The diagonal of the Hessian, or its product with a direction: the loss of each pixel has one of its own."""
+        backend, call, slope, setting = self.evaluation.prepare(arrays, keywords, request)
+        self.evaluation.summed(backend, call, setting, request)
+        return slope
+
     def _on_logits(self, activation: Activation) -> "Loss":
         return DistanceOnLogits(self, activation)
 
@@ -256,6 +264,7 @@ class DistanceEvaluation(Evaluation):
         planes = list(np.ndindex(*call.z.shape[:2]))
         unit = _unit_of(call)
         upstream = None if request.upstream is None else call.moved(request.upstream)
+        direction = direction_of(self, call, request.direction)
         total, count = 0.0, None
         if request.partial or reduction == "mean":
             count = self.count(backend, call)
@@ -278,7 +287,9 @@ class DistanceEvaluation(Evaluation):
             if call.gradient is not None:
                 weight = weight * call.real(unit / count) if reduction == "mean" else weight
                 slope = call.gradient[plane]
-                pixel.grad(p, target, weight=weight, reduction="sum", out=slope, **options)
+                along = None if direction is None else direction[plane]
+                wanted = Request(value=False, gradient=True, out=slope, order=request.order, direction=along)
+                pixel.evaluate((p, target), {"weight": weight, "reduction": "sum", **options}, wanted)
                 if reduction != "mean":
                     times(slope, unit)
                 if upstream is not None:
@@ -446,6 +457,11 @@ class DistanceOnLogits(Loss):
         p, rest = activate(xp, self.activation, z.astype(WORKING[z.dtype.newbyteorder("=")]), axis)
         if request.gradient:
             slope = self.arguments.out(request.out, z, (*arrays, *options), xp)
+        if request.order == 2:
+            slopes = [self.of_part((p, *arrays[1:]), keywords, wanted)[1] for wanted in (GRADIENT, HESSIAN)]
+            with np.errstate(over="ignore"):
+                slope[...] = self.second_order(xp, z, slopes, self.direction(request.direction, z, xp), axis)
+            return None, slope
         result, g = self.of_part((p, *arrays[1:]), keywords, request)
         with np.errstate(over="ignore"):  # what is too large for float16 is infinite
             if request.value and not request.partial and result.dtype != z.dtype:
@@ -454,6 +470,37 @@ class DistanceOnLogits(Loss):
                 return result, None
             slope[...] = chain(xp, self.activation, p, rest, g, axis)
         return result, slope
+
+    def direction(self, given: Any, z: Any, xp: Any) -> Any:
+        """The direction of `hvp` as an array of the shape of the logits, or None."""
+        if given is None:
+            return None
+        v = self.arguments.array(given, "v", xp)
+        check_same(self.name, "v", v.shape, z.shape, "z has")
+        return v
+
+    def second_order(self, xp: Any, z: Any, slopes: Sequence[Any], v: Any, axis: int) -> Any:
+        """The diagonal of the Hessian, or its product with v, from the derivatives along the probabilities."""
+        first, second = (xp.moveaxis(part, axis, -1).astype(np.float64) for part in slopes)
+        logits = xp.moveaxis(z, axis, -1).astype(np.float64)
+        v = None if v is None else xp.moveaxis(v, axis, -1).astype(np.float64)
+        absent = (first == 0) & (second == 0)  # of weight 0, where anything may stand
+        with quiet():
+            if self.activation == "sigmoid":
+                p, rest = activate(xp, "sigmoid", xp.where(absent, 0, logits), -1)
+            else:
+                shares = of_rows.softmax(xp, xp.where(absent.all(-1, keepdims=True), 0, logits))
+                p, rest = shares.p, shares.rest
+            steep = p * rest
+            second = second * steep**2 + first * steep * (rest - p)
+            first = first * steep
+            if self.activation == "sigmoid":
+                found = second if v is None else second * v
+            elif v is None:
+                found = of_rows.diagonal(shares, first, second)
+            else:
+                found = of_rows.product(shares, first, second * of_rows.tangent(shares, v), v)
+        return xp.moveaxis(found, -1, axis)
 
     def check_logits(self, array: Any, axis: Any, xp: Any) -> Any:
         """The logits as an array, if they are right in dtype and have the class axis."""

@@ -9,7 +9,7 @@ import hashlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -161,6 +161,7 @@ class Joined(Loss):
         given = checked[: len(predictions)]
         # In float32 up to the end, which rounds once.
         wide = [widened(domains[n], z) for n, z in zip(predictions, given, strict=True)]
+        request = replace(request, direction=directions_of(self, request.direction, given, xp))
         terms = self.terms([*wide, *checked[len(given) :]], weight, parameters, xp)
         outs: tuple[Any, ...] = ()
         if request.gradient:
@@ -199,7 +200,8 @@ class Joined(Loss):
         inputs = (predictions[term.prediction][term.part], *(() if term.target is None else (term.target,)))
         with self.named(term.loss, self.declaration.predictions[term.prediction]):
             upstream = request.upstream[term.prediction] if type(request.upstream) is tuple else request.upstream
-            wanted = Request(request.value, request.gradient, partial=summed, upstream=upstream)
+            v = None if request.direction is None else request.direction[term.prediction][term.part]
+            wanted = replace(request, partial=summed, upstream=upstream, direction=v, out=None, known=None)
             result, slope = term.loss.evaluate(inputs, options, wanted)
         return (result.sums[0] if summed else result), slope
 
@@ -245,6 +247,19 @@ class Joined(Loss):
         if found is self:
             return find, (self.__module__, self.__qualname__)
         return with_settings, (found, settings_of(self))
+
+
+def directions_of(loss: Joined, direction: Any, predictions: Sequence[Any], xp: Any) -> tuple[Any, ...] | None:
+    """The directions of `hvp`, one for each prediction, checked; None without them."""
+    if direction is None:
+        return None
+    if not isinstance(direction, tuple) or len(direction) != len(predictions):
+        raise ShapeError(loss.name, "v", f"must be a tuple of {len(predictions)} arrays, one per prediction")
+    found = tuple(loss.arguments_of_call.array(v, "v", xp) for v in direction)
+    for name, v, z in zip(loss.declaration.predictions, found, predictions, strict=True):
+        if v.shape != z.shape:
+            raise ShapeError(loss.name, f"v of {name}", f"must have shape {z.shape}, as {name} has", v.shape)
+    return found
 
 
 def outs_of(loss: Joined, out: Any, arrays: Sequence[Any], weights: Sequence[Any], xp: Any) -> tuple[Any, ...]:

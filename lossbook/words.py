@@ -354,7 +354,7 @@ class power_slope(Word):
 
     def slopes(self) -> tuple[sympy.Expr, ...]:
         b, k = self.args
-        return (k * power_slope(b, k - 1), power_slope(b, k) * log(b) + power(b, k - 1))
+        return (weighted(k, power_slope(b, k - 1)), power_slope(b, k) * log(b) + power(b, k - 1))  # 0 for k = 0
 
     def plain(self) -> sympy.Expr:
         b, k = self.args
@@ -400,7 +400,7 @@ class power1p_slope(Word):
 
     def slopes(self) -> tuple[sympy.Expr, ...]:
         x, k = self.args
-        return (k * power1p_slope(x, k - 1), power1p_slope(x, k) * log1p(x) + power1p(x, k - 1))
+        return (weighted(k, power1p_slope(x, k - 1)), power1p_slope(x, k) * log1p(x) + power1p(x, k - 1))
 
     def plain(self) -> sympy.Expr:
         x, k = self.args
@@ -625,10 +625,6 @@ class skew_log(_Skew):
 class skew_pull(_Skew):
     """a*d/m, and 0 where both are 0."""
 
-    @classmethod
-    def eval(cls, p: sympy.Expr, q: sympy.Expr, a: sympy.Expr, d: sympy.Expr) -> sympy.Expr | None:
-        return -cls(p, q, a, -d) if d.could_extract_minus_sign() else None
-
     def slopes(self) -> tuple[sympy.Expr, ...]:
         p, q, a, _ = self.args
         return (a * q / self.mixed**2, -a * p / self.mixed**2, sympy.S.Zero, sympy.S.Zero)
@@ -822,18 +818,22 @@ class gap(_OfIntervals):
         return sympy.Max(-self.reach(), 0)
 
 
-class shared_slope(Word):
+class _SlopeOfIntervals(Word):
+    """A slope of a length made of two intervals: a number that changes only where their ends meet."""
+
+    nargs = 4
+    bounded = True
+
+    def slopes(self) -> tuple[sympy.Expr, ...]:
+        return (sympy.S.Zero,) * 4
+
+
+class shared_slope(_SlopeOfIntervals):
     """The slope of shared(low, high, other_low, other_high) along high."""
 
-    nargs = 4
-    bounded = True
 
-
-class gap_slope(Word):
+class gap_slope(_SlopeOfIntervals):
     """The slope of gap(low, high, other_low, other_high) along high."""
-
-    nargs = 4
-    bounded = True
 
 
 # --- words of shape ------------------------------------------------------------------------------------------------
@@ -979,6 +979,10 @@ class weighted(Word):
     """w*x for a bounded w, and 0 where w is 0 however large x is: an infinite logit gives the limit; NaN stays NaN."""
 
     nargs = 2
+
+    def plain(self) -> sympy.Expr:
+        w, x = self.args
+        return w * x
 
 
 class quotient(Word):

@@ -28,6 +28,20 @@ def test_what_jax_traces_is_what_the_kernels_compute(loss):
     np.testing.assert_allclose(slopes, loss.grad(*lent), rtol=1e-10, atol=1e-14)
     hessian = torch.autograd.functional.hessian(lambda z: loss(z, *others), z.detach())
     np.testing.assert_allclose(jax.jit(jax.hessian(value))(lent[0]), hessian, rtol=1e-9, atol=1e-12)
+    # The package's own second derivatives, of arrays and in a trace.
+    along = np.random.default_rng(1).normal(size=z.shape)
+    product = np.tensordot(hessian.numpy(), along, z.ndim)
+    diagonal = np.diagonal(hessian.numpy().reshape(z.numel(), -1)).reshape(z.shape)
+    for way in (jax.jit, lambda function: function):
+        found = way(lambda z, v: loss.hvp(z, *lent[1:], v, reduction="mean"))(lent[0], jnp.asarray(along))
+        np.testing.assert_allclose(found, product, rtol=1e-9, atol=1e-12)
+        if loss.shape in ("pointwise", "rows", "boxes") or way is not jax.jit:
+            found = way(lambda z: loss.hessian(z, *lent[1:], reduction="mean"))(lent[0])
+            np.testing.assert_allclose(found, diagonal, rtol=1e-9, atol=1e-12)
+    found = loss.hvp(z, *others, torch.tensor(along), reduction="mean")
+    assert isinstance(found, torch.Tensor)
+    np.testing.assert_allclose(found, product, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(loss.hessian(z, *others, reduction="mean"), diagonal, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss.shape == "pointwise"], ids=lambda loss: loss.name)

@@ -169,9 +169,10 @@ def test_every_public_method_is_tried():
     """The methods above are all that a loss has; a new one needs a test for every kind."""
     tried = {
         "answer", "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for",
-        "formula_of", "grad", "gradient", "identity", "latex", "named_formula", "name", "of", "on_logits", "partial",
-        "properties", "reference", "same_formula", "settings", "shape", "signature", "source", "space", "summary",
-        "terms_of_sum", "text", "textbook", "value_and_grad", "with_parameters",
+        "formula_of", "grad", "gradient", "hessian", "hvp", "identity", "latex", "name", "named_formula", "of",
+        "on_logits", "partial", "properties", "reference", "same_formula", "second_order", "settings", "shape",
+        "signature", "source", "space", "summary", "terms_of_sum", "text", "textbook", "value_and_grad",
+        "value_grad_and_hessian", "with_parameters",
     }  # fmt: skip
     found = {name for name in (*dir(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}
     assert found - {"terms", "shared", "evaluation", "keywords_of"} <= tried

@@ -7,6 +7,7 @@ asked. Targets and weights are constants.
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from lossbook.errors import DomainError
 from lossbook.evaluation.request import Request
 from lossbook.frameworks import generated
 from lossbook.frameworks.generated import Sizes
+from lossbook.spaces import ELEMENTS
 
 HALVES = (np.dtype("float16"), np.dtype(xp.bfloat16))
 
@@ -40,8 +42,32 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
 
     if not request.gradient:
         return value_of(arrays[0]), None
+    if request.order == 2:
+        return None, second_order(loss, value_of, xp.asarray(arrays[0]), request.direction, keywords)
     value, pull = jax.vjp(value_of, xp.asarray(arrays[0]))
     return (value if request.value else None), *pull(xp.ones_like(value))
+
+
+def second_order(loss: Any, value_of: Any, z: jax.Array, direction: Any, keywords: Mapping[str, Any]) -> jax.Array:
+    """The diagonal of the Hessian, or its product with a direction, while JAX traces.
+
+    Where values belong to elements or rows, one product gives the diagonal of all rows along one class.
+    """
+    slopes = jax.grad(lambda z: xp.sum(value_of(z)))
+
+    def product(v):
+        return jax.jvp(slopes, (z,), (xp.asarray(v, z.dtype),))[1]
+
+    if direction is not None:
+        return product(direction)
+    axis = keywords.get("axis", loss.axis) if loss.space.by_row else None
+    if axis is None and loss.space is not ELEMENTS:
+        raise TypeError(f"{loss.name}.hessian: while JAX traces, use jax.hessian of the loss, or its hvp")
+    if axis is None:
+        return product(xp.ones_like(z))
+    places = xp.arange(z.shape[axis]).reshape(-1, *(1,) * (z.ndim - 1 - axis % z.ndim))
+    each = jax.vmap(lambda k: xp.where(places == k, product(xp.where(places == k, xp.ones_like(z), 0)), 0))
+    return xp.sum(each(xp.arange(z.shape[axis])), 0)
 
 
 def is_on_host(array: jax.Array) -> bool:
@@ -58,6 +84,8 @@ def evaluated(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], req
         if isinstance(array, jax.Array) and array.dtype in HALVES:
             eps = float(xp.finfo(array.dtype).eps)
             given[k] = widened(loss.declaration.arguments[names[k]], np.asarray(array, np.float32), eps)
+    if request.direction is not None:
+        request = replace(request, direction=on_host(request.direction))
     with quiet():
         value, gradient = loss.evaluate(given, {name: on_host(option) for name, option in keywords.items()}, request)
     if request.partial:

@@ -8,7 +8,7 @@ weights are constants: nothing is differentiated along them.
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,9 @@ def asarray(value: Any, like: torch.Tensor | None) -> torch.Tensor:
 
 def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """(value or None, gradient or None) as tensors; the value is in the graph of the predictions."""
+    if request.order == 2 and is_away(arrays):
+        rule = "second derivatives of tensors on a GPU need the package cupy"
+        raise BackendError(loss.name, "arrays", rule, hint="torch.func.hessian of the loss gives them, too")
     by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
     if request == VALUE and by_text:
         return generated.value(sys.modules[__name__], loss, arrays, keywords), None
@@ -146,6 +149,7 @@ class Call:
         self.arrays = [self.place(array, name) for array, name in zip(arrays, names, strict=False)]
         self.arrays += arrays[len(names) :]  # too many, which will be refused
         self.keywords = {name: self.place(value, name) for name, value in keywords.items()}
+        self.direction = self.place(request.direction, "v")
         outs = [out for out in several(request.out) if isinstance(out, torch.Tensor)]
         found = {tensor.device for tensor in (*self.tensors, *outs)}
         if len(found) > 1:
@@ -191,6 +195,8 @@ class Call:
         """What `Loss.evaluate` gives for the arrays in these tensors."""
         arrays = [self.array(tensor, name) for tensor, name in zip(tensors, self.names, strict=True)]
         keywords = {name: put(value, arrays) for name, value in self.keywords.items()}
+        if request.direction is not None:
+            request = replace(request, direction=put(self.direction, arrays))
         with quiet():
             return self.loss.evaluate([put(array, arrays) for array in self.arrays], keywords, request)
 
@@ -230,7 +236,7 @@ class Call:
 
     def results(self, tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The values, one or more, and then the gradients, if they are needed."""
-        value, gradients = self.evaluate(tensors, Request(self.request.value, self.with_gradient))
+        value, gradients = self.evaluate(tensors, replace(self.request, gradient=self.with_gradient, out=None))
         values = () if value is None else several(value)
         wide = () if gradients is None else several(gradients)
         return (

@@ -83,16 +83,19 @@ class Guard:
                 for factor in factors:
                     product = VANISHING[factor.func](product, *factor.args)
                 return sign * product
-        if bounded and len(unbounded) == 1 and unbounded[0].is_Pow and unbounded[0].exp == -1:
+        if bounded and len(unbounded) == 1 and unbounded[0].is_Pow and unbounded[0].exp in (-1, -2):
             inputs = [factor for factor in bounded if factor in self.inputs] or bounded
             others, base = [factor for factor in bounded if factor not in inputs], unbounded[0].base
+            again = unbounded[0].exp == -2  # a square of a tiny base would vanish
             if not others:  # a power of a tiny parameter would vanish before it divides: one factor of it must do
                 powers = [f for f in inputs if f.is_Pow and f.exp.is_Integer and not f.free_symbols & self.varying]
                 constant += [power.base ** (power.exp - 1) for power in powers]
                 inputs = [factor.base if factor in powers else factor for factor in inputs]
             if others:
-                return sympy.Mul(*constant, weighted_quotient(sympy.Mul(*others), sympy.Mul(*inputs), base))
-            return sympy.Mul(*constant, quotient(sympy.Mul(*inputs), base))
+                found = weighted_quotient(sympy.Mul(*others), sympy.Mul(*inputs), base)
+            else:
+                found = quotient(sympy.Mul(*inputs), base)
+            return sympy.Mul(*constant, quotient(found, base) if again else found)
         if bounded and unbounded:
             return sympy.Mul(*constant, weighted(sympy.Mul(*bounded), sympy.Mul(*unbounded)))
         return sympy.Mul(*constant, *bounded, *unbounded)

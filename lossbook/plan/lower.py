@@ -63,7 +63,7 @@ class Body:
     expression: sympy.Expr
     wrt: tuple[sympy.Symbol, ...]
     row: str = ""
-    of_row: tuple = ()
+    beside: sympy.Expr | None = None  # rows: what is added once per row, a function of its logsumexp
     totals: dict = field(default_factory=dict)  # symbol: what is summed
 
 
@@ -72,20 +72,20 @@ U = sympy.Symbol("u", real=True)  # what the function of one class of a row is a
 
 def body_of_row(name: str, formula: Formula, hard: bool) -> Body:
     """The function of one class, of which a row loss is the sum."""
-    steps, expression, of_row = formula.steps, formula.expression, ()
+    steps, expression, of_row = formula.steps, formula.expression, None
     if formula.has(words.logsumexp):
         steps, (expression, of_row) = (), part_of_row(name, formula)
     if expression.func is not words.sum_classes:
         raise TypeError(f"{name}: a row loss must end in sum_classes(...); got {expression}")
-    row, of_class = ("log_odds", words.log_odds(formula.prediction)) if of_row else row_of(name, formula)
+    row, of_class = ("log_odds", words.log_odds(formula.prediction)) if of_row is not None else row_of(name, formula)
     known = {of_class: U}
     if hard:
         assert formula.hard_when_zero is not None
         known |= {formula.target: sympy.S.One} | dict.fromkeys(formula.hard_when_zero, sympy.S.Zero)
     steps = tuple((symbol, value.subs(known)) for symbol, value in steps)
     expression = expression.args[0].subs(known)
-    beside = (expression, *(value for _, value in steps))
-    if any(part.has(formula.prediction) or part.has(words.sum_classes) for part in beside):
+    within = (expression, *(value for _, value in steps))
+    if any(part.has(formula.prediction) or part.has(words.sum_classes) for part in within):
         raise TypeError(f"{name}: inside sum_classes(...) the prediction may appear only as {of_class}")
     return Body(steps, expression, (U,), row, of_row)
 
@@ -153,6 +153,10 @@ def make_plan(name: str, formula: Formula, hard: bool = False, lifted: bool = Fa
     else:
         terms, seeds = [("value", body.expression)], [(body.expression, sympy.S.One)]
     terms = tuple((title, guard(value)) for title, value in terms)
+    of_row = ()
+    if body.beside is not None:
+        once = Guard(formula, (), (OF_ROW,))
+        of_row = ("value", once(body.beside)), (f"d_{OF_ROW}", once(sympy.diff(body.beside, OF_ROW)))
     inputs, wrt = tuple(symbol.name for symbol in formula.arrays), body.wrt
     if space.totals and body.row:
         forward, terms = in_shares(forward), in_shares(terms)
@@ -177,7 +181,7 @@ def make_plan(name: str, formula: Formula, hard: bool = False, lifted: bool = Fa
         wrt=tuple(symbol.name for symbol in wrt),
         finish=finish,
         slopes=slopes,
-        of_row=body.of_row,
+        of_row=of_row,
         hard=hard,
         wide=magnified or formula.has(words.residual_of_logit, words.kl_div_of_logit),
         said=said,
@@ -207,8 +211,8 @@ def slopes_under_softmax(
     return [*lines, (f"d_{LOGIT}", words.quotient(slope, COMPLEMENT))]
 
 
-def part_of_row(name: str, formula: Formula) -> tuple[sympy.Expr, tuple[Line, ...]]:
-    """(sum over the classes, what stands beside it: value and slope as functions of the logsumexp), without steps."""
+def part_of_row(name: str, formula: Formula) -> tuple[sympy.Expr, sympy.Expr]:
+    """(sum over the classes, what stands beside it as a function of the logsumexp), without steps."""
     terms = sympy.Add.make_args(formula.formula)
     sums = [term for term in terms if term.func is words.sum_classes]
     beside = sympy.Add(*(term for term in terms if term not in sums))
@@ -220,8 +224,7 @@ def part_of_row(name: str, formula: Formula) -> tuple[sympy.Expr, tuple[Line, ..
         raise TypeError(f"{name}: {rule}; other losses can be added to it as losses; got {formula.formula}")
     if beside.has(*formula.arrays):
         raise TypeError(f"{name}: {rule}, and what it stands in is a function of it and of parameters; got {beside}")
-    guard = Guard(formula, (), (OF_ROW,))
-    return in_sum, (("value", guard(beside)), (f"d_{OF_ROW}", guard(sympy.diff(beside, OF_ROW))))
+    return in_sum, beside
 
 
 def row_of(name: str, formula: Formula) -> tuple[str, sympy.Expr]:

@@ -23,8 +23,12 @@ class Plans:
         steep = any(parameters[symbol.name] > 10 for symbol in formula.exponents)
         key = (setting, hard, lifted, steep)
         if key not in self._made:
-            self._made[key] = make_plan(self.name, formula, hard, lifted, steep)
+            self._made[key] = self.make(formula, hard, lifted, steep)
         return self._made[key]
+
+    def make(self, formula: Formula, hard: bool, lifted: bool, steep: bool) -> Plan:
+        """The plan of a formula in the variant that settings need."""
+        return make_plan(self.name, formula, hard, lifted, steep)
 
 
 def is_hard(formula: Formula, parameters: Mapping[str, Any]) -> bool:

@@ -39,6 +39,7 @@ __version__ = "13.0.0"
 bool_, float16, float32, float64 = np.bool_, np.float16, np.float32, np.float64
 int8, int16, int32, int64 = np.int8, np.int16, np.int32, np.int64
 uint8, uint16, uint32, uint64 = np.uint8, np.uint16, np.uint32, np.uint64
+inf = np.inf
 
 HEADER = Path(__file__).with_name("cuda_on_host.hpp")
 FLAGS = (
@@ -263,7 +264,7 @@ def _add_methods():
         setattr(ndarray, f"__{name}__", functools.partialmethod(_unary, getattr(operator, f"__{name}__")))
     for name in ("bool", "int", "float", "index"):
         setattr(ndarray, f"__{name}__", functools.partialmethod(_scalar, f"__{name}__"))
-    for name in ("sum", "mean", "min", "max", "any", "all"):
+    for name in ("argmax", "sum", "mean", "min", "max", "any", "all"):
         setattr(ndarray, name, functools.partialmethod(_reduced, name))
 
 
@@ -348,6 +349,14 @@ def may_share_memory(a, b):
 
 def moveaxis(a, source, destination):
     return _wrap(np.moveaxis(a._array, source, destination), a)
+
+
+def stack(tup, axis=0):
+    return _wrap(np.stack([one._array for one in tup], axis))
+
+
+def take(a, indices, axis=None):
+    return _wrap(np.take(a._array, _plain(indices), axis))
 
 
 def broadcast_to(array, shape):
