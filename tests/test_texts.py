@@ -9,6 +9,8 @@ import lossbook
 from lossbook import Logit, Outcome, Real, binary, detection, multiclass, regression, segmentation
 from lossbook.words import softplus
 
+pytest.importorskip("torch")
+pytest.importorskip("jax")
 REFUSED = "has no text in '(torch|jax)', since it needs maps of distances"
 
 
@@ -135,7 +137,6 @@ WAYS = {"torch": in_torch, "jax": in_jax}
 @pytest.mark.parametrize("loss", MADE, ids=lambda loss: loss.name)
 def test_a_text_gives_value_and_gradient_or_says_that_there_is_none(loss, framework):
     """For each reduction, with weights, of which some are 0: those of the loss, in float64."""
-    pytest.importorskip(framework)
     if distances(loss):
         with pytest.raises(TypeError, match=REFUSED):
             loss.source(framework)
@@ -167,7 +168,6 @@ def test_a_text_gives_value_and_gradient_or_says_that_there_is_none(loss, framew
 )
 def test_a_weight_belongs_to_an_item_if_it_has_one_axis(loss, arrays, weights, framework):
     """As in a call of the loss, also where the last axis is as long as the first."""
-    pytest.importorskip(framework)
     arrays, function = [np.cumsum(arrays[0], 0), *arrays[1:]], function_of(loss, framework)
     for shape in weights:
         weight = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
