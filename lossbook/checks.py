@@ -157,7 +157,7 @@ def widened(domain: Domain, array: Any, eps: float | None = None) -> Any:
     if array.dtype.itemsize > 2 and eps is None:
         return array
     wide = array.astype(np.float32)
-    if domain.checked:
+    if domain.checked and not domain.components:  # the corners of a box have no bounds, but an order
         near = nearly(domain, array, eps) & ~domain.holds(array)
         if bool(near.any()):
             wide[near] = wide[near].clip(domain.low, domain.high)

@@ -357,7 +357,7 @@ class Calls(Definition):
 class SecondDerivatives(Calls):
     """What else a loss computes: its second derivatives."""
 
-    @of_each_loss()
+    @of_each_loss(summed=True)
     def hessian(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """The diagonal of the Hessian: the second derivative of each loss along its own prediction.
 
@@ -395,7 +395,7 @@ class SecondDerivatives(Calls):
         """
         return self._second(arrays, None, out, keywords)
 
-    @of_each_loss()
+    @of_each_loss(summed=True, more=("v",))
     def hvp(self, *arrays: Any, out: Any = None, **keywords: Any) -> Any:
         """The product of the Hessian with a direction, which is the last of the arrays: `loss.hvp(z, y, v)`.
 
@@ -434,7 +434,7 @@ class SecondDerivatives(Calls):
             raise TypeError(f"{self.name}.hvp: takes {', '.join(expected)} by position; got {len(arrays)} arrays")
         return self._second(arrays[:-1], arrays[-1], out, keywords)
 
-    @of_each_loss()
+    @of_each_loss(summed=True)
     def value_grad_and_hessian(self, *arrays: Any, **keywords: Any) -> Any:
         """(value, gradient, diagonal of the Hessian), all of the sum of the losses unless a reduction is given.
 

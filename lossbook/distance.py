@@ -481,15 +481,15 @@ class DistanceOnLogits(Loss):
 
     def second_order(self, xp: Any, z: Any, slopes: Sequence[Any], v: Any, axis: int) -> Any:
         """The diagonal of the Hessian, or its product with v, from the derivatives along the probabilities."""
-        first, second = (xp.moveaxis(part, axis, -1).astype(np.float64) for part in slopes)
-        logits = xp.moveaxis(z, axis, -1).astype(np.float64)
-        v = None if v is None else xp.moveaxis(v, axis, -1).astype(np.float64)
+        first, second = (xp.moveaxis(part, axis, 0).astype(np.float64) for part in slopes)
+        logits = xp.moveaxis(z, axis, 0).astype(np.float64)
+        v = None if v is None else xp.moveaxis(v, axis, 0).astype(np.float64)
         absent = (first == 0) & (second == 0)  # of weight 0, where anything may stand
         with quiet():
             if self.activation == "sigmoid":
-                p, rest = activate(xp, "sigmoid", xp.where(absent, 0, logits), -1)
+                p, rest = activate(xp, "sigmoid", xp.where(absent, 0, logits), 0)
             else:
-                shares = of_rows.softmax(xp, xp.where(absent.all(-1, keepdims=True), 0, logits))
+                shares = of_rows.softmax(xp, xp.where(absent.all(0), 0, logits))
                 p, rest = shares.p, shares.rest
             steep = p * rest
             second = second * steep**2 + first * steep * (rest - p)
@@ -500,7 +500,7 @@ class DistanceOnLogits(Loss):
                 found = of_rows.diagonal(shares, first, second)
             else:
                 found = of_rows.product(shares, first, second * of_rows.tangent(shares, v), v)
-        return xp.moveaxis(found, -1, axis)
+        return xp.moveaxis(found, 0, axis)
 
     def check_logits(self, array: Any, axis: Any, xp: Any) -> Any:
         """The logits as an array, if they are right in dtype and have the class axis."""

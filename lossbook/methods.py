@@ -34,12 +34,15 @@ class Method(functools.partial[Any]):
 
     def _public_signature(self) -> inspect.Signature:
         """That of the loss, with the keywords that the method adds and without those that it leaves out."""
-        given = self.__self__.signature
+        loss, given, differs = self.__self__, self.__self__.signature, vars(self.func)["differs"]
         own = inspect.signature(self.func).parameters.values()
         added = [p.replace(annotation=p.empty) for p in own if p.kind is p.KEYWORD_ONLY]
-        kept = [p for name, p in given.parameters.items() if name not in vars(self.func)["left_out"]]
-        arrays = sum(p.kind is p.POSITIONAL_ONLY for p in kept)
-        return given.replace(parameters=[*kept[:arrays], *added, *kept[arrays:]])
+        kept = [p for name, p in given.parameters.items() if name not in differs["without"]]
+        if differs["summed"] and "reduction" not in loss.declaration.own:
+            kept = [p.replace(default="sum") if p.name == "reduction" else p for p in kept]
+        count = sum(p.kind is p.POSITIONAL_ONLY for p in kept)
+        more = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in differs["more"]]
+        return given.replace(parameters=[*kept[:count], *more, *added, *kept[count:]])
 
     def __repr__(self) -> str:
         return f"<{self.__name__} of {self.__self__!r}>"
@@ -64,11 +67,16 @@ class _OfEachLoss:
         return self.__wrapped__ if loss is None else Method(self.__wrapped__, loss)
 
 
-def of_each_loss(*, without: tuple[str, ...] = ()) -> Callable[[C], C]:
-    """Decorate a method of losses that takes what a call of the loss takes, but for some options."""
+def of_each_loss(
+    *, without: tuple[str, ...] = (), more: tuple[str, ...] = (), summed: bool = False
+) -> Callable[[C], C]:
+    """Decorate a method of losses that takes what a call of the loss takes, but for some options, and more arrays.
+
+    `summed` says that its reduction is "sum" where a loss has none of its own.
+    """
 
     def decorate(function: Any) -> Any:
-        function.left_out = without
+        function.differs = {"without": without, "more": more, "summed": summed}
         return _OfEachLoss(function)
 
     return decorate

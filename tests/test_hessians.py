@@ -10,6 +10,7 @@ from cases import BACKENDS, DTYPES, EVERY_LOSS, LOSSES, Backend, example, few, r
 from mpmath import mp, mpf
 from oracle import Evaluator, check, exact, gradient, is_kink, largest_term, slope
 
+import lossbook.hessians.evaluate
 from lossbook import detection, multiclass, regression, segmentation, words
 
 POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
@@ -308,6 +309,17 @@ def test_axis_and_strides_do_not_matter():
             got = loss.hvp(last, y, np.moveaxis(v, 1, -1), axis=-1)
             assert np.allclose(np.moveaxis(got, -1, 1), loss.hvp(z, y, v), rtol=1e-12)
             assert np.allclose(np.moveaxis(loss.hessian(last, y, axis=-1), -1, 1), loss.hessian(z, y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [*ROWS, *OVERLAP], ids=lambda loss: loss.name)
+def test_pieces_do_not_matter(loss, monkeypatch):
+    """Large arrays are worked on in pieces, which change nothing."""
+    arrays = arguments(loss)
+    v = np.random.default_rng(0).normal(size=arrays[0].shape)
+    whole = loss.hessian(*arrays), loss.hvp(*arrays, v)
+    monkeypatch.setattr(lossbook.hessians.evaluate, "PIECE", 5)
+    for got, want in zip((loss.hessian(*arrays), loss.hvp(*arrays, v)), whole, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
 
 
 def test_at_a_kink_a_piece_beside_it_counts():

@@ -155,6 +155,20 @@ def test_certificates(kind):
 
 
 @every_kind
+def test_half_precision(kind):
+    """Predictions of float16 are computed in float32 by every kind, and give float16."""
+    count = len(kind.loss.declaration.predictions)
+    halves = [*(array.astype(np.float16) for array in kind.arrays[:count]), *kind.arrays[count:]]
+    value, gradient = kind.loss.value_and_grad(*halves)
+    wide = [*(array.astype(np.float32) for array in halves[:count]), *kind.arrays[count:]]
+    wanted, slope = kind.loss.value_and_grad(*wide)
+    assert same(value, wanted.astype(np.float16))
+    several = slope if isinstance(slope, tuple) else (slope,)
+    narrow = tuple(one.astype(np.float16) for one in several)
+    assert same(gradient if isinstance(gradient, tuple) else (gradient,), narrow)
+
+
+@every_kind
 def test_copies(kind):
     """A loss pickles as itself or its equal, is its own copy, and has one hash."""
     again = pickle.loads(pickle.dumps(kind.loss))

@@ -30,6 +30,7 @@ LARGE = [
     f"tests/test_{name}.py"
     for name in ("activations", "arguments", "compose", "declarations", "row_words", "ties", "weights_and_sums")
 ]
+HESSIANS = ["tests/test_hessians.py"]
 MADE = [f"tests/test_{name}.py" for name in ("dask", "distance", "generated", "kinds", "your_own_loss")]
 WORKSHOP = [
     *(f"tests/test_{name}.py" for name in ("accuracy", "audit", "derive", "exhaustive", "find", "highest", "latex")),
@@ -104,8 +105,8 @@ def epub():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        rest = [f"--ignore={file}" for file in LARGEST + LARGE + MADE + WORKSHOP + PRINTED + SLIDES]
-        for chosen in (LARGEST, LARGE, MADE, WORKSHOP, PRINTED, SLIDES, rest):
+        rest = [f"--ignore={file}" for file in LARGEST + LARGE + HESSIANS + MADE + WORKSHOP + PRINTED + SLIDES]
+        for chosen in (LARGEST, LARGE, HESSIANS, MADE, WORKSHOP, PRINTED, SLIDES, rest):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
@@ -123,8 +124,8 @@ def test_frameworks():
     prepare(FRAMEWORKS, "requirements-frameworks.txt")
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
         common = {"environment": FRAMEWORKS, "LOSSBOOK_CACHE": kernels}
-        every = ("--dist", "loadgroup", "tests/test_every_loss.py")
-        pytest(*every, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
+        every = ("--dist", "loadgroup", *LARGEST)
+        pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
         pytest(*(f"tests/test_{name}.py" for name in ("pytorch", "jax", "texts", "keras", "framework_page")), **common)
 

@@ -79,6 +79,15 @@ class Stub:
         yield self._method("value_and_grad", self.arrays, f"tuple[F, {slope}]", reduction="Single", out=out)
         yield self._method("value_and_grad", self.arrays, f"tuple[{self.each}, {slope}]", reduction=none, out=out)
         yield self._method("value_and_grad", foreign, f"tuple[Any, {self.any}]", reduction="Reduction", out="Any")
+        yield self._method("hessian", self.arrays, slope, reduction="Reduction", out=out, usual="sum")
+        yield self._method("hessian", foreign, self.any, reduction="Reduction", out="Any", usual="sum")
+        along = _tuple(["ArrayLike"] * len(self.predictions))
+        yield self._method("hvp", self.arrays, slope, reduction="Reduction", out=out, usual="sum", along=along)
+        yield self._method("hvp", foreign, self.any, reduction="Reduction", out="Any", usual="sum", along=along)
+        three = f"tuple[F, {slope}, {slope}]"
+        yield self._method("value_grad_and_hessian", self.arrays, three, reduction="Single", usual="sum")
+        three = f"tuple[Any, {self.any}, {self.any}]"
+        yield self._method("value_grad_and_hessian", foreign, three, reduction="Reduction", usual="sum")
         yield self._method("partial", self.arrays, "Partial")
         yield self._method("partial", foreign, "Any")
         kept = {name: kind for name, (kind, _) in self.keywords.items() if name not in ("weight", "reduction")}
@@ -88,16 +97,25 @@ class Stub:
         if self.activates:
             yield '    def on_logits(self, activation: Literal["sigmoid", "softmax"]) -> Self: ...\n'
 
-    def _method(self, name: str, arrays: dict[str, str], result: str, reduction: str = "", out: str = "") -> str:
+    def _method(
+        self,
+        name: str,
+        arrays: dict[str, str],
+        result: str,
+        reduction: str = "",
+        out: str = "",
+        usual: str = "mean",
+        along: str = "",
+    ) -> str:
         """One overload of a method that takes the arrays, for such a reduction; "" where it takes none."""
         given = [f"{array}: {kind}" for array, kind in arrays.items()]
-        given += [f"{target}: ArrayLike" for target in self.targets]
+        given += [f"{target}: ArrayLike" for target in self.targets] + [f"v: {along}"] * bool(along)
         given += ["/", "*"] + [f"out: {out} = None"] * bool(out)
         for keyword, (kind, default) in self.keywords.items():
             if keyword != "reduction":
                 given.append(f"{keyword}: {kind} = {default!r}")
             elif reduction:
-                given.append(f"reduction: {reduction}" + ("" if "none" in reduction else ' = "mean"'))
+                given.append(f"reduction: {reduction}" + ("" if "none" in reduction else f' = "{usual}"'))
         return _method(name, given, result)
 
 

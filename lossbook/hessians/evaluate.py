@@ -27,7 +27,7 @@ from lossbook.plan.guard import Guard
 from lossbook.plan.ir import OF_ROW
 from lossbook.plan.lower import Body, U, body_of_row, body_of_totals, renamed
 
-PIECE = 1 << 18  # numbers of the prediction that are worked on at once
+PIECE = 1 << 16  # numbers of the prediction that are worked on at once, so that what is made of them stays in the cache
 _made: "WeakKeyDictionary[Evaluation, dict[Any, Any]]" = WeakKeyDictionary()
 
 
@@ -113,27 +113,32 @@ def of_classes(evaluation: Evaluation, backend: Any, call: Call, setting: Settin
     with quiet():
         for piece in cut(call.piece_shape, limit):
             at, axis = call.index(piece), call.layout.axis
-            z = xp.moveaxis(call.z[at], axis, -1).astype(np.float64)
-            direction = None if v is None else xp.moveaxis(v[at], axis, -1).astype(np.float64)
+            z = classes_first(xp, call.z[at], axis)
+            direction = None if v is None else classes_first(xp, v[at], axis)
             y, weight, each = labels_and_weights(call, piece, z, hard)
-            removed = xp.broadcast_to(weight == 0, z.shape[:-1])[..., None]
-            z = xp.where(removed, 0.0, z)
-            y = None if y is None else xp.where(removed if y.ndim == z.ndim else removed[..., 0], 0, y)
+            removed = weight == 0
+            if bool(removed.any()):
+                z = xp.where(removed, 0.0, z)
+                y = None if y is None else xp.where(removed, 0, y)
             found = of_row(xp, parts, z, y, each, direction, parameters, name_of(backend))
-            found = xp.where(removed, 0.0, found * (weight * scale)[..., None])
-            gradient[at] = rounded(xp.moveaxis(found, -1, axis), gradient.dtype)
+            found = xp.where(removed, 0.0, found * (weight * scale))
+            gradient[at] = rounded(xp.moveaxis(found, 0, axis), gradient.dtype)
+
+
+def classes_first(xp: Any, array: Any, axis: int) -> Any:
+    """The array in float64, with its classes along the first axis."""
+    return xp.ascontiguousarray(xp.moveaxis(array, axis, 0), np.float64)
 
 
 def labels_and_weights(call: Call, piece: tuple[slice, ...], z: Any, hard: bool) -> tuple[Any, Any, Any]:
     """(labels or shares of the classes, weight of each row, weight of each class or None) of a piece."""
     xp, real, axis = call.xp, call.real, call.layout.axis
-    classes = z.shape[-1]
-    weight = xp.ones(z.shape[:-1]) if call.weight is None else call.weight[piece].astype(real).astype(np.float64)
+    weight = xp.ones(z.shape[1:]) if call.weight is None else call.weight[piece].astype(real).astype(np.float64)
     each = None if hard or call.class_weight is None else call.class_weight
     if call.plan.arrays[1:] and call.y is call.z:  # a loss without a target
         return None, weight, each
     if not call.integer:
-        return xp.moveaxis(call.y[call.index(piece)], axis, -1).astype(np.float64), weight, each
+        return classes_first(xp, call.y[call.index(piece)], axis), weight, each
     y = as_indices(call.y[piece], xp)
     if call.ignore is not None:
         weight = xp.where(y == call.ignore, 0.0, weight)
@@ -141,13 +146,18 @@ def labels_and_weights(call: Call, piece: tuple[slice, ...], z: Any, hard: bool)
     if hard:
         weight = weight if call.class_weight is None else weight * call.class_weight[y]
         return y, weight, None
-    return (y[..., None] == xp.arange(classes)).astype(np.float64), weight, each
+    return (y == classes_of(xp, z)).astype(np.float64), weight, each
+
+
+def classes_of(xp: Any, z: Any) -> Any:
+    """The indices of the classes, along the first axis of the logits."""
+    return xp.arange(z.shape[0]).reshape(-1, *(1,) * (z.ndim - 1))
 
 
 def of_row(
     xp: Any, parts: OfRow, z: Any, y: Any, each: Any, v: Any, parameters: Sequence[float], backend: str
 ) -> Any:
-    """The diagonal, or the product with v, of rows that stand along the last axis."""
+    """The diagonal, or the product with v, of rows whose classes stand along the first axis."""
     shares: Any = None
     if parts.row == "log_odds":
         shares = of_rows.softmax(xp, z)
@@ -158,13 +168,14 @@ def of_row(
         shares = of_rows.standing(xp, z, of_others=parts.row == "minus_largest_of_others")
         u = shares.u
     if y is not None and y.ndim < z.ndim:  # only the labeled class has a say
-        labeled = y[..., None] == xp.arange(z.shape[-1])
-        of_label = xp.where(labeled, u, 0).sum(-1)
+        labeled = y == classes_of(xp, z)
+        of_label = xp.where(labeled, u, 0).sum(0)
         one, two = parts.element.derivatives(xp, of_label, None, parameters, backend)
-        first, second = (xp.where(labeled, part[..., None], 0.0) for part in (one, two))
+        first, second = (xp.where(labeled, part, 0.0) for part in (one, two))
     else:
         first, second = parts.element.derivatives(xp, u, y, parameters, backend)
     if each is not None:
+        each = each.reshape(-1, *(1,) * (z.ndim - 1))
         first, second = (xp.where(each == 0, 0.0, each * part) for part in (first, second))
     if parts.row == "entry":
         return second if v is None else second * v
@@ -237,8 +248,10 @@ def of_totals(evaluation: Evaluation, backend: Any, call: Call, setting: Setting
             k = 0 if setting.batch else n
             one = [xp.asarray(slope[k])[:, None] for slope in first]
             two = [[xp.asarray(slope[k])[:, None] for slope in line] for line in second]
-            found = pixels.second(n, one, two, None if v is None else v[n], None if along is None else along[n])
-            gradient[n] = rounded(found.reshape(gradient.shape[1:]), gradient.dtype)
+            flat = xp.empty(call.layout.three[1:])
+            for at in pixels.pieces:
+                flat[:, at] = pixels.second(n, at, one, two, v, None if along is None else along[n])
+            gradient[n] = rounded(flat.reshape(gradient.shape[1:]), gradient.dtype)
 
 
 def scaled(slope: Any, weights: np.ndarray) -> np.ndarray:
@@ -253,22 +266,27 @@ class Pixels:
         self.call, self.parts, self.parameters, self.backend = call, parts, parameters, backend
         self.xp, self.shape = call.xp, call.layout.three
         self.each = call.xp.asarray(np.broadcast_to(each, self.shape[:2]))
+        _, classes, inner = self.shape
+        width = max(1, PIECE // max(1, classes))
+        self.pieces = [slice(start, start + width) for start in range(0, inner, width)]
 
-    def of_image(self, n: int) -> tuple[Any, Any, Any]:
-        """(predictions, targets, weights) of an image, shape (classes, pixels); what is removed is harmless."""
-        call, xp, shape = self.call, self.xp, self.shape[1:]
-        z = call.z[n].reshape(shape).astype(np.float64)
-        weight = xp.ones(shape)
+    def of_image(self, n: int, at: slice) -> tuple[Any, Any, Any]:
+        """(predictions, targets, weights) of some pixels of an image, shape (classes, pixels); what is removed is
+        harmless.
+        """
+        call, xp, (classes, inner) = self.call, self.xp, self.shape[1:]
+        z = call.z[n].reshape(classes, inner)[:, at].astype(np.float64)
+        weight = xp.ones(z.shape)
         if call.weight is not None:
-            given = call.weight[n].astype(call.real).astype(np.float64)
-            weight = weight * given.reshape(shape if call.weight.ndim == call.z.ndim else (1, shape[1]))
+            given = call.weight[n].reshape(classes if call.weight.ndim == call.z.ndim else 1, inner)[:, at]
+            weight = weight * given.astype(call.real).astype(np.float64)
         if call.integer:
-            labels = call.y[n].reshape(1, shape[1])
-            y = (labels == xp.arange(shape[0])[:, None]).astype(np.float64)
+            labels = call.y[n].reshape(1, inner)[:, at]
+            y = (labels == xp.arange(classes)[:, None]).astype(np.float64)
             if call.ignore is not None:
                 weight = xp.where(labels == call.ignore, 0.0, weight)
         else:
-            y = call.y[n].reshape(shape).astype(np.float64)
+            y = call.y[n].reshape(classes, inner)[:, at].astype(np.float64)
         removed = (weight == 0) | (self.each[n][:, None] == 0)
         if self.parts.softmax:  # where a pixel that is removed for one class counts for the others
             z = xp.where(removed.all(0), 0.0, z)
@@ -276,35 +294,40 @@ class Pixels:
             z = xp.where(removed, 0.5, z)
         return z, xp.where(removed, 0.0, y), xp.where(removed, 0.0, weight)
 
-    def derivatives(self, n: int) -> tuple[Any, list[Any], list[Any]]:
-        """(shares of the softmax or None, first, second derivatives of the terms) of an image."""
-        z, y, weight = self.of_image(n)
-        shares = of_rows.softmax(self.xp, z.T) if self.parts.softmax else None
-        u = z if shares is None else self.xp.ascontiguousarray(shares.log_odds.T)
+    def derivatives(self, n: int, at: slice) -> tuple[Any, list[Any], list[Any]]:
+        """(shares of the softmax or None, first, second derivatives of the terms) of some pixels of an image."""
+        z, y, weight = self.of_image(n, at)
+        shares = of_rows.softmax(self.xp, z) if self.parts.softmax else None
+        u = z if shares is None else shares.log_odds
         found = [term.derivatives(self.xp, u, y, self.parameters, self.backend) for term in self.parts.terms]
         one, two = ([self.xp.where(weight == 0, 0.0, weight * d) for d in part] for part in zip(*found, strict=True))
         return shares, one, two
 
     def change(self, n: int, v: Any) -> list[Any]:
         """How fast each total of the classes of an image changes along v, shape (classes, 1)."""
-        shares, one, _ = self.derivatives(n)
-        t = v[n].astype(np.float64)
-        t = t if shares is None else of_rows.tangent(shares, t.T).T
-        return [self.xp.where(slope == 0, 0.0, slope * t).sum(-1, keepdims=True) for slope in one]
+        changes: list[Any] = [0.0] * len(self.parts.terms)
+        for at in self.pieces:
+            shares, one, _ = self.derivatives(n, at)
+            t = v[n][:, at].astype(np.float64)
+            t = t if shares is None else of_rows.tangent(shares, t)
+            each = [self.xp.where(slope == 0, 0.0, slope * t).sum(-1, keepdims=True) for slope in one]
+            changes = [known + change for known, change in zip(changes, each, strict=True)]
+        return changes
 
-    def second(self, n: int, one: list[Any], two: list[list[Any]], v: Any, along: list[Any] | None) -> Any:
-        """The diagonal, or the product with v, of the pixels of an image, from the derivatives of the end."""
-        shares, slopes, curves = self.derivatives(n)
+    def second(
+        self, n: int, at: slice, one: list[Any], two: list[list[Any]], v: Any, along: list[Any] | None
+    ) -> Any:
+        """The diagonal, or the product with v, of some pixels of an image, from the derivatives of the end."""
+        shares, slopes, curves = self.derivatives(n, at)
         first = sum(a * slope for a, slope in zip(one, slopes, strict=True))
         second = sum(a * curve for a, curve in zip(one, curves, strict=True))
         if along is None:
             pairs = ((a, b, two[i][j]) for i, a in enumerate(slopes) for j, b in enumerate(slopes))
             second = second + sum(end * a * b for a, b, end in pairs)
-            return second if shares is None else of_rows.diagonal(shares, first.T, second.T).T
+            return second if shares is None else of_rows.diagonal(shares, first, second)
         ends = [sum(end * change for end, change in zip(line, along, strict=True)) for line in two]
         moved = sum(end * slope for end, slope in zip(ends, slopes, strict=True))
-        v = v.astype(np.float64)
+        v = v[n][:, at].astype(np.float64)
         if shares is None:
             return second * v + moved
-        tau = (second.T * of_rows.tangent(shares, v.T)) + moved.T
-        return of_rows.product(shares, first.T, tau, v.T).T
+        return of_rows.product(shares, first, second * of_rows.tangent(shares, v) + moved, v)

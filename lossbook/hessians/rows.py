@@ -8,6 +8,8 @@ t_j = du_j/dz . v, the product of the Hessian with v is, along z_k,
 and the diagonal is what v = e_k gives for each k. Under a softmax u_j are the log-odds, and du_j/dz_k = -q_jk for j
 other than k, where q_jk = p_k/(1 - p_j) is the softmax without class j. Where a class has nearly all of the
 probability, 1 - p_j and 1 - q_jk are sums over the other classes, with nothing subtracted from 1.
+
+The classes stand along the first axis here, where NumPy adds them up fastest.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shares:
-    """A softmax over the last axis, told apart by the class in front, whose probability alone may exceed 1/2."""
+    """A softmax over the first axis, told apart by the class in front, whose probability alone may exceed 1/2."""
 
     xp: Any
     front: Any  # where that class is, true once in a row
@@ -29,7 +31,7 @@ class Shares:
 
     def in_front(self, values: Any) -> Any:
         """The value of the class in front, with an axis of length 1."""
-        return self.xp.where(self.front, values, 0).sum(-1, keepdims=True)
+        return self.xp.where(self.front, values, 0).sum(0, keepdims=True)
 
     def behind(self, values: Any) -> Any:
         """The values of the others, 0 for the class in front."""
@@ -41,28 +43,28 @@ class Shares:
 
     def total(self, values: Any) -> Any:
         """The sum over the classes behind the one in front."""
-        return self.behind(values).sum(-1, keepdims=True)
+        return self.behind(values).sum(0, keepdims=True)
 
 
 def softmax(xp: Any, z: Any) -> Shares:
-    """The shares of logits of shape (rows, classes), at least two; infinite logits have the limits."""
-    classes = xp.arange(z.shape[-1])
-    front = classes == z.argmax(-1)[..., None]
-    top = xp.where(front, z, 0).sum(-1, keepdims=True)
+    """The shares of logits of shape (classes, ...), of at least two classes; infinite logits have the limits."""
+    classes = xp.arange(z.shape[0]).reshape(-1, *(1,) * (z.ndim - 1))
+    front = classes == z.argmax(0)[None]
+    top = xp.where(front, z, 0).sum(0, keepdims=True)
     apart = xp.where(z == top, 0, z - top)  # infinite logits that tie are no further apart than others
     second = xp.where(front, -xp.inf, apart)
-    ahead = classes == second.argmax(-1)[..., None]
-    next_to_top = xp.where(ahead, second, -xp.inf).max(-1, keepdims=True)
+    ahead = classes == second.argmax(0)[None]
+    next_to_top = xp.where(ahead, second, -xp.inf).max(0, keepdims=True)
     exps = xp.where(front, 0, xp.exp(xp.where(second == next_to_top, 0, second - next_to_top)))
-    beyond = xp.where(ahead, 0, exps).sum(-1, keepdims=True)
-    others = exps.sum(-1, keepdims=True)
+    beyond = xp.where(ahead, 0, exps).sum(0, keepdims=True)
+    others = exps.sum(0, keepdims=True)
     q, q_rest = exps / others, xp.where(ahead, beyond, others - exps) / others
     log_rest = next_to_top + xp.log(others)  # of what stands behind the front, whose own exponential is 1
     rest = xp.exp(log_rest)
     p = xp.where(front, 1 / (1 + rest), q * (rest / (1 + rest)))
     complement = xp.where(front, rest / (1 + rest), 1 - p)
     log_odds = xp.where(front, -log_rest, apart - xp.log1p(rest) - xp.log1p(-xp.where(front, 0, p)))
-    return Shares(xp, front, p, complement, q, q_rest, log_odds, (top + xp.log1p(rest))[..., 0])
+    return Shares(xp, front, p, complement, q, q_rest, log_odds, (top + xp.log1p(rest))[0])
 
 
 def diagonal(s: Shares, first: Any, second: Any) -> Any:
@@ -108,7 +110,7 @@ def product(s: Shares, first: Any, tau: Any, v: Any) -> Any:
 
 def beside(s: Shares, first: Any, second: Any, v: Any = None) -> Any:
     """The part of a function of the row's logsumexp, of which these are the derivatives."""
-    first, second = first[..., None], second[..., None]
+    first, second = first[None], second[None]
     if v is None:
         return s.p * (second * s.p + first * s.rest)
     mean = s.mean(v)
@@ -135,38 +137,38 @@ class Standing:
 
     def mean(self, v: Any) -> Any:
         """For each class the mean of v over those that it is compared with."""
-        count = self.largest.sum(-1, keepdims=True)
-        total = self.xp.where(self.largest, v, 0).sum(-1, keepdims=True)
+        count = self.largest.sum(0, keepdims=True)
+        total = self.xp.where(self.largest, v, 0).sum(0, keepdims=True)
         if not self.of_others:
             return total / count
         others = self.xp.where(self.largest, total - v, total) / self.xp.maximum(
             self.xp.where(self.largest, count - 1, count), 1
         )
-        second = self.xp.where(self.runners, v, 0).sum(-1, keepdims=True)
-        second = second / self.xp.maximum(self.runners.sum(-1, keepdims=True), 1)
+        second = self.xp.where(self.runners, v, 0).sum(0, keepdims=True)
+        second = second / self.xp.maximum(self.runners.sum(0, keepdims=True), 1)
         return self.xp.where(self.largest & (count == 1), second, others)
 
     def spread(self, values: Any, power: int = 1) -> Any:
         """For each class the sum over all classes of their value times its weight in their mean, to a power."""
-        xp, count = self.xp, self.largest.sum(-1, keepdims=True)
+        xp, count = self.xp, self.largest.sum(0, keepdims=True)
         if not self.of_others:
-            return xp.where(self.largest, values.sum(-1, keepdims=True) / count**power, 0)
-        of_largest = xp.where(self.largest, values, 0).sum(-1, keepdims=True)
-        below = xp.where(self.largest, 0, values).sum(-1, keepdims=True)
+            return xp.where(self.largest, values.sum(0, keepdims=True) / count**power, 0)
+        of_largest = xp.where(self.largest, values, 0).sum(0, keepdims=True)
+        below = xp.where(self.largest, 0, values).sum(0, keepdims=True)
         tied = (of_largest - values) / xp.maximum(count - 1, 1) ** power
         front = below / count**power + xp.where(count > 1, tied, 0)
-        runners = self.runners.sum(-1, keepdims=True)
+        runners = self.runners.sum(0, keepdims=True)
         behind = xp.where(self.runners & (count == 1), of_largest / xp.maximum(runners, 1) ** power, 0)
         return xp.where(self.largest, front, behind)
 
 
 def standing(xp: Any, z: Any, of_others: bool) -> Standing:
-    """Where classes of logits of shape (rows, classes) stand."""
-    top = z.max(-1, keepdims=True)
+    """Where classes of logits of shape (classes, ...) stand."""
+    top = z.max(0, keepdims=True)
     largest = z == top
-    second = xp.where(largest, -xp.inf, z).max(-1, keepdims=True)
+    second = xp.where(largest, -xp.inf, z).max(0, keepdims=True)
     runners = (z == second) & ~largest
-    alone = largest.sum(-1, keepdims=True) == 1
+    alone = largest.sum(0, keepdims=True) == 1
     rival = xp.where(largest & alone, second, top) if of_others else top
     return Standing(xp, xp.where(z == rival, 0, z - rival), largest, runners, of_others)
 
@@ -175,7 +177,7 @@ def diagonal_of(s: Standing, second: Any) -> Any:
     """The diagonal for f''(u), as u is linear where no two classes tie."""
     if s.of_others:
         return second + s.spread(second, 2)
-    weight = s.xp.where(s.largest, 1 / s.largest.sum(-1, keepdims=True), 0)
+    weight = s.xp.where(s.largest, 1 / s.largest.sum(0, keepdims=True), 0)
     return second * ((1 - weight) ** 2 - weight**2) + s.spread(second, 2)
 
 

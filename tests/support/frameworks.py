@@ -21,12 +21,14 @@ class Tensor:
 
     @staticmethod
     def down(result):
+        if isinstance(result, tuple):
+            return tuple(map(Tensor.down, result))
         return result.detach().numpy() if hasattr(result, "detach") else result
 
     def call(self, function, *arrays, **keywords):
         """function is a loss or one of its methods."""
         result = function(*map(self.up, arrays), **{name: self.up(value) for name, value in keywords.items()})
-        return tuple(map(self.down, result)) if isinstance(result, tuple) else self.down(result)
+        return self.down(result)
 
 
 class Text:
