@@ -15,7 +15,6 @@ NAMES = [
     for node in ast.parse(FILE.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and not re.search(rf"HELPERS = .*\b{node.name}\b", FILE.read_text("utf-8"))
 ]
-BACKENDS = ("torch", "jax")
 if importlib.util.find_spec("keras") is None:
     pytest.skip("needs keras", allow_module_level=True)
 
@@ -27,16 +26,21 @@ def results(backend):
     return run_python(str(FILE), PYTHONPATH=f"{FILE.parents[2]}:{FILE.parent}", KERAS_BACKEND=backend)
 
 
+each_backend = pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=pytest.mark.xdist_group(f"keras-{name}")) for name in ("torch", "jax")]
+)
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in BACKENDS])
+@each_backend
 def test_keras(backend, name):
     """The check of this name, in `tests/support/keras_checks.py`."""
     assert results(backend)[name] == ""
 
 
-def test_every_check_is_asked_for():
-    for backend in BACKENDS:
-        assert [*results(backend)] == NAMES
+@each_backend
+def test_every_check_is_asked_for(backend):
+    assert [*results(backend)] == NAMES
 
 
 def test_the_module_is_there_without_keras():

@@ -127,7 +127,8 @@ def test_frameworks():
         every = ("--dist", "loadgroup", *LARGEST)
         pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
-        pytest(*(f"tests/test_{name}.py" for name in ("pytorch", "jax", "texts", "keras", "framework_page")), **common)
+        names = ("pytorch", "jax", "texts", "keras", "framework_page")
+        pytest("--dist", "loadgroup", *(f"tests/test_{name}.py" for name in names), **common)
 
 
 def check():
