@@ -3,6 +3,7 @@
     python tests/support/keras_checks.py    prints {name: "", or what was raised}
 """
 
+import doctest
 import json
 import re
 import sys
@@ -328,6 +329,12 @@ def a_loss_without_a_target_does_not_look_at_one():
     z = np.float32([[0.5], [-1.0]])
     found = loss(adversarial.generator_with_logits)(np.full((2, 7), np.nan), z)
     np.testing.assert_allclose(to_numpy(found), adversarial.generator_with_logits(z), rtol=1e-6)
+
+
+def the_example_of_the_docstring_runs():
+    result = doctest.testmod(sys.modules["lossbook.keras.losses"])
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 CHECKS = [value for value in [*vars().values()] if getattr(value, "__module__", "") == __name__ and callable(value)]
