@@ -7,6 +7,7 @@ from lossbook import (
     accuracy,
     adversarial,
     binary,
+    boosting,
     detection,
     divergence,
     labels,
@@ -53,15 +54,15 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendError", "Box", "Classes", "DomainError", "Exponent", "Expression", "Flag", "Fraction", "Label",
     "LogProbability", "Logit", "Loss", "NonNegative", "Outcome", "Partial", "Positive", "Probability", "Real",
-    "ShapeError", "Sign", "TrueBox", "accuracy", "adversarial", "audit", "binary", "derive", "detection",
+    "ShapeError", "Sign", "TrueBox", "accuracy", "adversarial", "audit", "binary", "boosting", "derive", "detection",
     "divergence", "find", "get_threads", "labels", "loss", "multiclass", "multilabel", "regression", "segmentation",
     "set_threads", "stable", "use",
     "warm", "words",
 ]  # fmt: skip
 
 _offer_only(
-    _sys.modules[__name__], accuracy, adversarial, binary, detection, divergence, labels, multiclass, multilabel,
-    regression, segmentation, words,
+    _sys.modules[__name__], accuracy, adversarial, binary, boosting, detection, divergence, labels, multiclass,
+    multilabel, regression, segmentation, words,
 )  # fmt: skip
 
 _WORKSHOP = {  # loaded when they are asked for

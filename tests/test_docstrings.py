@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lossbook
-from lossbook import detection, labels, segmentation, words
+from lossbook import boosting, detection, labels, segmentation, words
 from lossbook.algebra import FormulaLoss
 
 PACKAGE = Path(lossbook.__file__).parent
@@ -86,7 +86,7 @@ CALLS = [LOSS.__call__, LOSS.grad, LOSS.value_and_grad, LOSS.partial, LOSS.sourc
          LOSS.with_parameters, LOSS.on_logits]  # fmt: skip
 FUNCTIONS = [
     value
-    for module in (lossbook, labels, segmentation, detection)
+    for module in (lossbook, boosting, labels, segmentation, detection)
     for value in (getattr(module, name) for name in module.__all__)
     if inspect.isfunction(value)
 ]
@@ -96,7 +96,7 @@ TOOLS = [*CALLS, *FUNCTIONS, lossbook.Partial.finish, words.let]
 def test_there_are_functions_to_look_at():
     """The lists above find what users call."""
     names = {function.__name__ for function in FUNCTIONS}
-    assert {"loss", "warm", "set_threads", "one_hot", "edge_weights", "hausdorff_distance", "encode_boxes"} <= names
+    assert {"loss", "warm", "set_threads", "one_hot", "edge_weights", "hausdorff_distance", "objective"} <= names
     assert len(EXAMPLES) >= len(TOOLS)
 
 

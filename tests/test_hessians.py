@@ -11,7 +11,7 @@ from mpmath import mp, mpf
 from oracle import Evaluator, check, exact, gradient, is_kink, largest_term, slope
 
 import lossbook.hessians.evaluate
-from lossbook import detection, multiclass, regression, segmentation, words
+from lossbook import Classes, Flag, Logit, Positive, detection, multiclass, regression, segmentation, words
 
 POINTWISE = [loss for loss in LOSSES if loss.shape == "pointwise"]
 ROWS = [loss for loss in LOSSES if loss.shape == "rows"]
@@ -320,6 +320,34 @@ def test_pieces_do_not_matter(loss, monkeypatch):
     monkeypatch.setattr(lossbook.hessians.evaluate, "PIECE", 5)
     for got, want in zip((loss.hessian(*arrays), loss.hvp(*arrays, v)), whole, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+@lossbook.loss
+def penalized(z: Logit, y: Classes, *, k: Positive = 0.5):
+    """Cross-entropy and a square of the logsumexp."""
+    return words.sum_classes(y * words.softplus(-words.log_odds(z))) + k * words.logsumexp(z) ** 2
+
+
+@lossbook.loss
+def ahead_of_the_next(z: Logit, y: Classes, *, square: Flag = True):
+    """A margin to the largest of the others, squared or not."""
+    short = words.maximum(1 - words.minus_largest_of_others(z), 0)
+    return words.sum_classes(y * (short**2 if square else short))
+
+
+@pytest.mark.parametrize("own", [penalized, ahead_of_the_next], ids=lambda own: own.name)
+def test_losses_of_your_own_have_hessians(own, backend):
+    """With words that no loss of the package has, the product is that of differences."""
+    random = np.random.default_rng(0)
+    z, y, v = random.normal(size=(5, 4)), random.integers(0, 4, 5), random.normal(size=(5, 4))
+    product, step = backend.call(own.hvp, z, y, v), 1e-6
+    ahead, behind = (own.grad(z + s * v, y, reduction="sum") for s in (step, -step))
+    np.testing.assert_allclose(product, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
+    diagonal = backend.call(own.hessian, z, y)
+    for k in range(4):
+        along = np.zeros_like(z)
+        along[:, k] = 1
+        np.testing.assert_allclose(backend.call(own.hvp, z, y, along)[:, k], diagonal[:, k], rtol=1e-12)
 
 
 def test_at_a_kink_a_piece_beside_it_counts():

@@ -29,7 +29,10 @@ from lossbook import BackendError, DomainError, Loss, Outcome, Real, backends, b
 from lossbook.backends import host
 from lossbook.errors import shown
 
-HEAVY = ("numba", "llvmlite", "cupy", "dask", "scipy", "matplotlib", "torch", "pandas", "IPython")
+HEAVY = (
+    *("numba", "llvmlite", "cupy", "dask", "scipy", "matplotlib", "torch", "pandas", "IPython"),
+    *("sklearn", "xgboost", "lightgbm"),
+)
 LOGITS, LABELS = np.float32([0.5, -1.0, 3.0]), np.float32([1.0, 0.0, 0.0])
 
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
