@@ -56,6 +56,7 @@ class Minimax(Joined):
 
     arguments = {"real": Probability, "fake": Probability}  # noqa: RUF012
     parts = (generator, saturating_generator)
+    end = "minimax"
 
     signs = (1.0, -1.0)
 

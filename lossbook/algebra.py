@@ -345,7 +345,7 @@ class FormulaLoss(Loss):
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of this loss on a backend, as text: what runs is this and nothing else."""
         if isinstance(backend, str) and backend in LANGUAGES:
-            return called(self, backend, parameters)
+            return called(self, backend, parameters).text
         real = WORKING.get(np.dtype(dtype))
         if real is None:
             raise DomainError(self.name, "dtype", "must be float16, float32 or float64", dtype)

@@ -223,6 +223,7 @@ class Detection(Joined):
     }  # fmt: skip
     defaults: ClassVar = {"alpha": 0.5, "beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1)
+    end = "detection"
 
     def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, classes, targets = shapes
@@ -290,6 +291,7 @@ class FasterRCNN(Joined):
     }  # fmt: skip
     defaults: ClassVar = {"box_weight": 10.0, "cls_norm": 256.0, "box_norm": 2400.0, "beta": 1.0}
     parts = (binary.cross_entropy, regression.smooth_l1)
+    end = "faster_rcnn"
 
     def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, labels, targets = shapes
@@ -349,6 +351,7 @@ class MaskRCNN(Joined):
     }  # fmt: skip
     defaults: ClassVar = {"beta": 1.0}
     parts = (multiclass.cross_entropy, regression.smooth_l1, binary.cross_entropy)
+    end = "mask_rcnn"
 
     def fit(self, shapes: Sequence[tuple[int, ...]], weight: tuple[int, ...] | None) -> None:
         scores, boxes, masks, classes, targets, true_masks = shapes

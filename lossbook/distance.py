@@ -47,6 +47,7 @@ from lossbook.evaluation.evaluate import Evaluation, Setting
 from lossbook.evaluation.reduce import reduced
 from lossbook.evaluation.request import GRADIENT, HESSIAN, Request
 from lossbook.formula import Formulas, declared
+from lossbook.frameworks.source import LANGUAGES, without_maps
 from lossbook.hessians import rows as of_rows
 from lossbook.hessians.evaluate import direction_of
 from lossbook.plan.ir import Plan
@@ -166,8 +167,13 @@ class DistanceLoss(FormulaLoss):
         return FormulaLoss(declaration, declared(lambda *arrays, **parameters: expression, declaration))
 
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
-        """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel."""
+        """The kernels of this loss on a backend: that of the weights by distance, if any, and that of a pixel.
+
+        A loss of distances has no text in PyTorch or JAX, and the error says what there is instead.
+        """
         self.settings(parameters)
+        if isinstance(backend, str) and backend in LANGUAGES:
+            raise without_maps(self, backend)
         return "\n\n".join(part.source(backend, dtype) for part in reversed(self.factors) if part is not None)
 
     @functools.cached_property
@@ -423,6 +429,8 @@ class DistanceOnLogits(Loss):
 
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
         """The kernel of the loss of probabilities; the activation goes before it, the chain rule after it."""
+        if isinstance(backend, str) and backend in LANGUAGES:
+            raise without_maps(self, backend)
         return self.part.source(backend, dtype, **parameters)
 
     def with_parameters(self, **given: Any) -> "DistanceOnLogits":

@@ -28,6 +28,7 @@ from lossbook.evaluation.arguments import Arguments
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
 from lossbook.formula import slopes
+from lossbook.frameworks.source import LANGUAGES, called_joined
 from lossbook.settings import OPTIONS, changed, find, named_identity, redefined, settings_of, with_settings
 from lossbook.spaces import JOINED
 from lossbook.typing import Language, Reduction
@@ -55,12 +56,13 @@ class Joined(Loss):
     """A loss with several predictions: `grad` returns a tuple of gradients, one for each, in order.
 
     A subclass names its `arguments`, in the order of the call, their `defaults` and the `parts` it is made of, and
-    gives the `terms` of a call and its `formula`.
+    gives the `terms` of a call and its `formula`; `end` says the same as `terms` in `frameworks/loops`.
     """
 
     arguments: ClassVar[dict[str, Domain]]
     defaults: ClassVar[dict[str, Any]] = {}
     parts: ClassVar[tuple[Loss, ...]]
+    end: ClassVar[str] = ""  # where the text stands that joins the parts in PyTorch and JAX, if there is one
     space = JOINED
     __wrapped__ = Shown(type)
 
@@ -100,8 +102,13 @@ class Joined(Loss):
         return slopes(self.formula, self.array_symbols[0])
 
     def source(self, backend: Language = "numpy", dtype: Any = "float32", **parameters: Any) -> str:
-        """The kernels of the parts, one after the other; the parameters are checked, and are arguments of theirs."""
+        """The kernels of the parts, one after the other; the parameters are checked, and are arguments of theirs.
+
+        In PyTorch and JAX, a text of the whole loss.
+        """
         self.settings(parameters)
+        if isinstance(backend, str) and backend in LANGUAGES:
+            return called_joined(self, backend, parameters)
         return "\n\n".join(part.source(backend, dtype) for part in self.parts)
 
     def with_parameters(self, **given: Any) -> Self:

@@ -46,6 +46,8 @@ def test_examples_run(where, text, home):
     """Each example prints what it says, with the names of its module at hand."""
     if home.startswith("lossbook.frameworks.pytorch"):
         pytest.importorskip("torch")
+    if home.startswith("lossbook.keras"):
+        pytest.importorskip("keras")
     if home.startswith("lossbook.figures"):
         pytest.importorskip("matplotlib")
     if "hausdorff_distance(" in text or "edge_weights(" in text:

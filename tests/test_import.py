@@ -71,13 +71,13 @@ print((first, sorted(set(heavy) & set(sys.modules))))
 
 # Modules that need an optional package.
 OPTIONAL = [f"lossbook.backends.numba.{name}" for name in ("floats", "words")]
-OPTIONAL += [f"lossbook.frameworks.{name}" for name in ("jax", "pytorch")]
+OPTIONAL += [f"lossbook.frameworks.{name}" for name in ("jax", "pytorch")] + ["lossbook.keras.losses"]
 
 
 def modules():
     """All modules of the package but those that need an optional package."""
     for found in pkgutil.walk_packages(lossbook.__path__, "lossbook."):
-        if found.name not in (*OPTIONAL, "lossbook.torch"):
+        if found.name not in (*OPTIONAL, "lossbook.torch", "lossbook.keras"):
             yield importlib.import_module(found.name)
 
 

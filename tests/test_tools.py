@@ -152,7 +152,8 @@ for name in {FUNCTIONS}:
 sys.path[:0] = {folders}
 import build, execute, lossbook
 names = [found.name for found in pkgutil.walk_packages(lossbook.__path__, "lossbook.")]
-names = [name for name in names if name not in ("lossbook.frameworks.jax", "lossbook.frameworks.pytorch")]
+optional = ("lossbook.frameworks.jax", "lossbook.frameworks.pytorch", "lossbook.keras.losses")
+names = [name for name in names if name not in optional]
 for name in (*names, "run", "requirements", "conftest", "fake_cupy", "cases", "atlas", "benchmarks.__main__"):
     importlib.import_module(name)
 p, y = numpy.random.default_rng(0).normal(size=(2, 200_000)).astype("f4")

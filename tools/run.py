@@ -120,7 +120,7 @@ NO_TEXT = "refused or out_of_range or no_class or left_out or receives or source
 
 
 def test_frameworks():
-    """Run the tests of PyTorch, JAX, XGBoost and LightGBM, in a virtual environment that has them (4 GB)"""
+    """Run the tests of PyTorch, JAX, Keras, XGBoost and LightGBM, in a virtual environment that has them (4 GB)"""
     prepare(FRAMEWORKS, "requirements-frameworks.txt")
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
         common = {"environment": FRAMEWORKS, "LOSSBOOK_CACHE": kernels}
@@ -128,7 +128,8 @@ def test_frameworks():
         pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
         pytest("tests/test_options.py", LOSSBOOK_TEST_BACKENDS="tensor,torch", **common)
-        pytest("tests/test_pytorch.py", "tests/test_jax.py", **common)
+        names = ("pytorch", "jax", "texts", "keras", "framework_page")
+        pytest("--dist", "loadgroup", *(f"tests/test_{name}.py" for name in names), **common)
         pytest("tests/test_boosting.py", **common)  # in processes of its own: each library brings its own threads
 
 

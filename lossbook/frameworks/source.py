@@ -9,7 +9,7 @@ it has those that it uses.
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -184,6 +184,7 @@ HEADS = {
     "torch": "import math\n\nimport torch\nimport torch as xp",
     "jax": "import math\n\nimport jax\nimport jax.numpy as xp",
 }
+NAMES = {"torch": "PyTorch", "jax": "JAX"}
 LANGUAGES = (*HEADS,)
 
 
@@ -214,31 +215,83 @@ def source(plan: Plan, framework: str) -> str:
     return f'"""{about}"""\n\n{HEADS[framework]}\n\n\n' + "\n\n\n".join(body) + "\n"
 
 
-def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
-    """The text of a loss and, at its end, the loss as a function that users call."""
+@dataclass(frozen=True)
+class Called:
+    """A text with, at its end, the loss as a function of this name, and what that takes.
+
+    `parameters` and their `values` have the names that the text has for them; `own` are those of the loss.
+    """
+
+    text: str
+    name: str
+    arrays: tuple[str, ...]
+    values: Mapping[str, Any]
+    own: Mapping[str, str]
+    options: Mapping[str, Any]
+
+    def nested(self, k: int) -> str:
+        """The text in a function of its own, by which PART_k is the loss."""
+        about, _, body = self.text.partition("\n\n")
+        body = textwrap.indent(body, "    ", lambda line: bool(line.strip()))
+        return f"def part_{k}():\n    {about}\n{body}\n    return {self.name}\n\n\nPART_{k} = part_{k}()\n"
+
+
+def without_text(loss: Any, framework: str, why: str) -> TypeError:
+    """The error of a loss that has no text in a framework."""
+    instead = f"give the loss arrays of {NAMES[framework]}, for which kernels compute its value and gradient"
+    return TypeError(f"{loss.name}.source: has no text in {framework!r}, since {why}; {instead}")
+
+
+def without_maps(loss: Any, framework: str) -> TypeError:
+    """The error of a loss of distances."""
+    why = "it needs maps of distances, which SciPy makes by a search through each image and no formula tells"
+    return without_text(loss, framework, why)
+
+
+def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> Called:
+    """The text of a loss of one formula."""
+    if loss.space.maps:
+        raise without_maps(loss, framework)
     flags, numbers = loss.settings(parameters)
     plan = loss.evaluation.plan(flags, numbers)
     numbers = {**numbers, **loss.evaluation.fixed}
     named = renamed(plan)
-    values = {name: numbers[said] for name, said in zip(named.parameters, plan.parameters, strict=True)}
-    arrays = [name for name in named.arrays if name != NO_TARGET]
+    own = dict(zip(named.parameters, plan.parameters, strict=True))
+    values = {name: numbers[known] for name, known in own.items()}
+    arrays = tuple(name for name in named.arrays if name != NO_TARGET)
     text = source(plan, framework)
-    options = {name: loss.signature.parameters[name].default for name in loss.declaration.every_option}
     head = text.rpartition("def compute(")[2]
-    taken = {name: value for name, value in options.items() if name in OPTIONS and f"{name}=" in head}
-    return f"{text}\n\n{calling(loss, arrays, values, taken)}"
+    options = {name: value for name, value in options_of(loss).items() if f"{name}=" in head}
+    name = function_name(loss, text)
+    text += f"\n\n{calling(loss, name, arrays, values, options)}"
+    return Called(text, name, arrays, values, own, options)
 
 
-def calling(loss: Any, arrays: list[str], values: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-    """The function that users call."""
-    keywords = [f"{name}={value!r}" for name, value in {**values, **options}.items()]
-    given = [f"[{', '.join(arrays)}]", f"[{', '.join(values)}]", *(f"{name}={name}" for name in options)]
+def options_of(loss: Any) -> dict[str, Any]:
+    """The options of a loss that texts may have, with its defaults."""
+    known = loss.signature.parameters
+    return {name: known[name].default for name in loss.declaration.every_option if name in OPTIONS}
+
+
+def calling(
+    loss: Any, name: str, arrays: Iterable[str], values: Mapping[str, Any], options: Mapping[str, Any]
+) -> str:
+    """The function that users call, which calls `compute`."""
+    given = [f"[{', '.join(arrays)}]", f"[{', '.join(values)}]", *(f"{option}={option}" for option in options)]
     about = f"{loss.summary}\n\n{loss.formula}" + (f"\n\n{loss.reference}" if loss.reference else "")
+    body = f"return compute(\n{wrapped(given, 8)}\n    )"
+    return definition(name, about, arrays, {**values, **options}, body)
+
+
+def definition(name: str, about: str, arrays: Iterable[str], keywords: Mapping[str, Any], body: str) -> str:
+    """A function of arrays and keywords, with what is to be known about it."""
+    heads = [*arrays, "*", *(f"{keyword}={value!r}" for keyword, value in keywords.items())]
+    about = about.replace('"""', "'''")
     lines = [line for part in about.split("\n") for line in textwrap.wrap(part, COLUMNS - 8) or [""]]
     return (
-        f"def {function_name(loss)}(\n{wrapped([*arrays, '*', *keywords], 4)}\n):\n"
+        f"def {name}(\n{wrapped(heads, 4)}\n):\n"
         + textwrap.indent('r"""' + "\n".join(lines) + '\n"""', "    ", lambda line: bool(line.strip()))
-        + f"\n    return compute(\n{wrapped(given, 8)}\n    )\n"
+        + f"\n    {body}\n"
     )
 
 
@@ -248,26 +301,57 @@ def wrapped(parts: Iterable[str], indent: int) -> str:
     return textwrap.fill(", ".join(parts), COLUMNS, initial_indent=line, subsequent_indent=line, break_long_words=False)
 
 
-def function_name(loss: Any) -> str:
-    """The name of a loss as one of a function."""
-    return re.sub(r"\W+", "_", loss.name).strip("_")
+def function_name(loss: Any, text: str) -> str:
+    """The name of a loss as one of a function, with an underscore if the text above it has the name for itself."""
+    name = re.sub(r"\W+", "_", loss.name).strip("_")
+    nodes = [*ast.walk(ast.parse(text))]
+    taken = {node.id for node in nodes if isinstance(node, ast.Name)}
+    taken |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return f"{name}_" if name in taken else name
 
 
 def called_sum(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
     """The text of a weighted sum: its parts, each in a function of its own, and their sum."""
-    texts, sums = [], []
-    for k, (coefficient, term) in enumerate(loss.terms, 1):
-        text = called(term, framework, loss.keywords_of(term, parameters))
-        about, _, body = text.partition("\n\n")
-        texts.append(
-            f"def part_{k}():\n    {about}\n"
-            + textwrap.indent(body, "    ", lambda line: bool(line.strip()))
-            + f"\n    return {function_name(term)}\n\n\nPART_{k} = part_{k}()\n"
-        )
-        sums.append(f"{coefficient!r}*PART_{k}({', '.join(term.declaration.arrays)}, **options)")
-    arrays = ", ".join(loss.declaration.arrays)
-    end = (
-        f'def weighted_sum({arrays}, **options):\n    """{loss.name}; the options go to every part."""\n'
-        f"    return {' + '.join(sums)}\n"
-    )
-    return "\n\n".join([*texts, end])
+    parts = [called(term, framework, loss.keywords_of(term, parameters)) for _, term in loss.terms]
+    calls: list[str] = []
+    values: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    arrays = parts[0].arrays
+    for k, ((coefficient, term), text) in enumerate(zip(loss.terms, parts, strict=True), 1):
+        numbers = {name: text.values[name] for name, own in text.own.items() if own in loss.declaration.defaults}
+        mine = {name: value for name, value in options_of(loss).items()
+                if name in text.options and name in term.declaration.options}  # fmt: skip
+        values |= numbers
+        options |= mine
+        given = [f"floats({arrays[0]})", *arrays[1:], *(f"{name}={name}" for name in numbers | mine)]
+        calls.append(f"        {coefficient!r} * PART_{k}(\n{wrapped(given, 12)}\n        ),\n")
+    body = f"return floats(added(\n{''.join(calls)}    ), {arrays[0]})"
+    about = f"{loss.name}; a part that has an option of its own keeps it."
+    end = definition("weighted_sum", about, arrays, {**values, **options}, body)
+    return with_parts(loss, framework, parts, [loops_of("sums")], end)
+
+
+def called_joined(loss: Any, framework: str, parameters: Mapping[str, Any]) -> str:
+    """The text of a loss of several predictions: its parts, each in a function of its own, and what joins them."""
+    if not loss.end:
+        why = "how its parts are joined is told by its methods, of which none is a formula"
+        raise without_text(loss, framework, why)
+    flags, numbers = loss.settings(parameters)
+    parts = [called(each, framework, {}) for each in loss.parts]
+    needed = [loops_of("joined"), loops_of(loss.end)]
+    name = function_name(loss, "\n\n".join(needed))
+    end = calling(loss, name, loss.declaration.arrays, {**flags, **numbers}, options_of(loss))
+    return with_parts(loss, framework, parts, needed, end)
+
+
+def with_parts(
+    loss: Any, framework: str, parts: Iterable[Called], needed: Sequence[str], end: str
+) -> str:
+    """A text of parts, each in a function of its own, of what their joint needs, and of the function at the end."""
+    nested = [text.nested(k) for k, text in enumerate(parts, 1)]
+    first = loops_of(framework)
+    used = {*re.findall(r"\w+", "".join((*needed, end)))}
+    functions = [node for node in ast.parse(first).body if isinstance(node, ast.FunctionDef) and node.name in used]
+    own = [ast.get_source_segment(first, node) or "" for node in functions]
+    about = f"# {loss.name}, written by lossbook from the formulas of its parts: change those, not this."
+    return "\n\n".join([about, *nested, HEADS[framework], "\n" + "\n\n\n".join([*own, *needed, end])])

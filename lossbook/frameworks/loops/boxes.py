@@ -2,7 +2,7 @@
 
 
 from .kernel import HARMLESS, element
-from .reduce import reduced, without
+from .reduce import reduced, weights, without
 from .torch import floats, last
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
@@ -19,7 +19,7 @@ def corners_of(boxes, format):
 def compute(arrays, parameters, reduction="mean", weight=None, axis=-1, format="xyxy"):
     """The loss of arrays of boxes: of each box, their sum or their mean."""
     dtype, first = arrays[0], floats(arrays[0])
-    weight = None if weight is None else floats(weight, first)
+    weight = weights(weight, first, first.ndim - 1)
     removed = None if weight is None else weight == 0
     corners = [corner for array in arrays for corner in corners_of(last(floats(array, first), axis), format)]
     corners = [without(removed, corner, harmless) for corner, harmless in zip(corners, HARMLESS, strict=False)]

@@ -1,7 +1,7 @@
 """Losses of elements."""
 
 from .kernel import HARMLESS, element
-from .reduce import reduced, times, without
+from .reduce import reduced, times, weights, without
 from .torch import asarray, floats
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
@@ -21,7 +21,7 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     dtype, first = arrays[0], floats(arrays[0])
     arrays = [first, *(floats(array, first) for array in arrays[1:])]
     parameters = [of_classes(numbers, axis, first) for numbers in parameters]
-    weight = times(of_classes(class_weight, axis, first), None if weight is None else floats(weight, first))
+    weight = times(of_classes(class_weight, axis, first), weights(weight, first, first.ndim))
     removed = None if weight is None else weight == 0
     arrays = [without(removed, array, harmless) for array, harmless in zip(arrays, HARMLESS, strict=False)]
     (values,) = element(*arrays, *parameters)

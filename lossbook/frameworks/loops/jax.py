@@ -37,7 +37,7 @@ def differentiable(value, slopes, count, arrays):
 def floats(x, like=None):
     """The array in the type in which it is computed, or in that of another: float32 or float64."""
     if like is not None:
-        return x.astype(like.dtype)
+        return xp.asarray(x, like.dtype)
     return x if x.dtype in (xp.float32, xp.float64) else x.astype(xp.float32)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as xp
 
+from .torch import floats
+
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
 
@@ -17,6 +19,16 @@ def reduced(values, weight, reduction):
         return total
     count = xp.sum(xp.ones_like(values) if weight is None else weight)
     return total / count
+
+
+def weights(weight, like, axes):
+    """The weights in the type of an array, one per item or per pixel with axes of length 1 for what it belongs to."""
+    if weight is None:
+        return None
+    weight = floats(weight, like)
+    if weight.ndim == 1 < axes:
+        return weight.reshape(-1, *(1,) * (axes - 1))
+    return weight[:, None] if weight.ndim == axes - 1 > 1 else weight
 
 
 def kept(y, labels):

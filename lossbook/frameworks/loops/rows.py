@@ -3,7 +3,7 @@
 import numpy as xp
 
 from .kernel import HARD, HARMLESS, element, of_row
-from .reduce import kept, reduced, times, without
+from .reduce import kept, reduced, times, weights, without
 from .standing import logsumexp, standing
 from .torch import asarray, counting, floats, indices, last, taken
 
@@ -16,7 +16,7 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     classes = z.shape[-1]
     y = arrays[1] if len(arrays) > 1 else None
     labeled = y is not None and y.ndim < z.ndim
-    weight = None if weight is None else floats(weight, z)
+    weight = weights(weight, z, z.ndim - 1)
     class_weight = None if class_weight is None else floats(asarray(class_weight, z), z)
     if labeled:
         if ignore_index is not None:

@@ -49,7 +49,7 @@ def differentiable(value, slopes, count, arrays):
 def floats(x, like=None):
     """The array in the type in which it is computed, or in that of another: float32 or float64."""
     if like is not None:
-        return x.to(like.dtype)
+        return x.to(like.dtype) if hasattr(x, "to") else xp.tensor(x, dtype=like.dtype, device=like.device)
     return x if x.dtype in (xp.float32, xp.float64) else x.to(xp.float32)
 
 
