@@ -82,7 +82,7 @@ def warm(
         options = {"backend": backend, **parameters}
         if weight:
             options["weight"] = xp.ones(len(arrays[0]), arrays[0].dtype)
-        if class_weight and "class_weight" in loss.declaration.options:
+        if class_weight and "class_weight" in loss.declaration.options and loss.space.classes:
             options["class_weight"] = xp.ones(classes, arrays[0].dtype)
         if ignore_index and "ignore_index" in loss.declaration.options and indices:
             options["ignore_index"] = -1

@@ -251,6 +251,10 @@ class FormulaLoss(Loss):
     """A loss of one formula, with kernels of its own. `@lossbook.loss` makes it of a function."""
 
     __doc__ = Loss.__dict__["__doc__"]
+    per_class = Shown(
+        lambda self: frozenset.intersection(*(self.formulas.at(flags).weights for flags in self.formulas.settings)),
+        frozenset(),
+    )
 
     def __init__(
         self,
@@ -535,7 +539,7 @@ class Sum(Loss):
                 arguments[name], defaults[name] = part.declaration.arguments[name], default
         for name in self.shared:
             del arguments[name], defaults[name]
-        every = (*OPTIONS, *OF_CLASSES, "axis", "batch")
+        every = (*OPTIONS, *OF_CLASSES, "axis", "batch", "format")
         options = tuple(option for option in every if any(option in part.declaration.options for part in parts))
         name = " + ".join(f"{coefficient:g}*{part.name}" for coefficient, part in self.terms).replace("+ -", "- ")
         text = f"The weighted sum {name}, each part with its own reduction.\n\nRaises what its parts raise."

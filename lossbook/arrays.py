@@ -82,6 +82,13 @@ def holds_exactly(real: type, array: Any) -> bool:
     return True
 
 
+def bounds_of(dtype: np.dtype) -> tuple[int, int]:
+    """The smallest integer or bool of a dtype, and what follows the largest."""
+    if dtype.kind == "b":
+        return 0, 2
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max) + 1
+
+
 def as_indices(array: Any, xp: Any = np) -> Any:
     """Class indices as int64; those beyond it, of uint64, become the largest, which is neither a class nor ignored."""
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:

@@ -11,7 +11,7 @@ import numpy as np
 from lossbook.arrays import is_cupy, is_dask, to_host
 from lossbook.domains import Domain
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.typing import Reduction
+from lossbook.typing import Format, Reduction
 
 SINGLE = "of a single image of one class give p[None, None] and y[None, None]"
 MASK = "with one class y is a mask of 0 and 1; for labels of several classes the prediction needs a channel for each"
@@ -24,6 +24,11 @@ FLOATS = "must be float16, float32 or float64"
 REDUCTIONS = ("none", "sum", "mean")
 REDUCTIONS_ELSEWHERE = {"batchmean": "mean", "avg": "mean", "average": "mean", "elementwise_mean": "mean",
                         "sum_over_batch_size": "mean", "add": "sum", None: "none", "None": "none"}  # fmt: skip
+
+# What the four numbers of a box are: its corners, its first corner and its sizes, or its center and its sizes.
+FORMATS = ("xyxy", "xywh", "cxcywh")
+FORMATS_ELSEWHERE = {"XYXY": "xyxy", "pascal_voc": "xyxy", "XYWH": "xywh", "coco": "xywh", "CXCYWH": "cxcywh",
+                     "center_xywh": "cxcywh", "yolo": "cxcywh", "xywhc": "cxcywh"}  # fmt: skip
 
 
 def plain(where: str, name: str, array: Any) -> Any:
@@ -73,8 +78,11 @@ def parameter(where: str, name: str, value: Any, domain: Domain) -> Any:
     given = value
     if domain.optional and value is None:
         return None
-    if domain.several and (isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim)):
-        return tuple(parameter(where, name, number, replace(domain, several=False)) for number in value)
+    if domain.several and not isinstance(value, numbers.Real):
+        value = value.tolist() if getattr(value, "ndim", 0) and hasattr(value, "tolist") else value
+    if domain.several and isinstance(value, (tuple, list)):
+        one = replace(domain, several=False)
+        return tuple(parameter(where, name, number, one) for number in value)
     if type(value) is not float:
         if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == () and hasattr(value, "item"):
             value = value.item()
@@ -107,6 +115,11 @@ def check_reduction(name: str, reduction: Any) -> Reduction:
     if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         take_option(name, "reduction", reduction, REDUCTIONS, REDUCTIONS_ELSEWHERE)
     return reduction
+
+
+def check_format(name: str, format: Any) -> Format:
+    """The format of boxes, if it is one."""
+    return take_option(name, "format", format, FORMATS, FORMATS_ELSEWHERE)  # type: ignore[return-value]
 
 
 def check_same(loss: str, name: str, shape: tuple[int, ...], wanted: tuple[int, ...], of: str) -> None:

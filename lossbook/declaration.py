@@ -5,7 +5,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -111,7 +111,7 @@ class Declaration:
     def signature(self, axis: int | None) -> inspect.Signature:
         """The signature that users call: arrays, parameters, options."""
         positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
-        defaults = {"reduction": "mean", "axis": axis, "batch": False, **self.own}
+        defaults = {"reduction": "mean", "axis": axis, "batch": False, "format": "xyxy", **self.own}
         return inspect.Signature(
             [inspect.Parameter(name, positional) for name in self.arrays]
             + [inspect.Parameter(name, keyword, default=value) for name, value in self.defaults.items()]
@@ -120,8 +120,10 @@ class Declaration:
 
     # --- what a call gives ------------------------------------------------------------------------------------------
 
-    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
-        """(flags, parameters) from keywords, checked against their domains."""
+    def settings(
+        self, given: Mapping[str, Any], per_class: Collection[str] = ()
+    ) -> tuple[dict[str, bool], dict[str, Any]]:
+        """(flags, parameters) from keywords, checked; those of `per_class` may be one number per class."""
         flags: dict[str, bool] = {}
         values: dict[str, Any] = {}
         for name in given:
@@ -129,6 +131,7 @@ class Declaration:
                 raise TypeError(f"{self.name}: {self.unknown(name, (*self.defaults, *self.options))}")
         for name, default in self.defaults.items():
             value, domain = given.get(name, default), self.arguments[name]
+            domain = replace(domain, several=True) if name in per_class else domain
             if domain.role == "flag":
                 flags[name] = flag(self.name, name, value)
             else:

@@ -68,7 +68,7 @@ class Definition:
     @cached_property
     def axis(self) -> int | None:
         """Where the classes are, as in (N, C, ...), or the corners of a box, as in (N, 4); None where neither is."""
-        return self.declaration.own.get("axis", self.space.axis)
+        return self.declaration.own.get("axis", self.space.usual_axis)
 
     @property
     def textbook(self) -> Any:
@@ -218,13 +218,15 @@ class Definition:
         """
         raise NotImplementedError
 
-    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
-        """(flags, parameters) from keywords, checked against their domains."""
-        return self.declaration.settings(given)
-
 
 class Calls(Definition):
     """What a loss computes: values, gradients and sums that merge."""
+
+    per_class: Any = frozenset()  # the names of the parameters that may be one number per class
+
+    def settings(self, given: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
+        """(flags, parameters) from keywords, checked against their domains."""
+        return self.declaration.settings(given, self.per_class)
 
     def evaluate(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None), as `request` asks."""

@@ -700,7 +700,7 @@ def _check_classes(call, n):
     rule = f"must be a class index in 0..{classes - 1}"
     if call.ignore is not None:
         bad &= y != call.xp.asarray(call.ignore)
-        rule += f" or ignore_index={call.ignore}"
+        rule += f" or ignore_index={call.said_ignored}"
     if call.weight is not None:
         bad &= (call.weight[n] != 0).any(axis=0)
     _refuse_in(call.loss, "y", rule, y, bad, (n,))

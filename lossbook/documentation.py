@@ -83,7 +83,9 @@ def document(loss: Any, text: str, notes: Iterable[str] = ()) -> str:
             rows.append((f"{name} : array", f"{domain.describes}; never broadcast."))
         else:
             said = f"{domain.describes}; {typed(declaration.defaults[name])} if left out."
-            rows.append((f"{name} : {kind_of(domain)}, optional", said))
+            per_class = name in loss.per_class
+            said += " Or one for each class." if per_class else ""
+            rows.append((f"{name} : {'float or array' if per_class else kind_of(domain)}, optional", said))
     rows += options(space, declaration)
     returned = f"In the prediction's dtype{', and in nats' if is_in_nats(loss) else ''}."
     errors = [
@@ -146,11 +148,18 @@ def options(space: Space, declaration: Declaration) -> list[tuple[str, str]]:
          f"The mean sum(w*l)/sum(w), the sum alone, or one value per {space.value_of}."),
         ("weight : float or array, optional", weight),
     ]  # fmt: skip
-    if declaration.by_class:
+    if "class_weight" in declaration.every_option:
         rows.append(("class_weight : array, optional", "One per class, >= 0."))
-        rows.append(("ignore_index : int, optional", "A class index that is left out."))
+    if "ignore_index" in declaration.every_option:
+        rows.append(("ignore_index : int or several, optional", "Class indices that are left out."))
     if "axis" in space.options:
-        rows.append(("axis : int, optional", "Of the corners." if space.corners else "Of the classes."))
+        said = "Of the corners." if space.corners else "Of the classes."
+        said = said if space.classes or space.corners else f"{said} Not looked at where no option is one per class."
+        rows.append(("axis : int, optional", said))
+    if "format" in space.options:
+        said = "What the four numbers of a box are: its corners, its first corner and its sizes, or its center and its "
+        said += "sizes. Slopes are along these numbers; other formats than corners are computed in float64."
+        rows.append(('format : {"xyxy", "xywh", "cxcywh"}, optional', said))
     if "accuracy" in space.options:
         said = "Round values and slopes of float32 correctly: computed in float64, rounded once, ties decided."
         rows.append(('accuracy : {"highest"}, optional', said))

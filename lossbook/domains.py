@@ -57,6 +57,14 @@ class Domain:
         return self.name == "Real"
 
     @property
+    def other_kinds(self) -> str:
+        """The kinds of dtypes, beside floats, that a prediction may have: of probabilities bools, of values and boxes
+        integers. They are computed in float64. Class indices are no scores.
+        """
+        of_numbers = self.role == "prediction" and (self.holds_numbers_of_the_target or bool(self.components))
+        return "iu" if of_numbers else "b" if self.role == "prediction" and self.holds_probabilities else ""
+
+    @property
     def is_observed(self) -> bool:
         """Whether a target has numbers of its own unit, which must not be rounded before a difference is taken."""
         return self.role == "target" and self.name in ("Outcome", "TrueBox")

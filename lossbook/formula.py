@@ -73,6 +73,13 @@ class Formula:
         return frozenset(p for p in self.parameters if self.domains[p] in (NonNegative, Positive))
 
     @cached_property
+    def weights(self) -> frozenset[str]:
+        """The names of the parameters of a loss of elements that weigh its terms: it is linear in each of them."""
+        if self.space is not ELEMENTS:
+            return frozenset()
+        return frozenset(p.name for p in self.parameters if not sympy.diff(self.formula, p).has(p))
+
+    @cached_property
     def exponents(self) -> frozenset[sympy.Symbol]:
         """The parameters that are exponents: of log-odds, a large one would magnify what it has lost by rounding."""
         return frozenset(p for p in self.parameters if self.domains[p] is Exponent)

@@ -9,7 +9,10 @@ from typing import Any
 
 LONGEST = 100
 # The arguments that losses have beside those of their formula.
-OPTIONS = ("accuracy", "axis", "backend", "batch", "class_weight", "ignore_index", "out", "reduction", "self", "weight")
+OPTIONS = (
+    "accuracy", "axis", "backend", "batch", "class_weight", "format", "ignore_index", "out", "reduction", "self",
+    "weight",
+)  # fmt: skip
 
 
 def check_name(name: Any, what: str, where: str) -> str:

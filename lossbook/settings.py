@@ -13,11 +13,11 @@ import numpy as np
 
 from lossbook import backends
 from lossbook.arrays import is_cupy
-from lossbook.checks import check_reduction
+from lossbook.checks import check_format, check_reduction
 from lossbook.declaration import Declaration, flag
 from lossbook.definition import Definition
 from lossbook.errors import DomainError
-from lossbook.evaluation.arguments import Arguments
+from lossbook.evaluation.arguments import Arguments, labels_to_ignore
 from lossbook.evaluation.highest import check_accuracy
 from lossbook.spaces import Space
 
@@ -28,7 +28,7 @@ FORMULA = ".__wrapped__"  # where the function of a loss is found
 
 def options_of(space: Space, by_class: bool) -> tuple[str, ...]:
     """The names of the options that a loss of one formula has."""
-    return (*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)
+    return tuple(dict.fromkeys((*OPTIONS, *(OF_CLASSES if by_class else ()), *space.options)))
 
 
 def changed(loss: Any, given: Mapping[str, Any]) -> Declaration:
@@ -70,11 +70,16 @@ def own_option(loss: Any, name: str, value: Any) -> Any:
         return str(value)
     if name == "backend":
         return backends.check(value, loss.name)
+    if name == "format":
+        return check_format(loss.name, value)
     if name == "batch":
         return flag(loss.name, name, value)
     if name == "class_weight":
         on_host = value.get() if is_cupy(value) else value
         return tuple(map(float, Arguments(loss.declaration, loss.space).one_per_class(on_host, "C", np)))
+    if name == "ignore_index":
+        labels = labels_to_ignore(loss.name, value)
+        return labels if len(labels) != 1 else labels[0]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise DomainError(loss.name, name, "must be an integer", value)
     return int(value)
@@ -84,7 +89,7 @@ def brief(value: Any) -> str:
     """An option in a name: of many class weights the first and the last."""
     if not isinstance(value, tuple):
         return repr(value)
-    texts = [f"{number:g}" for number in value]
+    texts = [f"{number:g}" if isinstance(number, float) else str(number) for number in value]
     return f"[{', '.join(texts if len(texts) <= 8 else [*texts[:3], '...', texts[-1]])}]"
 
 

@@ -27,6 +27,11 @@ class Space:
     maps: bool = False  # a value depends on the mask around it
 
     @property
+    def usual_axis(self) -> int | None:
+        """Where classes or corners are, unless a call says otherwise; of elements, where an option asks for classes."""
+        return 1 if self is ELEMENTS else self.axis
+
+    @property
     def rows_of_classes(self) -> bool:
         """Whether a value belongs to a row of classes."""
         return self.classes and self.by_row
@@ -35,7 +40,9 @@ class Space:
         return f"<space {self.name}>"
 
 
-ELEMENTS = Space("pointwise", "element", "element", "element", "any shape", options=("accuracy",))
+ELEMENTS = Space(
+    "pointwise", "element", "element", "element", "any shape", options=("class_weight", "axis", "accuracy")
+)  # fmt: skip
 ROWS = Space("rows", "row", "class", "row", "(N, C, ...)", axis=1, options=("axis",), classes=True, by_row=True)
 SETS = Space(
     "overlap",
@@ -48,7 +55,9 @@ SETS = Space(
     classes=True,
     totals=True,
 )
-BOXES = Space("boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis",), by_row=True, corners=True)
+BOXES = Space(
+    "boxes", "box", "box", "box", "(..., 4)", axis=-1, options=("axis", "format"), by_row=True, corners=True
+)  # fmt: skip
 DISTANCES = Space(
     "distance",
     "pixel and class",

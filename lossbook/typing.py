@@ -17,6 +17,7 @@ Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Activation: TypeAlias = Literal["sigmoid", "softmax"]
 Backend: TypeAlias = Literal["numpy", "numba", "cupy"]
 Language: TypeAlias = Literal["numpy", "numba", "cupy", "torch", "jax"]  # of the text of a loss
+Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh"]  # of boxes
 Number: TypeAlias = float | np.floating[Any] | np.integer[Any]
 
 

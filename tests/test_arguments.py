@@ -296,7 +296,7 @@ def test_words_of_single_errors():
     assert "did you mean class_weight?" in message(loss, z, y, class_weights=[1])
     assert "pass ignore_index=-100" in message(loss, z, np.array([0, -100, 1]))
     assert "are class_weight" in message(loss, z, y, weight=np.ones(4))
-    assert "broadcast_to" in message(multilabel.soft_margin, z, z, weight=np.ones(4))
+    assert "are class_weight" in message(multilabel.focal_with_logits, z, z, weight=np.ones(4))
     assert "a dict" in message(loss, z, y, class_weight={0: 1.0})
     assert "labels.class_weights(y, 4)" in message(loss, z, y, class_weight="balanced")
     assert "y.astype(int)" in message(loss, z, y.astype(float))

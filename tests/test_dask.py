@@ -33,6 +33,8 @@ from lossbook import (
     words,
 )
 
+PER_CLASS = [(loss, name) for loss in EVERY_LOSS for name in sorted(getattr(loss, "per_class", ()))]
+POINTWISE = [loss for loss in EVERY_LOSS if loss.shape == "pointwise"]
 JOINED = [loss for loss in EVERY_LOSS if loss.shape == "joined"]
 LOSSES = [loss for loss in EVERY_LOSS if loss not in JOINED]
 BY_CLASS = [loss for loss in LOSSES if loss.declaration.by_class]
@@ -800,3 +802,45 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
         assert bits(cluster.compute(*loss.value_and_grad(p, target), loss.partial(p, target))) == wanted
         assert len(list(folder.glob(f"{blocks // 2}-*"))) > 1
         assert len(set(cluster.pids().values()) - set(before.values())) == 1
+
+
+BY_NUMBERS = [*PER_CLASS, *((loss, "class_weight") for loss in POINTWISE)]
+
+
+@pytest.mark.parametrize(("loss", "name"), BY_NUMBERS, ids=lambda given: getattr(given, "name", given))
+def test_numbers_of_classes_are_those_of_the_whole(loss, name):
+    """Blocks have all classes, and the number of each."""
+    arrays = example(loss, np.float64, (5, 3, 4))
+    numbers = np.array([0.25, 1.0, 0.5])
+    blocks = [da.from_array(array, chunks=(2, 3, 3)) for array in arrays]
+    for reduction in REDUCTIONS:
+        got = dask.compute(*loss.value_and_grad(*blocks, reduction=reduction, **{name: numbers}))
+        wanted = loss.value_and_grad(*arrays, reduction=reduction, **{name: numbers})
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+    partial = loss.partial(*blocks, **{name: numbers}).compute().finish()
+    assert partial == pytest.approx(float(loss(*arrays, **{name: numbers})), rel=1e-12)
+    with pytest.raises(ShapeError, match="must have all classes in one chunk"):
+        loss(blocks[0].rechunk((5, 2, 4)), *blocks[1:], **{name: numbers})
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss.shape == "boxes"], ids=lambda loss: loss.name)
+def test_formats_of_boxes_and_integers_are_those_of_the_whole(loss):
+    random = np.random.default_rng(0)
+    arrays = [random.integers(1, 9, (7, 4)) for _ in range(2)]
+    blocks = [da.from_array(array, chunks=(3, 4)) for array in arrays]
+    for format, reduction in itertools.product(("xywh", "cxcywh"), REDUCTIONS):
+        options = {"format": format, "reduction": reduction}
+        got, wanted = dask.compute(*loss.value_and_grad(*blocks, **options)), loss.value_and_grad(*arrays, **options)
+        for one, other in zip(got, wanted, strict=True):
+            assert one.dtype == np.float64
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in BY_CLASS if loss.shape != "distance"], ids=lambda loss: loss.name)
+def test_several_labels_to_ignore_are_those_of_the_whole(loss):
+    z = example(loss, np.float64, (5, 3, 4), integer=True)[0]
+    y = np.random.default_rng(0).choice([0, 1, 2, 254, 255], (5, 4))
+    got = loss.value_and_grad(da.from_array(z, chunks=(2, 3, 3)), da.from_array(y, chunks=4), ignore_index=(254, 255))
+    for one, other in zip(dask.compute(*got), loss.value_and_grad(z, y, ignore_index=[255, 254]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

@@ -594,16 +594,17 @@ def test_shapes_never_broadcast(loss, backend):
 def test_wrong_kinds_of_arrays_are_refused(loss):
     """Integer, bool, complex, object and masked predictions are refused with the loss and the argument named.
 
-    Bools are no logits, but they are probabilities.
+    Bools are no logits, but they are probabilities, and integers are values of regression.
     """
     arrays = example(loss, np.float32)
     name = loss.declaration.arrays[0]
-    mask = arrays[0] > 0.5
-    if loss.declaration.arguments[name].name == "Probability":
-        assert repr(loss(mask, *arrays[1:])) == repr(loss(mask.astype(float), *arrays[1:]))
+    of_kind = {"i": arrays[0].astype(int), "b": arrays[0] > 0.5}
+    allowed = {"Probability": "b", "Real": "i"}.get(loss.declaration.arguments[name].name)
+    if allowed:
+        whole = of_kind.pop(allowed)
+        assert repr(loss(whole, *arrays[1:])) == repr(loss(whole.astype(float), *arrays[1:]))
     for bad in (
-        arrays[0].astype(int),
-        *([] if loss.declaration.arguments[name].name == "Probability" else [mask]),
+        *of_kind.values(),
         arrays[0].astype(complex),
         arrays[0].astype(object),
         np.ma.masked_array(arrays[0], arrays[0] > 0.5),

@@ -175,7 +175,8 @@ def test_loops_of_numba_stand_in_kernels_as_they_are():
     rows = [(spaces.ROWS, row) for row in ("entry", *(word.__name__ for word in words.OF_CLASS))]
     for space, row in [(spaces.ELEMENTS, ""), (spaces.BOXES, ""), (spaces.SETS, ""), (spaces.SETS, "log_odds"), *rows]:
         for hard in (False, True):
-            seen |= {*numba.parts(SimpleNamespace(space=space, row=row, hard=hard))}
+            for per_class in (False, True):
+                seen |= {*numba.parts(SimpleNamespace(space=space, row=row, hard=hard, per_class=per_class))}
     assert seen == {file.stem for file in folder.glob("*.py")}
     for one in (regression.huber, detection.iou, multiclass.cross_entropy_with_logits, multiclass.kullback_leibler):
         plan = one.plan()
@@ -241,6 +242,9 @@ def variants(loss):
         for integer in (False, True) if loss.declaration.by_class else (False,):
             plan = loss.evaluation.plan(flags, parameters, integer)
             found[(plan, integer)] = None
+    for name in getattr(loss, "per_class", ()):
+        for numbers in ((0.5, 1.0), (0.5, 3.0 if loss.declaration.arguments[name].high > 1 else 1.0)):
+            found[(loss.plan(**{name: numbers}), False)] = None
     return list(found)
 
 

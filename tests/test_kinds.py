@@ -179,13 +179,19 @@ def test_copies(kind):
     assert kind.loss != binary.cross_entropy
 
 
+@every_kind
+def test_numbers_of_classes_are_parameters(kind):
+    """What may be one number per class is a parameter."""
+    assert kind.loss.per_class <= {*kind.loss.declaration.parameters}
+
+
 def test_every_public_method_is_tried():
     """The methods above are all that a loss has; a new one needs a test for every kind."""
     tried = {
         "answer", "array_symbols", "axis", "certificate", "declaration", "evaluate", "formula", "formula_for",
         "formula_of", "grad", "gradient", "hessian", "hvp", "identity", "latex", "name", "named_formula", "of",
-        "on_logits", "partial", "properties", "reference", "same_formula", "second_order", "settings", "shape",
-        "signature", "source", "space", "summary", "terms_of_sum", "text", "textbook", "value_and_grad",
+        "on_logits", "partial", "per_class", "properties", "reference", "same_formula", "second_order", "settings",
+        "shape", "signature", "source", "space", "summary", "terms_of_sum", "text", "textbook", "value_and_grad",
         "value_grad_and_hessian", "with_parameters",
     }  # fmt: skip
     found = {name for name in (*dir(Loss), *vars(regression.huber * 2)) if not name.startswith("_")}

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,6 +94,17 @@ def test_a_whole_call_is_compiled(loss):
         (plain, fused) = (torch.autograd.grad(result, batch[0])[0] for result in results)
         torch.testing.assert_close(results[1], results[0])
         torch.testing.assert_close(fused, plain)
+
+
+def test_the_first_call_may_be_compiled_and_need_no_gradient():
+    """As that of a validation step."""
+    code = (
+        "import torch\nfrom lossbook import multiclass\n"
+        "compiled = torch.compile(multiclass.cross_entropy_with_logits, fullgraph=True, backend='eager')\n"
+        "print(round(compiled(torch.zeros(2, 3), torch.tensor([0, 1])).item(), 4))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "1.0986\n", done.stderr
 
 
 @pytest.mark.parametrize("loss", EVERY_LOSS, ids=lambda loss: loss.name)

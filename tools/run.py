@@ -127,6 +127,7 @@ def test_frameworks():
         every = ("--dist", "loadgroup", *LARGEST)
         pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
+        pytest("tests/test_options.py", LOSSBOOK_TEST_BACKENDS="tensor,torch", **common)
         names = ("pytorch", "jax", "texts", "keras", "framework_page")
         pytest("--dist", "loadgroup", *(f"tests/test_{name}.py" for name in names), **common)
         pytest("tests/test_boosting.py", **common)  # in processes of its own: each library brings its own threads

@@ -22,13 +22,13 @@ HEAD = """\
 # mypy: disable-error-code="override"
 """
 IMPORTS = {
-    "collections.abc": ("Sequence",),
+    "collections.abc": ("Collection", "Sequence"),
     "typing": ("Any", "Literal", "Self", "SupportsIndex", "overload"),
     "numpy.typing": ("NDArray",),
     "lossbook.algebra": ("Loss",),
     "lossbook.evaluation.reduce": ("Partial",),
     "lossbook.typing": (
-        "F2", "F3", "S2", "S3", "ArrayLike", "Backend", "F", "Floats", "Number", "Reduction", "S", "Single",
+        "F2", "F3", "S2", "S3", "ArrayLike", "Backend", "F", "Floats", "Format", "Number", "Reduction", "S", "Single",
     ),
 }  # fmt: skip
 OPTIONS = {
@@ -36,9 +36,10 @@ OPTIONS = {
     "weight": "ArrayLike | None",
     "backend": "Backend | None",
     "class_weight": "ArrayLike | None",
-    "ignore_index": "SupportsIndex | None",
+    "ignore_index": "SupportsIndex | Collection[SupportsIndex] | None",
     "axis": "SupportsIndex",
     "batch": "bool",
+    "format": "Format",
     "accuracy": 'Literal["highest"] | None',
 }
 
@@ -131,6 +132,8 @@ def _kind(loss: Loss, name: str, default: Any) -> str:
     """The type of a parameter: that of its default, and what else the loss takes."""
     if isinstance(default, bool):
         return "bool"
+    if name in loss.per_class:
+        return "ArrayLike"
     kinds = {"Number": default, "Sequence[Number]": (1.0, 1.0), "None": None}
     return " | ".join(kind for kind, value in kinds.items() if _takes(loss, name, value))
 

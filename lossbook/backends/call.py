@@ -12,7 +12,7 @@ import numpy as np
 
 from lossbook.arrays import INDEX, as_indices, number, rounded
 from lossbook.checks import refuse
-from lossbook.errors import ShapeError
+from lossbook.errors import shown
 
 PLAIN = 0x101  # the flags of an array that is C-contiguous and aligned: any other is of another type to Numba
 
@@ -27,6 +27,7 @@ class Arrays:
     values: Any
     gradient: Any
     slopes: Any
+    parameters: Any  # numbers, or of a plan per class also arrays of one number per element
 
 
 class Layout:
@@ -61,7 +62,8 @@ class Call:
     integer: bool = False  # the target is class indices
     weight: Any = None  # broadcast to the rows, elements or pixels; None for 1
     class_weight: Any = None
-    ignore: int | None = None
+    ignored: tuple[int, ...] = ()  # the labels to ignore
+    ignore: int | None = None  # the label that stands for all of them
     parameters: tuple = ()
     values: Any = None  # output, one per element or row
     gradient: Any = None  # output
@@ -71,7 +73,8 @@ class Call:
     slopes: Any = None  # losses of totals: d loss / d total, shape (images, classes, totals)
     removed: Any = None  # losses of totals: which images and classes have weight 0, and may hold anything
     mask: bool = False  # the target is integers, 0 and 1, of the only class
-    left_out: bool = False  # the labels to ignore have weight 0
+    folded: bool = False  # the weights are more than what was given: labels to ignore, weights of classes
+    of_classes: Any = None  # losses of elements: the layout of the classes, where an option is one number for each
     given_axis: int | None = None  # where the class axis was, if it had to be moved
 
     @property
@@ -99,17 +102,16 @@ class Call:
             self.y = self.y if self.integer else self.moved(self.y)
             self.layout = Layout(self.z.shape, 1)
 
-    def leave_out(self, label: int) -> None:
-        """Give the pixels of a mask that have this label the weight 0."""
-        live = self.y != self.xp.asarray(label)
-        self.y, self.left_out = self.y * live, True
-        if self.weight is None:
-            self.weight = live if self.plan.space.axis is None else live[:, 0]  # distances have one per class
-        elif self.weight.ndim < self.z.ndim - 1:
-            rule = "must be one per pixel where labels of a mask are ignored"
-            raise ShapeError(self.loss, "weight", rule, said="one per image")
-        else:
-            self.weight = self.xp.where(live if self.weight.ndim == self.z.ndim else live[:, 0], self.weight, 0)
+    @property
+    def said_ignored(self) -> str:
+        """The labels to ignore, as an error shows them."""
+        return shown(self.ignored[0] if len(self.ignored) == 1 else self.ignored)
+
+    def along_classes(self, numbers: Any) -> Any:
+        """Losses of elements: one number per class, with axes of length 1 beside."""
+        shape = [1] * self.z.ndim
+        shape[self.of_classes.axis] = -1
+        return numbers.reshape(shape)
 
     def moved(self, array: Any) -> Any:
         """An array of the prediction's given shape, with its class axis second."""
@@ -148,6 +150,8 @@ class Call:
     def is_native(self) -> bool:
         """Whether every array can be handed to a kernel as it is."""
         real, y = self.native, self.y
+        if self.plan.per_class:
+            return False
         if y is not None and (y.flags.num & PLAIN != PLAIN or y.dtype != (INDEX if self.integer else real)):
             return False
         for array in (self.z, self.weight, self.values, self.gradient):
@@ -171,6 +175,7 @@ class Call:
             values=None if values is None else values.reshape(row if self.rows else layout.three),
             gradient=None if gradient is None else gradient.reshape(layout.three),
             slopes=None if self.rows else self.slopes_or_scale(np, layout) if slopes is None else slopes,
+            parameters=self.parameters,
         )  # fmt: skip
 
     def slopes_or_scale(self, xp: Any, layout: Layout | None = None) -> Any:
@@ -212,7 +217,13 @@ class Call:
         gradient = None if self.gradient is None else np.empty(z.shape, self.real)
         slopes = None if self.slopes is None else self.slopes[piece[:1]]
         layout = Layout(z.shape, self.layout.axis)
-        return self._arrays(layout, z, y, weight, values, gradient, slopes)
+        arrays = self._arrays(layout, z, y, weight, values, gradient, slopes)
+        if self.plan.per_class:
+            arrays.parameters = tuple(
+                np.broadcast_to(self.along_classes(numbers), self.z.shape)[piece].ravel() if numbers.ndim else numbers
+                for numbers in self.parameters
+            )
+        return arrays
 
     def put_back(self, piece: tuple, arrays: Arrays) -> None:
         """Store the outputs of a converted piece."""

@@ -271,9 +271,12 @@ def _run_piece(kernel, plan, call, arrays, columns, threads):
         size = kernel.rows_in_block(classes)
         blocks = -(-outer // size) if inner == 1 else outer * -(-inner // size)
         given = (weight, writeable(call.class_weight), call.ignore)
-        options = (*(_filled(given, plan, call.real) if kernel.typed else given), call.parameters, call.scale, size)
+        options = (*(_filled(given, plan, call.real) if kernel.typed else given), arrays.parameters, call.scale, size)
     else:
-        options = (weight, call.ignore, call.parameters, arrays.slopes)
+        parameters = arrays.parameters
+        if plan.per_class and kernel.typed:
+            parameters = np.array(np.broadcast_arrays(*parameters))
+        options = (weight, call.ignore, parameters, arrays.slopes)
     shape = (blocks, columns)
     if plan.space.totals and plan.row:  # a softmax takes the pixels of a tile with all their classes
         size = kernel.rows_in_block(classes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import WORKING, holds_exactly
+from lossbook.arrays import WORKING, holds_exactly, quiet
 from lossbook.backends.call import Call, Layout
 from lossbook.checks import (
     FLOATS,
@@ -23,8 +23,9 @@ from lossbook.checks import (
 )
 from lossbook.declaration import Declaration
 from lossbook.errors import DomainError, ShapeError, shown
-from lossbook.spaces import Space
+from lossbook.spaces import ELEMENTS, Space
 
+SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
 IN_ORDER = "must be a list of one number per class, in the order of the classes"
 
 
@@ -50,11 +51,11 @@ class Arguments:
         return array if array.dtype.kind in "fiub" else real_numbers(self.name, name, array)
 
     def prediction(self, array: Any, xp: Any, name: str | None = None, target: Any = None) -> Any:
-        """The prediction; one of bools is a mask, and taken as float64 where probabilities are asked for."""
+        """The prediction; a mask of bools is one of probabilities, and integers are values or corners: in float64."""
         name = name or self.names[0]
         z = plain(self.name, name, array) if type(array) is not np.ndarray else array
         if z.dtype.newbyteorder("=") not in WORKING:
-            if z.dtype.kind == "b" and self.domains[name].holds_probabilities:
+            if z.dtype.kind in self.domains[name].other_kinds:
                 return z.astype(np.float64)
             hint = f"{name}.astype(np.float32)" if z.dtype.kind in "iub" else cure(z.dtype, name)
             if z.dtype.kind in "iub" and getattr(getattr(target, "dtype", None), "kind", "") == "f":
@@ -64,7 +65,7 @@ class Arguments:
 
     def lay_out(self, z: Any, target: Any, xp: Any, real: type, axis: Any) -> Call:
         """A Call with the shapes checked."""
-        layout = Layout(z.shape, None) if self.space.axis is None else self._class_axis(z, axis)
+        layout = Layout(z.shape, None) if self.space.axis is None else self.class_axis(z, axis)
         call = Call(self.name, xp, real, layout, z)
         name = self.target
         if name is None:
@@ -79,7 +80,7 @@ class Arguments:
             call.move_classes()
         return call
 
-    def _class_axis(self, z, axis):
+    def class_axis(self, z: Any, axis: Any) -> Layout:
         """The layout of a prediction with an axis of classes, or of corners."""
         name, said = self.names[0], f"shape {z.shape}"
         if self.space.totals and self.by_class and z.ndim < 3:
@@ -164,13 +165,13 @@ class Arguments:
         """What to do about weights that may be one per class."""
         if self.by_class:
             return "weights per class are class_weight" if shape == (call.layout.three[1],) else ""
-        classes = call.z.shape[1:2]
-        return f"for weights per class give np.broadcast_to(weight, {call.z.shape})" if shape == classes != () else ""
+        is_per_class = self.space is ELEMENTS and shape == call.z.shape[1:2] != ()
+        return "weights per class are class_weight" if is_per_class else ""
 
-    def class_weight(self, weight: Any, call: Call, xp: Any) -> Any:
+    def class_weight(self, weight: Any, classes: int, xp: Any) -> Any:
         if xp is not np and type(weight) is tuple:  # numbers go to the device
             weight = xp.asarray(weight)
-        return xp.ascontiguousarray(self.one_per_class(weight, call.layout.three[1], xp), dtype=np.float64)
+        return xp.ascontiguousarray(self.one_per_class(weight, classes, xp), dtype=np.float64)
 
     def one_per_class(self, weight: Any, classes: Any, xp: Any) -> Any:
         """Class weights, checked; `classes` is how many there must be, or "C"."""
@@ -188,16 +189,25 @@ class Arguments:
         refuse(self.name, "class_weight", "must be >= 0 and finite", weight, bad)
         return weight
 
-    def ignore(self, ignore: Any, call: Call) -> int:
-        if isinstance(ignore, (bool, np.bool_)) or not isinstance(ignore, numbers.Integral):
-            raise DomainError(self.name, "ignore_index", "must be an integer or None", ignore)
-        label = int(ignore)
-        if not -(2**63) <= label < 2**63:
-            raise DomainError(self.name, "ignore_index", "must be a 64-bit integer", ignore)
+    def ignore(self, ignore: Any, call: Call) -> tuple[int, ...]:
+        labels = labels_to_ignore(self.name, ignore)
         if not (call.integer or call.mask):
             said = f"a distribution as {self.target}"
             raise DomainError(self.name, "ignore_index", "is for class indices", said=said)
-        return label
+        return labels
+
+    def rounded(self, name: str, value: Any, real: Any) -> Any:
+        """A parameter in the working type, where its rule must hold as well."""
+        if isinstance(value, tuple):
+            return tuple(self.rounded(name, number, real) for number in value)
+        if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
+            return real(value)
+        with quiet():
+            number = real(value)
+        domain = self.domains[name]
+        if not domain.holds(float(number)):
+            raise DomainError(self.name, name, f"must be {domain.rule}, also in {np.dtype(real)}", value)
+        return number
 
     def out(self, out: Any, z: Any, inputs: Sequence[Any], xp: Any) -> Any:
         """The array that receives the gradient; it must not overlap `inputs`, the arguments and the weights."""
@@ -219,6 +229,30 @@ class Arguments:
                 rule = f"must not share memory with {name}, since inputs are never modified"
                 raise DomainError(self.name, "out", rule)
         return out
+
+
+def labels_to_ignore(loss: str, ignore: Any) -> tuple[int, ...]:
+    """The labels to ignore, of which one or several are given."""
+    several = isinstance(ignore, (tuple, list, set, frozenset)) or (isinstance(ignore, np.ndarray) and ignore.ndim > 0)
+    for label in ignore if several else (ignore,):
+        if isinstance(label, (bool, np.bool_)) or not isinstance(label, numbers.Integral):
+            raise DomainError(loss, "ignore_index", "must be an integer, several of them or None", label)
+        if not -(2**63) <= int(label) < 2**63:
+            raise DomainError(loss, "ignore_index", "must be a 64-bit integer", label)
+    return tuple(dict.fromkeys(map(int, ignore))) if several else (int(ignore),)
+
+
+def numbers_of_classes(call: Call, parameters: dict[str, Any], highest: bool) -> tuple[Any, ...]:
+    """The parameters as arrays of the working type, those that are one number per class of that length."""
+    classes = call.of_classes.three[1]
+    for name, given in parameters.items():
+        if isinstance(given, tuple) and highest:
+            rule, said = "must be a number with accuracy='highest'", "one number per class"
+            raise DomainError(call.loss, name, rule, said=said)
+        if isinstance(given, tuple) and len(given) != classes:
+            rule = f"must be a number or have shape ({classes},), one per class along axis {call.of_classes.axis}"
+            raise ShapeError(call.loss, name, rule, (len(given),))
+    return tuple(np.array(given, call.real) for given in parameters.values())
 
 
 def _check_index(loss, weight):

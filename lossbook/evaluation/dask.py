@@ -52,9 +52,8 @@ def evaluate(
     """
     first: Any
     first, *others = arrays or (None,)
-    domain = loss.declaration.of_prediction
-    if is_dask(first) and first.dtype == bool and domain.holds_probabilities:
-        arrays = first.astype(np.float64), *others
+    if is_dask(first):
+        arrays = floats_of(loss.declaration.of_prediction, first), *others
     blocks = Blocks(loss, arrays, keywords, request.out, named)
     result, slope = (blocks.overlap if blocks.call.overlap else blocks.summed)(request.value, request.gradient)
     if request.partial:
@@ -63,6 +62,11 @@ def evaluate(
         dtype = blocks.z.dtype
         result = result.map_blocks(_number, blocks.reduction, dtype, dtype=dtype, meta=_meta((), dtype))
     return result, slope
+
+
+def floats_of(domain: Any, array: Any) -> Any:
+    """A prediction as an array of floats, if what it holds may be taken for that."""
+    return array.astype(np.float64) if array.dtype.kind in domain.other_kinds else array
 
 
 def on_logits(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
@@ -83,7 +87,7 @@ def on_logits(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], req
 def weighted_sum(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
     """What the evaluation of a sum gives: numbers in float64, arrays at least in float32, and rounded once."""
     check(loss, arrays, keywords, request.out)
-    z, results, slopes = arrays[0], [], []
+    z, results, slopes = floats_of(loss.declaration.of_prediction, arrays[0]), [], []
     wide = (_wide(loss.declaration.of_prediction, z), *arrays[1:])
     for coefficient, part in loss.terms:
         mine = loss.keywords_of(part, keywords) | ({"reduction": "sum"} if request.partial else {})
@@ -111,6 +115,8 @@ def joined(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     for argument, array in zip(predictions, arrays, strict=False):
         if not is_dask(array):
             raise BackendError(loss.name, argument, "must be a Dask array if another is", said=type(array).__name__)
+    domains = [loss.declaration.arguments[name] for name in predictions]
+    arrays = [*(floats_of(d, z) for d, z in zip(domains, arrays, strict=False)), *arrays[count:]]
     if request.out is not None:
         raise BackendError(loss.name, "out", "must be None, since Dask arrays are never written to", said="an array")
     named = [*zip(loss.declaration.arrays, arrays, strict=True), *(("weight", one) for one in several(weight))]
@@ -265,6 +271,8 @@ class Blocks:
         if self.axis is not None:
             self.options["axis"] = self.axis
             _check_chunks(loss, z, self.axis if call.given_axis is None else call.given_axis)
+        elif call.of_classes is not None:
+            _check_chunks(loss, z, call.of_classes.axis)
         self.z, self.every = self.moved(z), tuple(range(z.ndim))
         self.y = self.aligned(arrays[1]) if len(arrays) > 1 else ABSENT
         self.weight = self.aligned(weight)
@@ -347,7 +355,7 @@ class Blocks:
     def count(self) -> tuple[Any, Any]:
         """(sum(w), its axes): a number, or where it depends on targets and weights a Dask array without axes."""
         call, target = self.call, self.y
-        if call.class_weight is None and call.ignore is None and not call.left_out:
+        if call.class_weight is None and call.ignore is None and not call.folded:
             if self.weight is ABSENT:
                 shape = call.layout.shape if self.loss.space.maps else call.layout.without_classes
                 return float(math.prod(shape)), None

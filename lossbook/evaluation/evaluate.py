@@ -17,19 +17,28 @@ from lossbook import backends, words
 from lossbook.arrays import WORKING, quiet
 from lossbook.backends import numpy as numpy_backend
 from lossbook.backends.call import Call
-from lossbook.checks import check_reduction
+from lossbook.checks import check_format, check_reduction
 from lossbook.declaration import flag
-from lossbook.errors import DomainError, ShapeError
-from lossbook.evaluation.arguments import Arguments
+from lossbook.errors import ShapeError
+from lossbook.evaluation.arguments import Arguments, numbers_of_classes
 from lossbook.evaluation.explain import explain
+from lossbook.evaluation.formats import of_format
 from lossbook.evaluation.highest import Rounding, check_accuracy, refuse_other_dtypes
 from lossbook.evaluation.reduce import Partial, reduced
 from lossbook.evaluation.request import Request
-from lossbook.evaluation.weights import image_weights, left, total_weight, weighs_on_host
+from lossbook.evaluation.weights import (
+    ignore_labels,
+    image_weights,
+    leave_out,
+    left,
+    total_weight,
+    weigh_classes,
+    weighs_on_host,
+)
 from lossbook.formula import Formula
 from lossbook.plan.ir import Plan
-
-SMALLEST, LARGEST = ({r: float(getattr(np.finfo(r), e)) for r in (np.float32, np.float64)} for e in ("tiny", "max"))
+from lossbook.spaces import ELEMENTS
+from lossbook.typing import Format
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Setting:
     batch: bool
     flags: dict
     parameters: dict
+    format: Format  # of boxes
 
 
 class Evaluation:
@@ -77,6 +87,8 @@ class Evaluation:
 
     def __call__(self, arrays: Sequence[Any], keywords: Mapping[str, Any], request: Request) -> tuple[Any, Any]:
         """(value or None, gradient or None)"""
+        if self.space.corners and keywords.get("format", "xyxy") != "xyxy":
+            return of_format(self, arrays, keywords, request)
         backend, call, slope, setting = self.prepare(arrays, keywords, request)
         return (self.of_totals if call.overlap else self.summed)(backend, call, setting, request), slope
 
@@ -91,13 +103,16 @@ class Evaluation:
         reduction = check_reduction(name, rest.pop("reduction", "mean"))
         weight, backend_name = rest.pop("weight", None), rest.pop("backend", None)
         class_weight = ignore = axis = None
+        if arguments.by_class or self.space is ELEMENTS:
+            class_weight = rest.pop("class_weight", None)
         if arguments.by_class:
-            class_weight, ignore = rest.pop("class_weight", None), rest.pop("ignore_index", None)
-        if self.space.axis is not None:
+            ignore = rest.pop("ignore_index", None)
+        if "axis" in self.space.options:
             axis = rest.pop("axis", self.loss.axis)
+        box = check_format(name, rest.pop("format", "xyxy")) if self.space.corners else "xyxy"
         batch = flag(name, "batch", rest.pop("batch", False)) if self.space.totals else False
         highest = check_accuracy(name, rest.pop("accuracy", None)) if "accuracy" in self.space.options else False
-        flags, parameters = declaration.settings(rest)
+        flags, parameters = declaration.settings(rest, self.loss.per_class)
 
         kinds = (*arrays, weight, None if type(class_weight) is tuple else class_weight, request.out)
         backend = backends.choose(name, backend_name, kinds)
@@ -112,35 +127,31 @@ class Evaluation:
         if highest:
             refuse_other_dtypes(name, arguments.names[0], z.dtype)
             call.rounding = Rounding(self.formula(flags), of_kernel)
-        call.parameters = tuple(self.rounded(name, of_kernel[name], real) for name in self.parameters)
+        if self.space is ELEMENTS and (class_weight is not None or call.plan.per_class):
+            call.of_classes = arguments.class_axis(z, axis)
+        call.parameters = tuple(arguments.rounded(name, of_kernel[name], real) for name in self.parameters)
+        if call.plan.per_class:
+            named = dict(zip(self.parameters, call.parameters, strict=True))
+            call.parameters = numbers_of_classes(call, named, highest)
         if weight is not None:
             call.weight = arguments.weight(weight, call, xp)
         if class_weight is not None:
-            weights = arguments.class_weight(class_weight, call, xp)
-            call.class_weight = None if bool((weights == 1).all()) else weights  # weights of one change not a bit
+            weights = arguments.class_weight(class_weight, (call.of_classes or call.layout).three[1], xp)
+            weights = None if bool((weights == 1).all()) else weights  # weights of one change not a bit
+            if call.of_classes is None:
+                call.class_weight = weights
+            elif weights is not None:
+                weigh_classes(call, weights)
         if ignore is not None:
-            call.ignore = arguments.ignore(ignore, call)
-            if call.mask:
-                call.leave_out(call.ignore)
-                call.ignore = None
+            labels = arguments.ignore(ignore, call)
+            (leave_out if call.mask else ignore_labels)(call, labels)
         slope = None
         if request.gradient:
             slope = arguments.out(request.out, z, (*arrays, weight, class_weight), xp)
             call.gradient = call.moved(np.asarray(slope) if xp is np else slope)  # a subclass has its own ways
         if batch and call.item_weights:
             raise ShapeError(name, "weight", "must be one per pixel with batch=True", said="one per image")
-        return backend, call, slope, Setting(reduction, batch, flags, parameters)
-
-    def rounded(self, name: str, value: float, real: Any) -> Any:
-        """A parameter in the working type, where its rule must hold as well."""
-        if value == 0 or SMALLEST[real] <= value <= LARGEST[real]:
-            return real(value)
-        with quiet():
-            number = real(value)
-        domain = self.declaration.arguments[name]
-        if not domain.holds(float(number)):
-            raise DomainError(self.declaration.name, name, f"must be {domain.rule}, also in {np.dtype(real)}", value)
-        return number
+        return backend, call, slope, Setting(reduction, batch, flags, parameters, box)
 
     def count(self, backend: Any, call: Call) -> float:
         """sum(w) over the elements or rows, by which a mean divides."""

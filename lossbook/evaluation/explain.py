@@ -39,7 +39,7 @@ def explain(call: Call) -> None:
                 live = live & (y != call.ignore)
             classes = call.layout.three[1]
             rule = f"must be a class index in 0..{classes - 1}"
-            rule += "" if call.ignore is None else f" or ignore_index={call.ignore}"
+            rule += f" or ignore_index={call.said_ignored}" if call.ignored else ""
             good = (y >= 0) & (y < classes) | ~np.broadcast_to(live, y.shape) | absent(call, piece, by_class=False)
             call.refuse(call.plan.arrays[1], y, good, piece, rule, lambda found: about_label(call, found))
             if call.plan.hard and call.class_weight is not None:  # the weight of its class is one of the row

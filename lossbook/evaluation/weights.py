@@ -1,12 +1,43 @@
-"""The sums of the weights of a call, by which a mean divides."""
+"""The weights of a call, what options make of them, and their sums, by which a mean divides."""
 
 from math import fsum, prod
 from typing import Any
 
 import numpy as np
 
-from lossbook.arrays import cut, quiet
+from lossbook.arrays import bounds_of, cut, quiet
 from lossbook.backends.call import Call
+from lossbook.errors import ShapeError
+
+
+def ignore_labels(call: Call, labels: tuple[int, ...]) -> None:
+    """Ignore labels: kernels know of one alone, which takes the place of the others."""
+    call.ignored = labels
+    possible = [label for label in labels if label in range(*bounds_of(call.y.dtype))]
+    call.ignore = next(iter(possible or labels), None)
+    for label in possible[1:]:
+        call.y = call.xp.where(call.y == label, call.y.dtype.type(call.ignore), call.y)
+
+
+def leave_out(call: Call, labels: tuple[int, ...]) -> None:
+    """Give the pixels of a mask that have one of these labels the weight 0."""
+    live = call.y == call.y
+    for label in labels:
+        live = live & (call.y != call.xp.asarray(label))
+    call.y, call.folded = call.y * live, True
+    if call.weight is None:
+        call.weight = live if call.plan.space.axis is None else live[:, 0]  # distances have one per class
+    elif call.weight.ndim < call.z.ndim - 1:
+        rule = "must be one per pixel where labels of a mask are ignored"
+        raise ShapeError(call.loss, "weight", rule, said="one per image")
+    else:
+        call.weight = call.xp.where(live if call.weight.ndim == call.z.ndim else live[:, 0], call.weight, 0)
+
+
+def weigh_classes(call: Call, weights: Any) -> None:
+    """Losses of elements: multiply the weights by those of classes."""
+    each, call.folded = call.along_classes(weights), True
+    call.weight = call.xp.broadcast_to(each, call.z.shape) if call.weight is None else call.weight * each
 
 
 def image_weights(call: Call) -> np.ndarray:

@@ -5,13 +5,14 @@ Values are not looked at, as they are not known while a framework traces: of tho
 or what the formula gives.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lossbook import kernels
+from lossbook.evaluation.arguments import labels_to_ignore
 from lossbook.evaluation.request import Request
 from lossbook.frameworks.source import source
 from lossbook.plan.ir import Plan
@@ -30,7 +31,13 @@ class Spec:
 
 
 class Sizes:
-    """The shapes of a call as they are; a framework that traces without knowing them has a class of its own."""
+    """The shapes of a call as they are; a framework that traces without knowing them has a class of its own.
+
+    `classes` are the numbers of classes that options know.
+    """
+
+    def __init__(self, classes: Collection[int] = ()) -> None:
+        self.classes = classes
 
     def out(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """A shape as numbers."""
@@ -85,13 +92,19 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     keywords = {name: given for name, given in {**loss.declaration.own, **keywords}.items() if given is not None}
     blanks = [array.blank() if isinstance(array, Spec) else array for array in arrays]
     known = {name: given.blank() if isinstance(given, Spec) else given for name, given in keywords.items()}
+    coming = {name: known[name].size for name in loss.per_class if isinstance(keywords.get(name), Spec)}
+    for name, count in coming.items():  # numbers that are not known; those beyond 1 need the most careful kernel
+        known[name] = (min(2.0, loss.declaration.arguments[name].high),) * count
     _, call, _, setting = evaluation.prepare(blanks, {**known, "backend": "numpy"}, Request())
     options: dict[str, Any] = {"reduction": setting.reduction}
     at = call.layout.axis if call.given_axis is None else call.given_axis
+    at = at if call.of_classes is None else call.of_classes.axis
     if at is not None:
         options["axis"] = at
     if loss.space.totals:
         options["batch"] = setting.batch
+    if loss.space.corners:
+        options["format"] = setting.format
     weight_shape = target_shape = None
     if (weight := known.get("weight")) is not None:
         weight_shape = tuple(np.shape(weight))
@@ -102,11 +115,15 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
         target_shape = shape[:at] + shape[at + 1 :] if call.integer else shape
     given = keywords.get("class_weight")  # None, numbers, or what comes with the call
     class_weight = tuple(np.ravel(given).tolist()) if given is not None and not isinstance(given, Spec) else None
-    ignore = None if keywords.get("ignore_index") is None else int(keywords["ignore_index"])
-    wide = call.plan.wide or call.real is np.float64
+    labels = keywords.get("ignore_index")
+    ignore = None if labels is None else labels_to_ignore(loss.name, labels)
+    wide = call.plan.wide or call.real is np.float64 or setting.format != "xyxy"
     if len(blanks) > 1 and loss.declaration.of_target.is_observed:  # which is not rounded before the difference
         wide = wide or (np.asarray(blanks[1]).dtype.itemsize > 2 and np.asarray(blanks[1]).dtype != call.real)
-    parameters = tuple(float(number) for number in call.parameters)
+    parameters = tuple(
+        name if name in coming else tuple(numbers.tolist()) if numbers.ndim else float(numbers)
+        for name, numbers in zip(evaluation.parameters, map(np.asarray, call.parameters), strict=True)
+    )
     return (
         (
             float(coefficient), function_of(call.plan, framework), parameters, tuple(options.items()), wide,
@@ -115,12 +132,20 @@ def prepared(framework: str, loss: Any, arrays: Sequence[Any], keywords: Mapping
     )  # fmt: skip
 
 
+def numbers_of_classes(loss: Any, keywords: Mapping[str, Any]) -> list[int]:
+    """How many classes those options have that are Python's numbers, one per class."""
+    given = [*keywords.items()]
+    for _, part in () if hasattr(loss, "parts") else loss.terms_of_sum():
+        given += [*part.declaration.own.items(), *part.declaration.defaults.items()]
+    return [len(some) for name, some in given if isinstance(some, (tuple, list)) and name != "ignore_index"]
+
+
 def value(framework: Any, loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     """The value of a loss of arrays of a framework, which is its module here."""
-    sizes = framework.Sizes()
+    sizes = framework.Sizes(numbers_of_classes(loss, keywords))
     specs = tuple(framework.spec(array, sizes) for array in arrays)
     options = tuple(
-        (name, framework.spec(given, sizes) if name in ("weight", "class_weight") else framework.number(given))
+        (name, framework.spec(given, sizes) if name in ("weight", "class_weight") else framework.number(given, sizes))
         for name, given in keywords.items()
         if name != "backend"
     )
@@ -138,14 +163,14 @@ def value_of_part(
     arrays: Sequence[Any],
     keywords: Mapping[str, Any],
     function: int,
-    parameters: tuple[float, ...],
+    parameters: tuple[Any, ...],
     options: tuple[tuple[str, Any], ...],
     wide: bool,
     target_shape: tuple[int, ...] | None,
     weight_shape: tuple[int, ...] | None,
     class_weight: tuple[float, ...] | None,
     class_weight_comes: bool,
-    ignore: int | None,
+    ignore: tuple[int, ...] | None,
     is_mask: bool,
 ) -> Any:
     """The value of a loss of one formula, from what `prepared` gave."""
@@ -161,11 +186,14 @@ def value_of_part(
         numbers = keywords["class_weight"] if class_weight_comes else class_weight
         more["class_weight"] = framework.asarray(numbers, given[0])
     if ignore is not None and is_mask:
-        live, weight, at = given[1] != ignore, more.get("weight"), more["axis"]
+        live, weight, at = given[1] == given[1], more.get("weight"), more["axis"]
+        for label in ignore:
+            live = live & (given[1] != label)
         given[1] = xp.where(live, given[1], 0)
         if weight is not None and weight.ndim == live.ndim - 1:
             weight = weight.reshape(*weight.shape[:at], 1, *weight.shape[at:])
         more["weight"] = xp.where(live, 1.0 if weight is None else weight, 0.0)
     elif ignore is not None:
         more["ignore_index"] = ignore
-    return COMPUTE[function](given, parameters, **more)
+    numbers = [keywords[given] if isinstance(given, str) else given for given in parameters]
+    return COMPUTE[function](given, numbers, **more)

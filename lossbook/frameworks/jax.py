@@ -30,6 +30,9 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     if request.out is not None:
         rule = "is for arrays that can be written to, which arrays of JAX are not"
         raise DomainError(loss.name, "out", rule, said=type(request.out).__name__)
+    domains = zip(loss.declaration.predictions, arrays, strict=False)
+    floats = [in_floats(loss.declaration.arguments[name], array) for name, array in domains]
+    arrays = [*floats, *arrays[len(floats) :]]
     every = [part for value in (*arrays, *keywords.values()) for part in several(value)]
     given = [value for value in every if isinstance(value, jax.Array)]
     if not any(isinstance(array, jax.core.Tracer) for array in given) and all(map(is_on_host, given)):
@@ -46,6 +49,13 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
         return None, second_order(loss, value_of, xp.asarray(arrays[0]), request.direction, keywords)
     value, pull = jax.vjp(value_of, xp.asarray(arrays[0]))
     return (value if request.value else None), *pull(xp.ones_like(value))
+
+
+def in_floats(domain: Any, array: Any) -> Any:
+    """A prediction of integers or bools, if these may be taken for what it should hold, in JAX's widest floats."""
+    if isinstance(array, jax.Array) and array.dtype.kind in domain.other_kinds:
+        return array.astype(float)
+    return array
 
 
 def second_order(loss: Any, value_of: Any, z: jax.Array, direction: Any, keywords: Mapping[str, Any]) -> jax.Array:
@@ -125,9 +135,9 @@ def prepared(loss: Any, arrays: Sequence[Any], keywords: Sequence[tuple[str, Any
     return generated.prepared("jax", loss, arrays, dict(keywords))
 
 
-def number(value: Any) -> Any:
-    """An array without axes as a number, which parameters are; others as they are."""
-    return value.item() if isinstance(value, jax.Array) else value
+def number(value: Any, sizes: Sizes) -> Any:
+    """An array without axes as a number, which parameters are, and what `spec` gives of one with axes."""
+    return value.item() if isinstance(value, jax.Array) and not value.ndim else spec(value, sizes)
 
 
 def in_float64(array: jax.Array) -> jax.Array:

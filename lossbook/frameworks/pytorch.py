@@ -7,7 +7,7 @@ weights are constants: nothing is differentiated along them.
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,16 +23,20 @@ from lossbook.frameworks import generated
 
 TENSOR = "a tensor"
 HALVES = (torch.float16, torch.bfloat16)
+THIS = sys.modules[__name__]  # looked up here, since a module that PyTorch imports while it compiles is not found there
 xp = torch
 
 
 class Sizes(generated.Sizes):
     """Shapes that PyTorch may not know while it compiles: equal sizes are equal numbers, and others are other numbers.
 
-    So one compiled call serves batches of any size. 0, 1 and 4 (the corners of a box) stand for themselves.
+    So one compiled call serves batches of any size. 0, 1, 4 (the corners of a box) and the numbers of classes that
+    options know stand for themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Collection[int] = ()) -> None:
+        super().__init__(classes)
+        self.first = max((4, *classes)) + 1
         self.known: list[Any] = []
 
     def out(self, shape: Sequence[Any]) -> tuple[int, ...]:
@@ -41,14 +45,14 @@ class Sizes(generated.Sizes):
 
     def number(self, size: Any) -> int:
         """What stands for a size."""
-        for own in (0, 1, 4):
+        for own in (0, 1, 4, *self.classes):
             if size == own:
                 return own
         for k, other in enumerate(self.known):
             if size == other:
-                return 5 + k
+                return self.first + k
         self.known.append(size)
-        return 4 + len(self.known)
+        return self.first - 1 + len(self.known)
 
     def back(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
         """What such numbers stand for."""
@@ -56,7 +60,7 @@ class Sizes(generated.Sizes):
 
     def size(self, number: int) -> Any:
         """The size that a number stands for."""
-        return self.known[number - 5] if self.known and number >= 5 else number
+        return self.known[number - self.first] if self.known and number >= self.first else number
 
 
 def spec(value: Any, sizes: Sizes) -> Any:
@@ -79,9 +83,9 @@ def known(spec: Any) -> Any:
     return generated.Spec(shape, np.dtype(name))
 
 
-def number(value: Any) -> Any:
-    """An array without axes as a number, which parameters are; others as they are."""
-    return value.item() if isinstance(value, torch.Tensor) else value
+def number(value: Any, sizes: Sizes) -> Any:
+    """An array without axes as a number, which parameters are, and what `spec` gives of one with axes."""
+    return value.item() if isinstance(value, torch.Tensor) and not value.ndim else spec(value, sizes)
 
 
 def in_float64(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,10 +110,25 @@ def answer(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     if request.order == 2 and is_away(arrays):
         rule = "second derivatives of tensors on a GPU need the package cupy"
         raise BackendError(loss.name, "arrays", rule, hint="torch.func.hessian of the loss gives them, too")
+    kinds = other_kinds(loss)
+    arrays = [*map(in_floats, kinds, arrays), *arrays[len(kinds) :]]
     by_text = torch.compiler.is_compiling() or ((is_transformed() or is_away(arrays)) and generated.exists(loss))
     if request == VALUE and by_text:
-        return generated.value(sys.modules[__name__], loss, arrays, keywords), None
+        return generated.value(THIS, loss, arrays, keywords), None
     return evaluated(loss, arrays, keywords, request)
+
+
+@torch.compiler.assume_constant_result
+def other_kinds(loss: Any) -> tuple[str, ...]:
+    """`Domain.other_kinds` of each prediction; while PyTorch compiles, it is a constant."""
+    return tuple(loss.declaration.arguments[name].other_kinds for name in loss.declaration.predictions)
+
+
+def in_floats(kinds: str, array: Any) -> Any:
+    """A prediction of integers or bools in float64, if it may be of such a kind."""
+    if not isinstance(array, torch.Tensor) or array.dtype.is_floating_point or array.dtype.is_complex:
+        return array
+    return array.double() if ("b" if array.dtype is torch.bool else "i") in kinds else array
 
 
 def is_transformed() -> bool:
@@ -203,7 +222,7 @@ class Call:
     def generated(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         """The value by the text of the loss, which PyTorch can differentiate again."""
         keywords = {name: put(value, tensors) for name, value in self.keywords.items()}
-        return generated.value(sys.modules[__name__], self.loss, [put(one, tensors) for one in self.arrays], keywords)
+        return generated.value(THIS, self.loss, [put(one, tensors) for one in self.arrays], keywords)
 
     def array(self, tensor: torch.Tensor, name: str) -> Any:
         """The memory of a tensor as an array; predictions of half precision in float32."""

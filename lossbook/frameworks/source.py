@@ -26,7 +26,7 @@ NATIVE = ("exp", "expm1", "log", "log1p", "tanh")  # functions of both framework
 RESERVED = {
     "compute", "element", "finish", "floats", "of_row", "reduced", "slopes", "standing", "upstream", "value", "values",
     "log_probability", "xp", "math", "torch", "jax", "C", "reduction", "weight", "class_weight", "ignore_index",
-    "axis", "batch",
+    "axis", "batch", "format",
 }  # fmt: skip
 # Where something is removed: numbers of each domain at which every formula and its slope are finite.
 HARMLESS = {"Probability": 0.5, "LogProbability": -0.5, "Sign": 1.0, "Distance": 1.0}
@@ -179,7 +179,7 @@ def harmless(plan: Plan) -> Any:
     return numbers[0] if plan.space.classes else tuple(numbers)
 
 
-OPTIONS = ("reduction", "weight", "class_weight", "ignore_index", "axis", "batch")
+OPTIONS = ("reduction", "weight", "class_weight", "ignore_index", "axis", "batch", "format")
 HEADS = {
     "torch": "import math\n\nimport torch\nimport torch as xp",
     "jax": "import math\n\nimport jax\nimport jax.numpy as xp",
@@ -257,7 +257,7 @@ def called(loss: Any, framework: str, parameters: Mapping[str, Any]) -> Called:
     numbers = {**numbers, **loss.evaluation.fixed}
     named = renamed(plan)
     own = dict(zip(named.parameters, plan.parameters, strict=True))
-    values = {name: float(numbers[known]) for name, known in own.items()}
+    values = {name: numbers[known] for name, known in own.items()}
     arrays = tuple(name for name in named.arrays if name != NO_TARGET)
     text = source(plan, framework)
     head = text.rpartition("def compute(")[2]

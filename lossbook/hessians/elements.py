@@ -92,11 +92,12 @@ class Function:
     declaration: Declaration
     plans: Plans
     space: Space
+    per_class: frozenset[str] = frozenset()
 
     @property
     def axis(self) -> int | None:
-        """Where the corners of boxes are, unless a call says otherwise."""
-        return self.declaration.own.get("axis", self.space.axis)
+        """Where the corners of boxes are, or the classes of elements, unless a call says otherwise."""
+        return self.declaration.own.get("axis", self.space.usual_axis)
 
 
 class Curvature:
@@ -117,7 +118,7 @@ class Curvature:
 
         name = f"{old.plans.name}_slope" if self.count == 1 else f"{old.plans.name}_slope_{k}"
         plans = SlopePlans(name, Formulas(len(old.declaration.flags), make))
-        return Evaluation(Function(old.declaration, plans, old.space), old.fixed)
+        return Evaluation(Function(old.declaration, plans, old.space, old.loss.per_class), old.fixed)
 
 
 class Element:

@@ -18,6 +18,7 @@ from lossbook.backends.numpy import words as numpy_words
 from lossbook.domains import Logit
 from lossbook.errors import ShapeError
 from lossbook.evaluation.evaluate import Evaluation, Finish, Setting
+from lossbook.evaluation.formats import along_format
 from lossbook.evaluation.request import VALUE, Request
 from lossbook.evaluation.weights import image_weights
 from lossbook.formula import Formula
@@ -49,8 +50,10 @@ def second_order(evaluation: Evaluation, arrays: Sequence[Any], keywords: Mappin
     along = made(evaluation, "elements", lambda: Curvature(evaluation)).along
     plain = replace(request, value=False, order=1, direction=None, out=None)
     results = [one(arrays, keywords, plain)[1] for one in along]
-    backend, call, result, _ = evaluation.prepare(arrays, keywords, replace(request, gradient=True))
+    backend, call, result, setting = evaluation.prepare(arrays, keywords, replace(request, gradient=True))
     v, xp = direction_of(evaluation, call, request.direction), call.xp
+    if setting.format != "xyxy":  # the results are slopes along the numbers of boxes of those along their corners
+        results = [*along_format(xp, xp.stack(results), 0, setting.format)]
     if not evaluation.space.corners:
         (slope,) = results
         found = slope if v is None else slope * v

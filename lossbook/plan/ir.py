@@ -53,6 +53,7 @@ class Plan:
     of_row: tuple[Line, ...] = ()  # rows: what is added once per row, and its slope along the logsumexp of the row
     hard: bool = False  # rows: only the labeled class enters
     wide: bool = False  # float32 is computed in float64: what its numbers lose by rounding, the formula would magnify
+    per_class: bool = False  # elements: parameters are one number per element, that of its class
     said: dict[str, str] = field(default_factory=dict)  # names that had to change in kernels -> as the user wrote them
 
     given: tuple[str, ...] = ()  # the names that come from the declaration: of arrays, corners, parameters and steps

@@ -124,11 +124,19 @@ def arrays_of(formula: Formula) -> dict[str, Domain]:
     return {symbol.name: formula.domains[symbol] for symbol in formula.arrays}
 
 
-def make_plan(name: str, formula: Formula, hard: bool = False, lifted: bool = False, steep: bool = False) -> Plan:
+def make_plan(
+    name: str,
+    formula: Formula,
+    hard: bool = False,
+    lifted: bool = False,
+    steep: bool = False,
+    per_class: bool = False,
+) -> Plan:
     """The plan of a formula.
 
     `hard` is the variant of a row loss in which only the labeled class enters, `lifted` the one that is exact also
-    where a large parameter multiplies what would vanish far out, `steep` that of a large exponent.
+    where a large parameter multiplies what would vanish far out, `steep` that of a large exponent, and `per_class` that
+    of parameters that are one number per class.
     """
     formula, said = renamed(formula)
     space = formula.space
@@ -184,6 +192,7 @@ def make_plan(name: str, formula: Formula, hard: bool = False, lifted: bool = Fa
         of_row=of_row,
         hard=hard,
         wide=magnified or formula.has(words.residual_of_logit, words.kl_div_of_logit),
+        per_class=per_class,
         said=said,
         given=tuple(symbol.name for symbol in (*formula.arrays, *formula.parameters, *dict(formula.steps))),
     )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lossbook.formula import Formula, Formulas
 from lossbook.plan.ir import Plan
 from lossbook.plan.lower import make_plan
@@ -19,16 +21,17 @@ class Plans:
         """The plan for a setting of the flags and these parameters; `integer` says that targets are class indices."""
         formula = self.formulas.at(setting)
         hard = integer and is_hard(formula, parameters)
-        lifted = any(parameters[symbol.name] > 1 for symbol in formula.lifting)
+        lifted = any(np.max(parameters[symbol.name], initial=0) > 1 for symbol in formula.lifting)
         steep = any(parameters[symbol.name] > 10 for symbol in formula.exponents)
-        key = (setting, hard, lifted, steep)
+        per_class = any(isinstance(parameters[symbol.name], tuple) for symbol in formula.parameters)
+        key = (setting, hard, lifted, steep, per_class)
         if key not in self._made:
-            self._made[key] = self.make(formula, hard, lifted, steep)
+            self._made[key] = self.make(formula, *key[1:])
         return self._made[key]
 
-    def make(self, formula: Formula, hard: bool, lifted: bool, steep: bool) -> Plan:
+    def make(self, formula: Formula, hard: bool, lifted: bool, steep: bool, per_class: bool) -> Plan:
         """The plan of a formula in the variant that settings need."""
-        return make_plan(self.name, formula, hard, lifted, steep)
+        return make_plan(self.name, formula, hard, lifted, steep, per_class)
 
 
 def is_hard(formula: Formula, parameters: Mapping[str, Any]) -> bool:

@@ -65,7 +65,8 @@ def parts(plan: Plan) -> list[str]:
         return ["shared", "rows", "boxes"]
     if not plan.space.rows_of_classes:
         under_softmax = ["sums", "pulls", "log_odds", "targets", "softmax_pixels"]
-        return ["shared", *(under_softmax if plan.row else ["targets", "elements"])]
+        elements = ["elements_per_class"] if plan.per_class else ["targets", "elements"]
+        return ["shared", *(under_softmax if plan.row else elements)]
     kind = ["sums", "entry"] if plan.row == "entry" else ["sums", "pulls", plan.row, "competing"]
     # `wide` checks no predictions.
     wide = ["wide"] if plan.hard and plan.row == "log_odds" and not plan.checks_prediction else []
@@ -196,6 +197,12 @@ def source(plan: Plan, real: Any = np.float32, integer: bool = False) -> str:
         functions.append(_rule("target", y, None if integer else checks.get(y)))
     if plan.of_row:
         functions.append(_of_row(plan, spell))
+    if plan.per_class:
+        each = ", ".join(f"all[{k} * classes + of_class]" for k in range(len(plan.parameters)))
+        given = ["const real* all", "long long classes", "long long of_class"]
+        functions.append(
+            _function("The parameters of a class.", "Parameters", "parameters_of", given, [f"return {{{each}}};"])
+        )
     members = f" real {', '.join(plan.parameters)}; " if plan.parameters else ""
     head = [
         f"// {plan.name} in CUDA C++, {np.dtype(real).name}.",
@@ -271,7 +278,7 @@ def run(plan: Plan, call: Call) -> np.ndarray:
     values, gradient = room(call.values), room(call.gradient)
     ignore = (np.int64(call.ignore or 0), np.int32(call.ignore is not None))
     parameters = np.zeros((), "V1")  # the size of a struct without members
-    if call.parameters:
+    if call.parameters and not plan.per_class:
         parameters = np.array(call.parameters, [(name, real) for name in plan.parameters])
     target = as_indices(call.y, cupy) if call.integer else ready(call.y)
     inputs = (ready(call.z), target, ready(call.weight))
@@ -293,6 +300,11 @@ def run(plan: Plan, call: Call) -> np.ndarray:
         weight_classes = np.int64(classes if call.weight is not None and call.weight.size == call.z.size else 1)
         slopes = ready(call.slopes_or_scale(cupy), real if call.overlap else np.float64)
         middle = (weight_classes, *ignore, parameters, slopes, values, gradient)
+        if plan.per_class:
+            _, classes, stride = call.of_classes.three
+            every = np.array([np.broadcast_to(numbers, classes) for numbers in call.parameters])
+            middle = (cupy.asarray(every), slopes, values, gradient)
+            sizes = (np.int64(classes), np.int64(stride), np.int64(inner))
     if not blocks:
         return np.zeros(columns) if plan.finish is None else np.zeros((outer, classes, columns))
     sums = cupy.empty((outer * classes * tiles if call.overlap else blocks, columns), dtype=np.float64)

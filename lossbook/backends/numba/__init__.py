@@ -38,7 +38,8 @@ def parts(plan: Plan) -> Sequence[str]:
     """The files of loops that make the kernel of a plan, in order."""
     if not plan.space.rows_of_classes:
         softmax = plan.space.totals and plan.row
-        return ("sums", "tiles", "boxes") if plan.space.corners else ("sums", "pixels" if softmax else "elements")
+        elements = "elements_per_class" if plan.per_class else "pixels" if softmax else "elements"
+        return ("sums", "tiles", "boxes") if plan.space.corners else ("sums", elements)
     if plan.row == "entry":
         ends = ("labeled_entries",) if plan.hard else ("lanes", "shared_entries")
         return ("sums", "tiles", "labels", *ends)

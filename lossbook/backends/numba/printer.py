@@ -63,13 +63,13 @@ def _kind(plan):
         return ("labeled " if plan.hard else "shared ") + ("entries" if plan.row == "entry" else "rows")
     if plan.space.totals and plan.row:
         return "pixels"
-    return "boxes" if plan.space.corners else "elements"
+    return "boxes" if plan.space.corners else "elements per class" if plan.per_class else "elements"
 
 
 def _constants(plan, integer):
     """The lines of constants by which the loops of one file differ."""
     kind, lines = _kind(plan), []
-    if kind == "elements":
+    if kind in ("elements", "elements per class"):
         lines.append(f"BLOCK = {BLOCK}  # each block has sums of its own, so that threads cannot change the result")
     if kind == "shared entries" or (plan.space.rows_of_classes and plan.row == "log_odds"):
         lines.append(f"WIDE = {WIDE}  # from this many classes on, they are added in lanes")
@@ -152,7 +152,10 @@ def _of_row(plan, spell):
 
 def _evaluate(plan, inputs, lines, results=None):
     """How the loops call `element`; `results` are those of `element` unless they are put together in another way."""
-    lines = [*lines, *_unpacked(plan.parameters, {*_taken(plan)}, "parameters")]
+    if plan.per_class:
+        lines = [(name, f"parameters[{k}][i]") for k, name in enumerate(plan.parameters) if name in _taken(plan)]
+    else:
+        lines = [*lines, *_unpacked(plan.parameters, {*_taken(plan)}, "parameters")]
     call = f"element({', '.join(_taken(plan))})"
     if results:
         lines.append((", ".join([*(title for title, _ in plan.terms), *plan.gradients]), call))
@@ -178,6 +181,16 @@ def _elements(plan, integer):
     y = plan.arrays[1] if len(plan.arrays) > 1 else "no_target"
     checks = [(name, domain) for name, domain in plan.checks if not (integer and name == y)]
     return [_allowed([plan.prediction, y], checks), *_of_totals(plan, [plan.prediction, y])]
+
+
+def _elements_per_class(plan, integer):
+    """Of losses of elements, each of which has parameters of its own."""
+    inputs = [plan.prediction, plan.arrays[1] if len(plan.arrays) > 1 else "no_target"]
+    numbers_of = _function(
+        ["The parameters of the elements of a block."], "numbers_of", ["parameters", "start", "stop"], [],
+        _tuple([f"parameters[{k}, start:stop]" for k in range(len(plan.parameters))]),
+    )  # fmt: skip
+    return [_allowed(inputs, plan.checks), numbers_of, _evaluate(plan, [*inputs, "parameters", "i"], [])]
 
 
 def _pixels(plan, integer):
@@ -251,6 +264,7 @@ def _shared_entries(plan, integer):
 
 _PRINTED = {
     "elements": _elements,
+    "elements per class": _elements_per_class,
     "pixels": _pixels,
     "boxes": _boxes,
     "labeled rows": _labeled_rows,

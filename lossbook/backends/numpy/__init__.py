@@ -99,7 +99,12 @@ def constants(plan: Plan) -> str:
         return f"HARD = {plan.hard}\n" + ("of_row = None\n" if without else "")
     if plan.row:
         return f"INPUTS = {plan.inputs[:-1]!r}\n"
-    return f"BLOCK = {BLOCK}\nTOTALS = {plan.space.totals}\n"
+    return f"BLOCK = {block(plan)}\nTOTALS = {plan.space.totals}\n"
+
+
+def block(plan: Plan) -> int:
+    """How many elements make a block: of a piece with a parameter for each of them, all."""
+    return host.PIECE if plan.per_class else BLOCK
 
 
 def printed(plan: Plan) -> tuple[set[str], list[str]]:
@@ -190,7 +195,7 @@ def require(loss: str) -> None:
 
 def run(plan: Plan, call: Call) -> np.ndarray:
     """Values, sums and gradients of a call (see `host.run`)."""
-    return host.run(host.Kernel(load(plan).loops, BLOCK, threads=2), plan, call)
+    return host.run(host.Kernel(load(plan).loops, block(plan), threads=2), plan, call)
 
 
 def finish(plan: Plan) -> Callable[..., Any]:

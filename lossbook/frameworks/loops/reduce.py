@@ -31,6 +31,14 @@ def weights(weight, like, axes):
     return weight[:, None] if weight.ndim == axes - 1 > 1 else weight
 
 
+def kept(y, labels):
+    """Where no label is one to ignore, of which there are one or several."""
+    found = y == y
+    for label in labels if hasattr(labels, "__iter__") else (labels,):
+        found = found & (y != label)
+    return found
+
+
 def without(removed, x, harmless):
     """The array with harmless numbers where something is removed, whatever stood there."""
     return x if removed is None else xp.where(removed, harmless, x)

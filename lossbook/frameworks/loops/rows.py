@@ -3,9 +3,9 @@
 import numpy as xp
 
 from .kernel import HARD, HARMLESS, element, of_row
-from .reduce import reduced, times, weights, without
+from .reduce import kept, reduced, times, weights, without
 from .standing import logsumexp, standing
-from .torch import counting, floats, last, taken
+from .torch import asarray, counting, floats, indices, last, taken
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -17,12 +17,11 @@ def compute(arrays, parameters, reduction="mean", weight=None, class_weight=None
     y = arrays[1] if len(arrays) > 1 else None
     labeled = y is not None and y.ndim < z.ndim
     weight = weights(weight, z, z.ndim - 1)
-    class_weight = None if class_weight is None else floats(class_weight, z)
+    class_weight = None if class_weight is None else floats(asarray(class_weight, z), z)
     if labeled:
         if ignore_index is not None:
-            kept = floats(y != ignore_index, z)
-            weight = times(kept, weight)
-        y = without(None if weight is None else weight == 0, y, 0)
+            weight = times(floats(kept(y, ignore_index), z), weight)
+        y = indices(without(None if weight is None else weight == 0, y, 0))
     removed = None if weight is None else weight == 0
     z = without(None if removed is None else removed[..., None], z, HARMLESS)
     of_label = None if class_weight is None or not labeled else class_weight[y]

@@ -38,7 +38,10 @@ def differentiable(value, slopes, count, arrays):
             return tuple(sum(d * t for d, t in zip(found, tangents, strict=False) if t is not None) for found in each)
 
     def function(*inputs):
-        return (Function if torch.compiler.is_compiling() else Forward).apply(*inputs)
+        if not torch.compiler.is_compiling():
+            return Forward.apply(*inputs)
+        # What needs no slopes is no Function, which torch.compile would call in another way.
+        return Function.apply(*inputs) if any(x.requires_grad for x in inputs[:arrays]) else value(*inputs)
 
     return function
 
@@ -48,6 +51,11 @@ def floats(x, like=None):
     if like is not None:
         return x.to(like.dtype) if hasattr(x, "to") else xp.tensor(x, dtype=like.dtype, device=like.device)
     return x if x.dtype in (xp.float32, xp.float64) else x.to(xp.float32)
+
+
+def asarray(x, like):
+    """Numbers as an array beside another; an array as it is."""
+    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype, device=like.device)
 
 
 def last(x, axis):
@@ -63,6 +71,11 @@ def constant(x):
 def taken(x, index):
     """The entries of the last axis at an index for each row."""
     return xp.take_along_dim(x, index[..., None], -1)[..., 0]
+
+
+def indices(y):
+    """Class indices of any integer dtype as an index."""
+    return y.long()
 
 
 def counting(count, like):

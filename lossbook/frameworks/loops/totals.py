@@ -3,9 +3,9 @@
 import numpy as xp
 
 from .kernel import HARMLESS, INPUTS, element, finish
-from .reduce import reduced, times, without
+from .reduce import kept, reduced, times, without
 from .standing import shares
-from .torch import counting, floats, last
+from .torch import asarray, counting, floats, last
 
 # --- below this line: part of a kernel -------------------------------------------------------------------------------
 
@@ -27,11 +27,11 @@ def compute(
         pixel = last(pixel, axis) if pixel.ndim == z.ndim else pixel[..., None]
     if y.ndim < z.ndim:
         if ignore_index is not None:
-            pixel = times(floats(y != ignore_index, z)[..., None], pixel)
+            pixel = times(floats(kept(y, ignore_index), z)[..., None], pixel)
         y = floats(y[..., None] == counting(classes, y), z)
     else:
         y = last(floats(y, z), axis)
-    each = None if class_weight is None else floats(class_weight, z)
+    each = None if class_weight is None else floats(asarray(class_weight, z), z)
     each = times(None if image is None else image[:, None], each)
     absent = None if pixel is None else xp.broadcast_to(pixel == 0, z.shape)
     removed = absent

@@ -19,7 +19,7 @@ binary.focal(p, "labels")  # arg-type
 binary.focal(p, y, reduction="average")  # call-overload
 binary.focal(p, y, backend="torch")  # call-overload
 binary.focal(p, y, out=p)  # call-overload
-binary.focal(p, y, class_weight=[1, 1])  # call-overload
+binary.focal(p, y, ignore_index=1)  # call-overload
 binary.focal.partial(p, y, reduction="sum")  # call-overload
 binary.focal.with_parameters(gama=2.0)  # call-overload
 binary.focal.gradd(p, y)  # attr-defined

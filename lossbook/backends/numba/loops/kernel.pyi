@@ -19,8 +19,12 @@ def is_usual(u): ...
 
 # What an element adds to each total, or the loss of a class or box, and the slope, or a tuple of four.
 # Elements: (z, y, parameters, d_totals); pixels: (u, probability, complement, y, parameters, d_totals);
-# boxes: (predicted, true, parameters); classes: (u, y, classes, parameters), and with a label (u, parameters).
+# elements per class: (z, y, parameters, i); boxes: (predicted, true, parameters);
+# classes: (u, y, classes, parameters), and with a label (u, parameters).
 def evaluate(*numbers): ...
+
+# Elements per class: the parameters of a block of elements, as a tuple of arrays.
+def numbers_of(parameters, start, stop): ...
 
 # The slopes of the loss along its totals, as a tuple.
 def slopes_of(slopes): ...
