@@ -36,6 +36,7 @@ def made_of(loss):
         yield loss.with_parameters(batch=True)
     if "class_weight" in options:
         yield loss.with_parameters(class_weight=[0.5, 2.0, 1.0], reduction="sum")
+    if "ignore_index" in options:
         yield loss.with_parameters(ignore_index=1)
     if len(loss.declaration.predictions) > 1:
         return

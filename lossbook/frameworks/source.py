@@ -353,5 +353,6 @@ def with_parts(
     used = {*re.findall(r"\w+", "".join((*needed, end)))}
     functions = [node for node in ast.parse(first).body if isinstance(node, ast.FunctionDef) and node.name in used]
     own = [ast.get_source_segment(first, node) or "" for node in functions]
-    about = f"# {loss.name}, written by lossbook from the formulas of its parts: change those, not this."
+    about = f"{loss.name}, written by lossbook from the formulas of its parts: change those, not this."
+    about = textwrap.fill(about, COLUMNS, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
     return "\n\n".join([about, *nested, HEADS[framework], "\n" + "\n\n\n".join([*own, *needed, end])])
