@@ -93,8 +93,9 @@ def _truth(value):
 def _for_elements(plan, integer):
     prediction, *target = plan.arrays
     slopes = [title for title, _ in plan.slopes]
+    labeled = "" if plan.per_class else f"LABELED = {_truth(integer)}, "
     constants = [
-        f"constexpr bool LABELED = {_truth(integer)}, TARGETED = {_truth(target)};",
+        f"constexpr bool {labeled}TARGETED = {_truth(target)};",
         f"constexpr int TERMS = {len(plan.terms)};  // what an element adds to the totals",
         f"constexpr int FACTORS = {len(slopes) or 1};  // of its slope: {', '.join(slopes) or 'one for all elements'}",
         f"using Factor = {'real' if slopes else 'double'};",
@@ -103,7 +104,8 @@ def _for_elements(plan, integer):
         arguments = ["real u", "real probability", "real complement", "real y"]
         known = {name: name for name in ("u", "probability", "complement")}
     else:
-        constants.append(f"constexpr bool POINTWISE = {_truth(not slopes)};")
+        if not plan.per_class:
+            constants.append(f"constexpr bool POINTWISE = {_truth(not slopes)};")
         constants.append(f"constexpr long long BLOCK = {BLOCK};  // elements whose sum one block of threads makes")
         arguments, known = ["real z", "real y"], {prediction: "z"}
     arguments += ["const Parameters& parameters", "const Factor (&factors)[FACTORS]", "real (&terms)[TERMS]"]
