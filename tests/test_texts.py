@@ -1,5 +1,6 @@
 """Texts in PyTorch and JAX: of every loss, and of what is made of losses, each run where there is no lossbook."""
 
+import itertools
 
 import numpy as np
 import pytest
@@ -10,8 +11,19 @@ from lossbook import Logit, Outcome, Real, binary, detection, multiclass, regres
 from lossbook.words import softplus
 
 pytest.importorskip("torch")
-pytest.importorskip("jax")
+jax = pytest.importorskip("jax")
 REFUSED = "has no text in '(torch|jax)', since it needs maps of distances"
+
+
+run = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What JAX has compiled for texts would fill the memory in time; to compile its own parts anew is slow."""
+    yield
+    if next(run) % 60 == 0:
+        jax.clear_caches()
 
 
 @lossbook.loss

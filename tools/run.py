@@ -128,8 +128,10 @@ def test_frameworks():
         pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
         pytest("tests/test_options.py", LOSSBOOK_TEST_BACKENDS="tensor,torch", **common)
-        names = ("pytorch", "jax", "texts", "keras", "framework_page")
-        pytest("--dist", "loadgroup", *(f"tests/test_{name}.py" for name in names), **common)
+        pytest("--dist", "loadgroup", "tests/test_pytorch.py", "tests/test_jax.py", **common)
+        for which in ("jax", "not jax"):  # what a framework has compiled stays in a process
+            pytest("tests/test_texts.py", "-k", which, **common)
+        pytest("--dist", "loadgroup", "tests/test_keras.py", "tests/test_framework_page.py", **common)
         pytest("tests/test_boosting.py", **common)  # in processes of its own: each library brings its own threads
 
 
