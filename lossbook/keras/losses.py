@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 from keras.src import backend  # which alone can say what is masked: there is no public name for that
 
+from lossbook.arrays import several
 from lossbook.errors import BackendError, DomainError, ShapeError
 from lossbook.settings import find, settings_of, with_settings
 
@@ -184,7 +185,12 @@ class LossOfKeras(keras.losses.Loss):
         if ignored is None or part.space.totals:
             return None
         target = target_of(part, y_true, z)
-        return target != ignored if target.ndim < z.ndim else None
+        if target.ndim == z.ndim:
+            return None
+        live = target == target
+        for label in several(ignored):
+            live = live & (target != label)
+        return live
 
     def get_config(self) -> dict[str, Any]:
         """What a saved model holds of it."""
@@ -199,8 +205,8 @@ class LossOfKeras(keras.losses.Loss):
         return f"<loss of Keras {self.loss.name}{self.loss.signature}, reduction={self.reduction!r}>"
 
 
-def index_ignored(part: Any) -> int | None:
-    """The class index of which no loss is computed, if there is one."""
+def index_ignored(part: Any) -> int | tuple[int, ...] | None:
+    """The class index of which no loss is computed, if there is one, or several of them."""
     known = part.signature.parameters
     return known["ignore_index"].default if "ignore_index" in known else None
 

@@ -104,6 +104,8 @@ def training_ignores_what_the_built_in_loss_ignores():
     same(trained(ours, "classes"), trained(theirs, "classes"))
     weight = {"sample_weight": np.random.default_rng(4).random(48)}
     same(trained(ours, "classes", **weight), trained(theirs, "classes", **weight))
+    two = loss(multiclass.cross_entropy_with_logits, ignore_index=(2, -100))
+    same(trained(two, "classes", **weight), trained(ours, "classes", **weight))
 
 
 def masks_of_a_model_count():
