@@ -77,7 +77,18 @@ class Formula:
         """The names of the parameters of a loss of elements that weigh its terms: it is linear in each of them."""
         if self.space is not ELEMENTS:
             return frozenset()
-        return frozenset(p.name for p in self.parameters if not sympy.diff(self.formula, p).has(p))
+        return frozenset(p.name for p in self.parameters if self.is_linear_in(p))
+
+    def is_linear_in(self, parameter: sympy.Symbol) -> bool:
+        """Whether the loss is, found step by step: as one expression a formula may be too deep to look through."""
+        moved = {parameter}
+        for symbol, value in (*self.steps, (None, self.expression)):
+            inside = value.free_symbols & moved
+            if any(sympy.diff(value, a, b) != 0 for a in inside for b in inside):
+                return False
+            if inside:
+                moved.add(symbol)
+        return True
 
     @cached_property
     def exponents(self) -> frozenset[sympy.Symbol]:

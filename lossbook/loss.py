@@ -50,7 +50,7 @@ def declare(function: Callable[..., Any], source: str, properties: Mapping[str, 
 
 def try_formulas(made: FormulaLoss) -> None:
     """Print the kernels of every formula once: one that does not hold together is an error at its declaration."""
-    made.settings({})
+    made.declaration.settings({})
     try:
         for setting in made.formulas.settings:
             try_formula(made, setting)
