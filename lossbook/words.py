@@ -623,11 +623,15 @@ class skew_log(_Skew):
 
 
 class skew_pull(_Skew):
-    """a*d/m, and 0 where both are 0."""
+    """a*d/m, and 0 where both are 0; along d it has a slope of its own, as -d stands there where both signs occur."""
+
+    @classmethod
+    def eval(cls, p: sympy.Expr, q: sympy.Expr, a: sympy.Expr, d: sympy.Expr) -> sympy.Expr | None:
+        return -cls(p, q, a, -d) if d.could_extract_minus_sign() else None
 
     def slopes(self) -> tuple[sympy.Expr, ...]:
-        p, q, a, _ = self.args
-        return (a * q / self.mixed**2, -a * p / self.mixed**2, sympy.S.Zero, sympy.S.Zero)
+        a, each = self.args[2], quotient(self, self.mixed)
+        return (-(1 - a) * each, -a * each, sympy.S.Zero, quotient(a, self.mixed))
 
     def plain(self) -> sympy.Expr:
         _, _, a, d = self.args
@@ -989,6 +993,10 @@ class quotient(Word):
     """a/b for a bounded a, and 0 where both are 0."""
 
     nargs = 2
+
+    def plain(self) -> sympy.Expr:
+        a, b = self.args
+        return a / b
 
 
 class weighted_quotient(Word):

@@ -91,6 +91,7 @@ MEANINGS = {
     "shared_slope": _at_high(lambda *ends: max(_reach(*ends), mpf(0))),
     "gap_slope": _at_high(lambda *ends: max(-_reach(*ends), mpf(0))),
     "step": lambda a, b: (mpf(a < b) + mpf(a <= b)) / 2,
+    "quotient": _ratio,
     "weighted": lambda w, x: mpf(0) if w == 0 else w * x,
     "absolute": abs,
     "sign": mp.sign,
