@@ -31,6 +31,7 @@ LARGE = [
     for name in ("activations", "arguments", "compose", "declarations", "row_words", "ties", "weights_and_sums")
 ]
 HESSIANS = ["tests/test_hessians.py"]
+OPTIONS = ["tests/test_options.py"]
 MADE = [f"tests/test_{name}.py" for name in ("dask", "distance", "generated", "kinds", "your_own_loss")]
 WORKSHOP = [
     *(f"tests/test_{name}.py" for name in ("accuracy", "audit", "derive", "exhaustive", "find", "highest", "latex")),
@@ -105,8 +106,8 @@ def epub():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        rest = [f"--ignore={file}" for file in LARGEST + LARGE + HESSIANS + MADE + WORKSHOP + PRINTED + SLIDES]
-        for chosen in (LARGEST, LARGE, HESSIANS, MADE, WORKSHOP, PRINTED, SLIDES, rest):
+        rest = [f"--ignore={file}" for file in LARGEST + LARGE + HESSIANS + OPTIONS + MADE + WORKSHOP + PRINTED + SLIDES]
+        for chosen in (LARGEST, LARGE, HESSIANS, OPTIONS, MADE, WORKSHOP, PRINTED, SLIDES, rest):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ def test_frameworks():
         every = ("--dist", "loadgroup", *LARGEST)
         pytest(*every, *HESSIANS, LOSSBOOK_TEST_BACKENDS="tensor", **common)  # of PyTorch, with NumPy's kernels
         pytest(*every, "-k", f"not ({NO_TEXT})", LOSSBOOK_TEST_BACKENDS="torch", **common)
-        pytest("tests/test_options.py", LOSSBOOK_TEST_BACKENDS="tensor,torch", **common)
+        pytest(*OPTIONS, LOSSBOOK_TEST_BACKENDS="tensor,torch", **common)
         pytest("--dist", "loadgroup", "tests/test_pytorch.py", "tests/test_jax.py", **common)
         for which in ("jax", "not jax"):  # what a framework has compiled stays in a process
             pytest("tests/test_texts.py", "-k", which, **common)
