@@ -106,8 +106,9 @@ def epub():
 def test():
     """Run the unit tests, then compare every stored output of the book with a new run"""
     with TemporaryDirectory(prefix="lossbook-tests-", ignore_cleanup_errors=True) as kernels:
-        rest = [f"--ignore={file}" for file in LARGEST + LARGE + HESSIANS + OPTIONS + MADE + WORKSHOP + PRINTED + SLIDES]
-        for chosen in (LARGEST, LARGE, HESSIANS, OPTIONS, MADE, WORKSHOP, PRINTED, SLIDES, rest):
+        parts = (LARGEST, LARGE, HESSIANS, OPTIONS, MADE, WORKSHOP, PRINTED, SLIDES)
+        rest = [f"--ignore={file}" for part in parts for file in part]
+        for chosen in (*parts, rest):
             pytest("--dist", "loadgroup", *chosen, LOSSBOOK_CACHE=kernels)
     # The list of fonts is made before any notebook runs: matplotlib would speak of it in the outputs.
     MATPLOTLIB.mkdir(parents=True, exist_ok=True)
