@@ -259,7 +259,7 @@ class DistanceEvaluation(Evaluation):
         steps = per_axis(self.declaration.name, parameters["spacing"], call.z.shape[2:], call.real)
         transform = distance_transform(self.declaration.name, call.xp)
         measure = Measure(call.xp, call.real, transform, steps, parameters["normalize"])
-        options = {"backend": backend.__name__.rpartition(".")[2]}
+        options = {"backend": backends.name_of(backend)}
         pixel, _ = self.loss.factors
         planes = list(np.ndindex(*call.z.shape[:2]))
         unit = _unit_of(call)

@@ -19,7 +19,7 @@ import sympy
 from lossbook import backends, documentation
 from lossbook.algebra import Loss
 from lossbook.arrays import is_dask, number, quiet, rounded, several, times
-from lossbook.checks import check_reduction, shares_memory, widened
+from lossbook.checks import check_reduction, check_same, shares_memory, widened
 from lossbook.declaration import Declaration
 from lossbook.documentation import Shown
 from lossbook.domains import Domain
@@ -257,8 +257,7 @@ def directions_of(loss: Joined, direction: Any, predictions: Sequence[Any], xp: 
         raise ShapeError(loss.name, "v", f"must be a tuple of {len(predictions)} arrays, one per prediction")
     found = tuple(loss.arguments_of_call.array(v, "v", xp) for v in direction)
     for name, v, z in zip(loss.declaration.predictions, found, predictions, strict=True):
-        if v.shape != z.shape:
-            raise ShapeError(loss.name, f"v of {name}", f"must have shape {z.shape}, as {name} has", v.shape)
+        check_same(loss.name, f"v of {name}", v.shape, z.shape, f"{name} has")
     return found
 
 

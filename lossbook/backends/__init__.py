@@ -71,6 +71,11 @@ def check(name: Any, where: str, what: str = "backend") -> str:
     return name
 
 
+def name_of(backend: Any) -> str:
+    """The name of a backend, by which a call chooses it."""
+    return str(backend.__name__).rpartition(".")[2]
+
+
 class _Chosen:
     """The backend for NumPy arrays: that of the innermost `with` of this context, else that of the process."""
 

@@ -123,7 +123,7 @@ def joined(loss: Any, arrays: Sequence[Any], keywords: Mapping[str, Any], reques
     for argument, array in named:
         _check_kind(loss, argument, array)
     stand_ins = loss.checked([_stand_in(array) for array in arrays], np)
-    options |= {"backend": backends.choose(loss.name, name, stand_ins).__name__.rpartition(".")[2]}
+    options |= {"backend": backends.name_of(backends.choose(loss.name, name, stand_ins))}
     if loss.declaration.target is None:
         return _apart(loss, arrays, weight, reduction, options, request)
     weight = None if weight is None else da.asarray(weight)
@@ -267,7 +267,7 @@ class Blocks:
         self.axis = call.layout.axis  # of the classes; losses of totals run over the images first, the classes second
         self.options = {name: option for name, option in keywords.items() if name != "weight"}
         self.options["reduction"] = "none" if setting.reduction == "none" else "sum"
-        self.options["backend"] = backend.__name__.rpartition(".")[2]
+        self.options["backend"] = backends.name_of(backend)
         if self.axis is not None:
             self.options["axis"] = self.axis
             _check_chunks(loss, z, self.axis if call.given_axis is None else call.given_axis)

@@ -19,7 +19,7 @@ import sympy
 from lossbook.backends.loops import part
 from lossbook.backends.numpy import indented
 from lossbook.backends.spelling import COLUMNS, Spelling, literal
-from lossbook.plan.ir import NO_TARGET, OF_ROW, Line, Plan
+from lossbook.plan.ir import NO_TARGET, OF_ROW, Line, Plan, needed_lines
 from lossbook.words import SPELLED
 
 NATIVE = ("exp", "expm1", "log", "log1p", "tanh")  # functions of both frameworks
@@ -84,16 +84,6 @@ def with_words(texts: Iterable[str]) -> list[str]:
         if name in needed:
             needed |= names
     return [text for name, (text, _) in words().items() if name in needed]
-
-
-def needed_lines(lines: Iterable[Line], results: Iterable[str]) -> list[Line]:
-    """The lines without those that no result needs."""
-    needed, kept = {*results}, []
-    for title, value in reversed([*lines]):
-        if title in needed:
-            needed |= {symbol.name for symbol in value.free_symbols}
-            kept.append((title, value))
-    return kept[::-1]
 
 
 def function_of(name: str, arguments: Iterable[str], body: str, result: str) -> str:

@@ -16,7 +16,7 @@ from lossbook.domains import Domain, Label, Positive
 from lossbook.evaluation.evaluate import Evaluation
 from lossbook.evaluation.request import BOTH, GRADIENT
 from lossbook.formula import Formula, Formulas
-from lossbook.plan.ir import Plan
+from lossbook.plan.ir import Plan, needed_lines
 from lossbook.plan.lower import U, accumulate
 from lossbook.plan.variants import Plans
 from lossbook.spaces import ELEMENTS, Space
@@ -57,12 +57,7 @@ def in_partial_fractions(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.
 
 def needed(steps: Steps, expression: sympy.Expr) -> tuple[tuple[sympy.Symbol, sympy.Expr], ...]:
     """The steps without those that the expression does not need."""
-    wanted, kept = set(expression.free_symbols), []
-    for symbol, value in reversed([*steps]):
-        if symbol in wanted:
-            wanted |= value.free_symbols
-            kept.append((symbol, value))
-    return tuple(kept[::-1])
+    return tuple(needed_lines(steps, (symbol.name for symbol in expression.free_symbols)))
 
 
 def is_linear(formula: Formula) -> bool:
@@ -100,25 +95,20 @@ class Function:
         return self.declaration.own.get("axis", self.space.usual_axis)
 
 
-class Curvature:
-    """The second derivatives of a loss of elements or boxes, of which `evaluation` is how it is computed."""
+def along_each(evaluation: Evaluation) -> list[Evaluation]:
+    """How the slope along each prediction (each corner of a box) is computed, and with it the second derivatives."""
+    formulas, count = evaluation.plans.formulas, len(evaluation.formula({}).predictions)
 
-    def __init__(self, evaluation: Evaluation) -> None:
-        self.evaluation = evaluation
-        self.count = len(evaluation.formula({}).predictions)
-        self.along = [self.evaluation_along(k) for k in range(self.count)]
+    def of_slope(k: int) -> Formulas:
+        return Formulas(
+            len(evaluation.declaration.flags),
+            lambda setting: bent(formulas.at(setting), formulas.at(setting).predictions[k]),
+        )
 
-    def evaluation_along(self, k: int) -> Evaluation:
-        """How the slope along a prediction (a corner of a box) is computed."""
-        old, formulas = self.evaluation, self.evaluation.plans.formulas
-
-        def make(setting: tuple[bool, ...]) -> Formula:
-            formula = formulas.at(setting)
-            return bent(formula, formula.predictions[k])
-
-        name = f"{old.plans.name}_slope" if self.count == 1 else f"{old.plans.name}_slope_{k}"
-        plans = SlopePlans(name, Formulas(len(old.declaration.flags), make))
-        return Evaluation(Function(old.declaration, plans, old.space, old.loss.per_class), old.fixed)
+    names = [f"{evaluation.plans.name}_slope{'' if count == 1 else f'_{k}'}" for k in range(count)]
+    plans = [SlopePlans(name, of_slope(k)) for k, name in enumerate(names)]
+    old = evaluation.loss
+    return [Evaluation(Function(old.declaration, each, old.space, old.per_class), evaluation.fixed) for each in plans]
 
 
 class Element:

@@ -12,21 +12,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import sympy
 
+from lossbook import backends
 from lossbook.arrays import WORKING, as_indices, cut, quiet, rounded
 from lossbook.backends.call import Call
 from lossbook.backends.numpy import words as numpy_words
+from lossbook.checks import check_same
 from lossbook.domains import Logit
-from lossbook.errors import ShapeError
 from lossbook.evaluation.evaluate import Evaluation, Finish, Setting
 from lossbook.evaluation.formats import along_format
 from lossbook.evaluation.request import VALUE, Request
 from lossbook.evaluation.weights import image_weights
 from lossbook.formula import Formula
 from lossbook.hessians import rows as of_rows
-from lossbook.hessians.elements import Curvature, Element
+from lossbook.hessians.elements import Element, along_each
 from lossbook.plan.guard import Guard
 from lossbook.plan.ir import OF_ROW
-from lossbook.plan.lower import Body, U, body_of_row, body_of_totals, renamed
+from lossbook.plan.lower import U, body_of_row, body_of_totals, renamed
 
 PIECE = 1 << 16  # numbers of the prediction that are worked on at once, so that what is made of them stays in the cache
 _made: "WeakKeyDictionary[Evaluation, dict[Any, Any]]" = WeakKeyDictionary()
@@ -47,16 +48,17 @@ def second_order(evaluation: Evaluation, arrays: Sequence[Any], keywords: Mappin
         v = direction_of(evaluation, call, request.direction)
         (of_totals if call.overlap else of_classes)(evaluation, backend, call, setting, v)
         return result
-    along = made(evaluation, "elements", lambda: Curvature(evaluation)).along
-    plain = replace(request, value=False, order=1, direction=None, out=None)
-    results = [one(arrays, keywords, plain)[1] for one in along]
-    backend, call, result, setting = evaluation.prepare(arrays, keywords, replace(request, gradient=True))
+    along = made(evaluation, "elements", lambda: along_each(evaluation))
+    plain = replace(request, order=1, direction=None)
+    if request.direction is None and not evaluation.space.corners:
+        return along[0](arrays, keywords, plain)[1]
+    results = [one(arrays, keywords, replace(plain, out=None))[1] for one in along]
+    _, call, result, setting = evaluation.prepare(arrays, keywords, request)
     v, xp = direction_of(evaluation, call, request.direction), call.xp
     if setting.format != "xyxy":  # the results are slopes along the numbers of boxes of those along their corners
         results = [*along_format(xp, xp.stack(results), 0, setting.format)]
     if not evaluation.space.corners:
-        (slope,) = results
-        found = slope if v is None else slope * v
+        found = results[0] * v
     elif v is None:
         axis = call.layout.axis
         found = xp.stack([xp.take(slope, k, axis) for k, slope in enumerate(results)], axis)
@@ -72,13 +74,8 @@ def direction_of(evaluation: Evaluation, call: Call, direction: Any) -> Any:
     if direction is None:
         return None
     v = evaluation.arguments.array(direction, "v", call.xp)
-    if v.shape != call.given_shape:
-        raise ShapeError(call.loss, "v", f"must have shape {call.given_shape}, as the prediction has", v.shape)
+    check_same(call.loss, "v", v.shape, call.given_shape, "the prediction has")
     return call.moved(v.astype(WORKING[call.z.dtype.newbyteorder("=")], copy=False))
-
-
-def name_of(backend: Any) -> str:
-    return backend.__name__.rpartition(".")[2]
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -93,14 +90,9 @@ class OfRow:
         self.row = body.row
         domain = formula.domains[formula.prediction] if body.row == "entry" else Logit
         self.element = Element(name, formula, domain, body.steps, body.expression, alone=body.row == "entry")
-        self.of_row = self.of_logsumexp(name, formula, body)
-
-    @staticmethod
-    def of_logsumexp(name: str, formula: Formula, body: Body) -> Element | None:
-        """The function of the logsumexp that stands beside the sum, if there is one."""
-        if body.beside is None:
-            return None
-        return Element(f"{name}_beside", formula, Logit, (), body.beside.subs(OF_ROW, U))
+        self.of_row = None
+        if body.beside is not None:
+            self.of_row = Element(f"{name}_beside", formula, Logit, (), body.beside.subs(OF_ROW, U))
 
 
 def of_classes(evaluation: Evaluation, backend: Any, call: Call, setting: Setting, v: Any) -> None:
@@ -123,7 +115,7 @@ def of_classes(evaluation: Evaluation, backend: Any, call: Call, setting: Settin
             if bool(removed.any()):
                 z = xp.where(removed, 0.0, z)
                 y = None if y is None else xp.where(removed, 0, y)
-            found = of_row(xp, parts, z, y, each, direction, parameters, name_of(backend))
+            found = of_row(xp, parts, z, y, each, direction, parameters, backends.name_of(backend))
             found = xp.where(removed, 0.0, found * (weight * scale))
             gradient[at] = rounded(xp.moveaxis(found, 0, axis), gradient.dtype)
 
@@ -198,25 +190,21 @@ def of_row(
 
 
 class OfTotals:
-    """What a pixel adds to each total on which the prediction has a say, and the end, with its derivatives."""
+    """What a pixel adds to each total on which the prediction has a say, and the second derivatives of the end."""
 
     def __init__(self, name: str, formula: Formula) -> None:
         formula, _ = renamed(formula)
         body = body_of_totals(name, formula)
         (along,) = body.wrt
         self.softmax = bool(body.row)
-        reached = {along, *(symbol for symbol, _ in body.steps)}
-        moved = {symbol: value for symbol, value in body.totals.items() if value.free_symbols & reached}
         domain = Logit if self.softmax else formula.domains[formula.prediction]
         steps = [(symbol, value.subs(along, U)) for symbol, value in body.steps]
-        self.terms = [Element(f"{name}_{s}", formula, domain, steps, t.subs(along, U)) for s, t in moved.items()]
+        self.terms = [Element(f"{name}_{s}", formula, domain, steps, t.subs(along, U)) for s, t in body.moved.items()]
         ends = Guard(formula, (), tuple(body.totals))
         given = [*body.totals, *formula.parameters]
-        words = [{name: getattr(numpy_words, name) for name in vars(numpy_words)}, "numpy"]
-        first = [sympy.diff(body.expression, a) for a in moved]
-        second = [[sympy.diff(slope, b) for b in moved] for slope in first]
-        self.first = sympy.lambdify(given, [ends(slope) for slope in first], modules=words)
-        self.second = sympy.lambdify(given, [[ends(slope) for slope in line] for line in second], modules=words)
+        ends_of = sympy.hessian(body.expression, [*body.moved]).tolist()
+        second = [[ends(each) for each in line] for line in ends_of]
+        self.second = sympy.lambdify(given, second, modules=[vars(numpy_words), "numpy"])
 
 
 def of_totals(evaluation: Evaluation, backend: Any, call: Call, setting: Setting, v: Any) -> None:
@@ -229,17 +217,17 @@ def of_totals(evaluation: Evaluation, backend: Any, call: Call, setting: Setting
     if setting.batch:
         totals = totals.sum(axis=0, keepdims=True)
     finish = Finish(evaluation.loss, tuple(setting.flags.items()), tuple(setting.parameters.items()), each)
-    losses, _, weights = finish.losses(totals)
+    losses, slopes, weights = finish.losses(totals)
     if setting.reduction == "mean":
         _, count = finish.sums_of(losses, weights)
         weights = weights / count if count else 0 * weights
     columns = [totals[..., j] for j in range(totals.shape[-1] - 1)]
     parameters = tuple(map(float, call.parameters))
     with quiet():
-        first = [scaled(slope, weights) for slope in parts.first(*columns, *parameters)]
+        first = [scaled(slope, weights) for slope in np.moveaxis(slopes, -1, 0)]
         second = [[scaled(slope, weights) for slope in line] for line in parts.second(*columns, *parameters)]
     images = range(call.layout.three[0])
-    pixels = Pixels(call, each, parts, (*parameters, float(call.layout.three[1])), name_of(backend))
+    pixels = Pixels(call, each, parts, (*parameters, float(call.layout.three[1])), backends.name_of(backend))
     along = None
     with quiet():
         if v is not None:  # how fast each total changes along v

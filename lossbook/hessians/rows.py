@@ -69,7 +69,7 @@ def softmax(xp: Any, z: Any) -> Shares:
 
 def diagonal(s: Shares, first: Any, second: Any) -> Any:
     """The diagonal for the derivatives f'(u) and f''(u) of the classes of each row."""
-    xp, p, c, q = s.xp, s.p, xp_safe(s), s.q
+    xp, p, c, q = s.xp, s.p, rest_behind(s), s.q
     # What a class behind the front has from the front, from itself, and from the others behind the front.
     behind = s.in_front(second) * q**2 - s.in_front(first) * q * s.q_rest + second
     along, across, twice = first / c, first / c**2, second / c**2
@@ -80,7 +80,7 @@ def diagonal(s: Shares, first: Any, second: Any) -> Any:
     return xp.where(s.front, ahead, behind + others)
 
 
-def xp_safe(s: Shares) -> Any:
+def rest_behind(s: Shares) -> Any:
     """1 - p of the classes behind the front, at least 1/2; 1 for the front, which is never divided by."""
     return s.xp.where(s.front, 1, s.rest)
 
@@ -92,12 +92,12 @@ def tangent(s: Shares, v: Any) -> Any:
 
 def means_without(s: Shares, v: Any) -> Any:
     """For each class the mean of v over the others, by their softmax."""
-    return s.xp.where(s.front, s.total(s.q * v), (s.mean(v) - s.p * v) / xp_safe(s))
+    return s.xp.where(s.front, s.total(s.q * v), (s.mean(v) - s.p * v) / rest_behind(s))
 
 
 def product(s: Shares, first: Any, tau: Any, v: Any) -> Any:
     """The Hessian times v, for f'(u) and how fast it changes along v: tau = f''(u)*tangent(v), and what else moves."""
-    xp, p, c, q = s.xp, s.p, xp_safe(s), s.q
+    xp, p, c, q = s.xp, s.p, rest_behind(s), s.q
     means = means_without(s, v)
     of_front = s.in_front(means)
     behind = tau - q * (s.in_front(tau) + s.in_front(first) * (v - of_front))

@@ -16,7 +16,7 @@ A plan is what every backend prints in its own language. Its shape is that of th
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 
@@ -25,12 +25,23 @@ from lossbook.spaces import Space
 from lossbook.words import weighted
 
 Line = tuple[str, sympy.Expr]
+T = TypeVar("T", str, sympy.Symbol)
 
 # What totals under a softmax know of a class beside its log-odds: its probability, and that of all other classes.
 PROBABILITY, COMPLEMENT, LOGIT = sympy.symbols("probability complement logit", real=True)
 NO_TARGET = "no_target"  # what the kernel of a row loss without a target calls the array that it gets in its place
 ORDINARY = {"x", "z", "y", "p", "q"}  # predictions and targets: kernels use these names for nothing else
 OF_ROW = sympy.Symbol("logsumexp", real=True)  # the logsumexp of a row
+
+
+def needed_lines(lines: Iterable[tuple[T, sympy.Expr]], results: Iterable[str]) -> list[tuple[T, sympy.Expr]]:
+    """The lines without those that no result needs."""
+    needed, kept = {*results}, []
+    for title, value in reversed([*lines]):
+        if str(title) in needed:
+            needed |= {symbol.name for symbol in value.free_symbols}
+            kept.append((title, value))
+    return kept[::-1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from lossbook import words
 from lossbook.domains import Domain
 from lossbook.formula import Formula
 from lossbook.plan.guard import Guard
-from lossbook.plan.ir import COMPLEMENT, LOGIT, NO_TARGET, OF_ROW, PROBABILITY, Line, Plan
+from lossbook.plan.ir import COMPLEMENT, LOGIT, NO_TARGET, OF_ROW, PROBABILITY, Line, Plan, needed_lines
 
 # The names that plans make themselves, and those of the words, which are called so in every language.
 MADE = {"u", "C", "value", NO_TARGET, *(symbol.name for symbol in (PROBABILITY, COMPLEMENT, LOGIT, OF_ROW))}
@@ -65,6 +65,12 @@ class Body:
     row: str = ""
     beside: sympy.Expr | None = None  # rows: what is added once per row, a function of its logsumexp
     totals: dict = field(default_factory=dict)  # symbol: what is summed
+
+    @property
+    def moved(self) -> dict:
+        """The totals on which the prediction has a say."""
+        reached = {*self.wrt, *(symbol for symbol, _ in self.steps)}
+        return {symbol: value for symbol, value in self.totals.items() if value.free_symbols & reached}
 
 
 U = sympy.Symbol("u", real=True)  # what the function of one class of a row is a function of
@@ -154,10 +160,8 @@ def make_plan(
         terms = [(symbol.name, value) for symbol, value in body.totals.items()]
         ends = Guard(formula, (), tuple(body.totals))  # a weight of 0 keeps out even an infinite total
         finish = ends(body.expression)
-        reached = {*body.wrt, *(symbol for symbol, _ in body.steps)}
-        moved = {symbol: value for symbol, value in body.totals.items() if value.free_symbols & reached}
-        slopes = tuple((f"d_{symbol.name}", ends(sympy.diff(body.expression, symbol))) for symbol in moved)
-        seeds = [(value, sympy.Symbol(f"d_{symbol.name}", real=True)) for symbol, value in moved.items()]
+        slopes = tuple((f"d_{symbol.name}", ends(sympy.diff(body.expression, symbol))) for symbol in body.moved)
+        seeds = [(value, sympy.Symbol(f"d_{symbol.name}", real=True)) for symbol, value in body.moved.items()]
     else:
         terms, seeds = [("value", body.expression)], [(body.expression, sympy.S.One)]
     terms = tuple((title, guard(value)) for title, value in terms)
@@ -267,12 +271,7 @@ def accumulate(
     for symbol in wrt:
         slope = sum(weight * sympy.diff(expression, symbol) for expression, weight in reached)
         lines.append((f"d_{symbol.name}", sympy.sympify(slope)))
-    needed, kept = {f"d_{symbol.name}" for symbol in wrt}, []
-    for title, slope in reversed(lines):  # a step on which no prediction has a say needs no slope
-        if title in needed:
-            needed |= {symbol.name for symbol in slope.free_symbols}
-            kept.append((title, slope))
-    return kept[::-1]
+    return needed_lines(lines, (f"d_{symbol.name}" for symbol in wrt))  # no slope of what no prediction has a say in
 
 
 def vanishes_for(
