@@ -1,18 +1,10 @@
 """Losses as modules of PyTorch: `from lossbook.torch import Criterion`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lossbook.frameworks.pytorch import Criterion as Criterion
 else:  # this module is there without PyTorch, too
+    from lossbook.backends import offering
 
-    def __getattr__(name: str) -> Any:
-        """What is offered here, which needs PyTorch."""
-        if name != "Criterion":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from lossbook.backends import imported
-
-        imported("torch", f"lossbook.torch.{name}", "needs the package torch")
-        from lossbook.frameworks import pytorch
-
-        return getattr(pytorch, name)
+    __getattr__ = offering(__name__, "Criterion", "torch", "lossbook.frameworks.pytorch")

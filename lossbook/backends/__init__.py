@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -149,6 +149,18 @@ def imported(name: str, where: str, needs: str, argument: str | None = None) -> 
         is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
         why = "is not installed" if is_missing else f"cannot be imported ({type(error).__name__}: {error})"
         raise BackendError(where, argument, f"{needs}, which {why}") from error
+
+
+def offering(module: str, offered: str, package: str, home: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module that offers one thing, which stands in another module and needs a package."""
+
+    def of_module(name: str) -> Any:
+        if name != offered:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        imported(package, f"{module}.{name}", f"needs the package {package}")
+        return getattr(importlib.import_module(home), name)
+
+    return of_module
 
 
 def get(name: str, where: str = "lossbook") -> Any:
